@@ -1,0 +1,3 @@
+//! The Baton command.
+
+fn main() {}
