@@ -1,1 +1,3 @@
-//! Placeholder.
+//! The FHIR R4 data model as the definitions describe it, without I/O.
+
+pub mod name;
