@@ -28,7 +28,7 @@ fn shared_data() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
-/// The JSON examples whose path has this part, by name.
+/// The examples whose path has this part, by path; all of them are JSON.
 fn examples(part: &str) -> Vec<(String, String)> {
     let Some(folder) = shared_data() else {
         eprintln!("left out: no shared data, so the examples of {part} were not read");
@@ -40,7 +40,7 @@ fn examples(part: &str) -> Vec<(String, String)> {
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();
         let path = entry.path().unwrap().to_string_lossy().into_owned();
-        if path.contains(part) && path.ends_with(".json") {
+        if path.contains(part) && !path.ends_with('/') {
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();
             examples.push((path, text));
