@@ -28,7 +28,7 @@ pub mod types;
 
 pub use crate::pool::Text;
 pub use compartment::{Compartment, CompartmentResource};
-pub use compile::{Builder, Problem};
+pub use compile::{Builder, Problem, ProblemKind};
 pub use image::ImageError;
 pub use search_parameter::{
     ResourceSearchParameter, SearchComponent, SearchParameter, SearchParameterId,

@@ -163,7 +163,7 @@ impl Element {
 }
 
 /// A type that an element may have, with the profiles demanded of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ElementType {
     /// The type; of a nested element, its nested type.
     pub type_id: TypeId,
