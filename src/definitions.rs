@@ -45,7 +45,9 @@ pub fn own_resources() -> &'static [OwnResource] {
 /// Our own conformance resource with this type and id.
 pub fn own_resource(resource_type: &str, id: &str) -> Option<&'static OwnResource> {
     let key = (resource_type, id);
-    let at = OWN_RESOURCES.binary_search_by_key(&key, |own| (own.resource_type, own.id)).ok()?;
+    let at = OWN_RESOURCES
+        .binary_search_by_key(&key, |own| (own.resource_type, own.id))
+        .ok()?;
     OWN_RESOURCES.get(at)
 }
 
@@ -61,7 +63,11 @@ mod tests {
         assert_eq!(definitions.resource_types().count(), 148);
         let patient = "http://hl7.org/fhir/StructureDefinition/Patient|4.0.1";
         assert!(definitions.structure(patient).is_some());
-        assert!(definitions.value_set("http://hl7.org/fhir/ValueSet/task-status").is_some());
+        assert!(
+            definitions
+                .value_set("http://hl7.org/fhir/ValueSet/task-status")
+                .is_some()
+        );
     }
 
     #[test]
