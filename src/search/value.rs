@@ -1,0 +1,128 @@
+//! Normalised search values: what a resource is found by.
+//!
+//! Extraction makes them from a resource, the store keeps them, a query is compared with them:
+//! <https://hl7.org/fhir/R4/search.html>.
+
+use fhir_model::key::{LogicalId, ResourceType};
+
+/// A search parameter of a resource type, as the store knows it: a stable 32-bit hash of
+/// `Type.code`, so that no dictionary has to be shared by writers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParameterId(pub i32);
+
+impl ParameterId {
+    /// The id of the parameter `code` of `resource_type` (FNV-1a of `Type.code`).
+    pub fn new(resource_type: &str, code: &str) -> Self {
+        let bytes = resource_type.bytes().chain([b'.']).chain(code.bytes());
+        let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        Self(hash.cast_signed())
+    }
+}
+
+/// Every search value of one version of one resource.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SearchValues {
+    /// Codes, identifiers, booleans, contact points.
+    pub tokens: Vec<Token>,
+    /// Names, addresses, plain text.
+    pub strings: Vec<Text>,
+    /// Dates and periods.
+    pub dates: Vec<DateRange>,
+    /// References and canonicals of type reference.
+    pub references: Vec<Reference>,
+    /// Quantities.
+    pub quantities: Vec<Quantity>,
+    /// Numbers.
+    pub numbers: Vec<Number>,
+    /// URIs and canonicals of type uri.
+    pub uris: Vec<Uri>,
+}
+
+/// A token: `system|code`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Token {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// The system; empty where there is none.
+    pub system: String,
+    /// The code or identifier value; lower case where the code system ignores case.
+    pub code: String,
+}
+
+/// A string, with what it is compared by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Text {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// Lower case, accents and superfluous white space removed.
+    pub normalised: String,
+    /// As sent, for `:exact`.
+    pub exact: String,
+}
+
+/// `[low, high)` in microseconds since 1970-01-01T00:00:00Z; an open end is `i64::MIN` or
+/// `i64::MAX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct DateRange {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// The first microsecond inside.
+    pub low: i64,
+    /// The first microsecond after.
+    pub high: i64,
+}
+
+/// A reference to another resource.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Reference {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// What is referred to.
+    pub target: Target,
+}
+
+/// What a reference points at.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A resource of this server.
+    Local(ResourceType, LogicalId),
+    /// Anything else, by its URL (canonicals with their version cut off).
+    Url(String),
+}
+
+/// A quantity as sent; canonical UCUM form comes beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantity {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// The system of the unit; empty where there is none.
+    pub system: String,
+    /// The code of the unit, or the unit's text where there is no code.
+    pub code: String,
+    /// The interval that the number's precision stands for.
+    pub low: f64,
+    /// See `low`.
+    pub high: f64,
+}
+
+/// A number, as the interval that its precision stands for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Number {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// The lower end.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+/// A URI, compared to the letter.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Uri {
+    /// The parameter this is a value of.
+    pub parameter: ParameterId,
+    /// The URI.
+    pub uri: String,
+}
