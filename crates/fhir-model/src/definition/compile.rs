@@ -15,6 +15,7 @@ mod expression;
 mod search;
 mod structures;
 mod terminology;
+mod types;
 
 /// Adds conformance resources to a set of definitions.
 ///
