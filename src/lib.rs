@@ -9,4 +9,5 @@ pub mod config;
 
 // Floor 3: meaning; pure functions.
 pub mod access;
+pub mod adt;
 pub mod plan_definition;
