@@ -11,6 +11,7 @@ use crate::delimiter::Delimiters;
 use crate::escape::escape;
 use crate::location::{Location, SegmentId};
 use crate::message::{Element, Message, Version};
+use crate::parse::{IssueCode, ParseError};
 use crate::segment::{Msa, SegmentView};
 use crate::timestamp::Timestamp;
 
@@ -409,6 +410,30 @@ pub struct AckError {
     pub text: Option<&'static str>,
 }
 
+/// Issues that forbid a positive answer: what they are in table 0357, and their field of MSH.
+const ISSUE_ERRORS: &[(IssueCode, ErrorCondition, Option<usize>)] = &[
+    (
+        IssueCode::EncodingCharactersInvalid,
+        ErrorCondition::DataTypeError,
+        Some(2),
+    ),
+    (
+        IssueCode::MessageTypeMissing,
+        ErrorCondition::RequiredFieldMissing,
+        Some(9),
+    ),
+    (
+        IssueCode::ControlIdMissing,
+        ErrorCondition::RequiredFieldMissing,
+        Some(10),
+    ),
+    (
+        IssueCode::SecondHeader,
+        ErrorCondition::SegmentSequenceError,
+        None,
+    ),
+];
+
 impl AckError {
     /// An error at no particular place.
     pub fn new(condition: ErrorCondition) -> Self {
@@ -425,6 +450,31 @@ impl AckError {
         Self {
             location: Some(location),
             ..Self::new(condition)
+        }
+    }
+
+    /// The error behind an issue of a message; `None` when the issue forbids nothing.
+    pub fn of_issue(issue: IssueCode) -> Option<Self> {
+        let (_, condition, field) = ISSUE_ERRORS.iter().find(|(code, ..)| *code == issue)?;
+        let location = Location {
+            field: *field,
+            ..Location::segment(SegmentId::MSH)
+        };
+        Some(Self::at(*condition, location))
+    }
+
+    /// The error behind bytes that are no message.
+    pub fn of_parse_error(error: ParseError) -> Self {
+        match error {
+            ParseError::Empty | ParseError::HeaderMissing => {
+                Self::new(ErrorCondition::SegmentSequenceError)
+                    .saying("The message does not begin with MSH")
+            }
+            ParseError::Batch => Self::new(ErrorCondition::UnsupportedMessageType)
+                .saying("Batches are not accepted here"),
+            ParseError::TooManySegments { .. } => {
+                Self::new(ErrorCondition::NonConformantCardinality).saying("Too many segments")
+            }
         }
     }
 
@@ -677,7 +727,7 @@ fn coded(condition: ErrorCondition, separator: u8) -> String {
 /// A location as data type ERL.
 fn erl(location: &Location, component: u8) -> String {
     let number = |number: Option<usize>| number.map_or_else(String::new, |n| n.to_string());
-    let repetition = location.field.map(|_| location.repetition);
+    let repetition = location.field.map(|_| location.repetition.unwrap_or(1));
     let parts = [
         location.segment.to_string(),
         location.occurrence.to_string(),
@@ -831,3 +881,6 @@ fn at(place: Element<'_>) -> Option<Location> {
         ..Location::segment(segment)
     })
 }
+
+#[cfg(test)]
+mod tests;
