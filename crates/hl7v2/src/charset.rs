@@ -60,7 +60,7 @@ impl Charset {
 
     /// Finds a character set by its name in table 0211 or by its MIME name (`iso-8859-1`).
     ///
-    /// ASCII is answered as UTF-8, of which it is a part.
+    /// ASCII, which an empty name means too, is answered as UTF-8, of which it is a part.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim();
         if is_ascii_name(name) {
@@ -232,10 +232,13 @@ fn undeclared(bytes: &[u8], default: Option<Charset>) -> (Cow<'_, str>, Decision
 /// Character sets that are switched on by escape sequences (ISO IR87) come first when there are
 /// such sequences: without them these bytes would also be ASCII.
 fn by_declaration<'b>(bytes: &'b [u8], declared: &[u8]) -> (Cow<'b, str>, Decision) {
+    /// Each is tried on the whole message; no sender needs more.
+    const NAMES_MAX: usize = 8;
     const ESC: u8 = 0x1B;
     let repetition = header_delimiters(bytes).repetition;
     let mut names: Vec<(Basis, Cow<'_, str>)> = declared
         .split(|byte| Some(*byte) == repetition)
+        .take(NAMES_MAX)
         .zip(std::iter::once(Basis::Declared).chain(std::iter::repeat(Basis::Alternate)))
         .map(|(name, basis)| (basis, String::from_utf8_lossy(name)))
         .collect();
@@ -389,6 +392,27 @@ mod tests {
             "Müller",
             Basis::Alternate,
             Some(Doubt::UnknownName),
+        );
+    }
+
+    #[test]
+    fn only_some_alternates_are_tried() {
+        let invalid = Some(Doubt::InvalidBytes);
+        let names = "ASCII~".repeat(7);
+        check(
+            &format!("{names}8859/2"),
+            b"Luk\xB9",
+            "Lukš",
+            Basis::Alternate,
+            invalid,
+        );
+        let names = "ASCII~".repeat(8);
+        check(
+            &format!("{names}8859/2"),
+            b"Luk\xB9",
+            "Luk¹",
+            Basis::Fallback,
+            invalid,
         );
     }
 

@@ -1,5 +1,10 @@
+//! What is answered to which message, and what is read from an answer.
+
 use super::*;
-use crate::parse::parse;
+use crate::acknowledgement::error::TABLE_0357;
+use crate::location::{Location, SegmentId};
+use crate::parse::{IssueCode, ParseError, parse};
+use crate::timestamp::Timestamp;
 
 fn message(text: &str) -> Message {
     parse(text.as_bytes()).unwrap().message

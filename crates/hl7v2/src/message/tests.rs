@@ -1,3 +1,5 @@
+//! Finding the parts of one message.
+
 use super::*;
 use crate::parse::parse;
 

@@ -1,3 +1,5 @@
+//! Bytes in, segments and issues out.
+
 use super::*;
 
 const MSH: &str = "MSH|^~\\&|APP|FAC|||2025||ADT^A01|M1|P|2.5.1";

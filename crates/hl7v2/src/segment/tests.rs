@@ -1,3 +1,5 @@
+//! One message of all named segments.
+
 use std::borrow::Cow;
 
 use crate::parse::parse;
