@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "toQuantity",
         (0, 1),
         Output::System(SystemKind::Quantity),
-        |at| convert_quantity(at),
+        convert_quantity,
     ),
     Function::truth("convertsToBoolean", (0, 0), |at| converts(at, to_boolean)),
     Function::truth("convertsToInteger", (0, 0), |at| converts(at, to_integer)),

@@ -17,18 +17,9 @@ const DECIMAL: Output = Output::System(SystemKind::Decimal);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::single("abs", (0, 0), Output::Unknown, abs).on_value(),
-    Function::single("ceiling", (0, 0), INTEGER, |at| {
-        whole(at, |number| number.ceil())
-    })
-    .on_value(),
-    Function::single("floor", (0, 0), INTEGER, |at| {
-        whole(at, |number| number.floor())
-    })
-    .on_value(),
-    Function::single("truncate", (0, 0), INTEGER, |at| {
-        whole(at, |number| number.trunc())
-    })
-    .on_value(),
+    Function::single("ceiling", (0, 0), INTEGER, |at| whole(at, Decimal::ceil)).on_value(),
+    Function::single("floor", (0, 0), INTEGER, |at| whole(at, Decimal::floor)).on_value(),
+    Function::single("truncate", (0, 0), INTEGER, |at| whole(at, Decimal::trunc)).on_value(),
     Function::single("round", (0, 1), DECIMAL, round).on_value(),
     Function::single("exp", (0, 0), DECIMAL, |at| real(at, f64::exp)).on_value(),
     Function::single("ln", (0, 0), DECIMAL, |at| real(at, f64::ln)).on_value(),
@@ -82,7 +73,7 @@ fn abs<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failure>
 
 fn whole<'a>(
     invocation: &Invocation<'_, 'a>,
-    rounding: fn(&Decimal) -> Decimal,
+    rounding: impl Fn(&Decimal) -> Decimal,
 ) -> Result<Option<Item<'a>>, Failure> {
     let number = input_number(invocation)?;
     Ok(number.and_then(|number| rounding(&number).to_i32().map(Item::Integer)))

@@ -74,11 +74,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     })
     .on_value(),
     Function::single("escape", (1, 1), STRING, |at| {
-        escaped(at, |escape| escape.escape)
+        escaped(at, |escape| escape.apply)
     })
     .on_value(),
     Function::single("unescape", (1, 1), STRING, |at| {
-        escaped(at, |escape| escape.unescape)
+        escaped(at, |escape| escape.undo)
     })
     .on_value(),
 ];
@@ -206,8 +206,8 @@ fn check_growth(
 }
 
 /// Calls a function with the regular expression of the first argument; `None` if that is empty.
-fn with_regex<'a, T>(
-    invocation: &Invocation<'_, 'a>,
+fn with_regex<T>(
+    invocation: &Invocation<'_, '_>,
     run: impl FnOnce(&Regex) -> T,
 ) -> Result<Option<T>, Failure> {
     if let Some(regex) = &invocation.call.regex {
@@ -369,8 +369,8 @@ fn coded<'a>(
 /// `escape()` and `unescape()`.
 struct Escape {
     name: &'static str,
-    escape: Mapping,
-    unescape: Mapping,
+    apply: Mapping,
+    undo: Mapping,
 }
 
 /// The characters that HTML gives a name, and the names.
@@ -385,7 +385,7 @@ const ENTITIES: &[(char, &str)] = &[
 const ESCAPES: &[Escape] = &[
     Escape {
         name: "html",
-        escape: |text| {
+        apply: |text| {
             Some(text.chars().fold(String::new(), |mut html, next| {
                 match ENTITIES.iter().find(|(plain, _)| *plain == next) {
                     Some((_, entity)) => html.push_str(entity),
@@ -394,17 +394,17 @@ const ESCAPES: &[Escape] = &[
                 html
             }))
         },
-        unescape: |text| Some(unescape_html(text)),
+        undo: |text| Some(unescape_html(text)),
     },
     Escape {
         name: "json",
-        escape: |text| {
+        apply: |text| {
             let mut json = String::new();
             fhir_model::tree::push_json_string(&mut json, text);
             let inner = json.strip_prefix('"')?.strip_suffix('"')?;
             Some(inner.to_owned())
         },
-        unescape: unescape_json,
+        undo: unescape_json,
     },
 ];
 
