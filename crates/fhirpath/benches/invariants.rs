@@ -52,7 +52,7 @@ struct Work<'t> {
 
 fn main() {
     let Some(files) = shared::archive("ig-examples.tgz", |path| {
-        path.contains("/r4-spec/") && path.ends_with(".json")
+        path.contains("/r4-spec/") && !path.ends_with('/')
     }) else {
         return;
     };

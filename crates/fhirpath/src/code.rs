@@ -132,6 +132,11 @@ impl TypeTest {
     /// `as`, `ofType()`: the same, but a primitive must have exactly the type, as the reference
     /// implementation reads it: `Patient.gender.as(string)` is empty, since it is a code.
     pub(crate) fn selects(self, item: &Item<'_>, definitions: &Definitions) -> bool {
+        if let Item::Node { type_id, .. } = item
+            && Some(*type_id) == self.fhir
+        {
+            return true;
+        }
         match item.type_info(definitions) {
             TypeInfo::Fhir(type_id)
                 if matches!(definitions.type_of(type_id).kind, TypeKind::Primitive(_)) =>

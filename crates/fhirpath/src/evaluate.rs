@@ -14,13 +14,13 @@ use fhir_model::definition::{Definitions, TypeId, TypeKind};
 use fhir_model::element::Element;
 use fhir_model::tree::Node;
 
-use crate::ast::Literal;
+use crate::ast::{Literal, Operator};
 use crate::code::{Access, Binary, Call, Code, Meaning, Member, Sign, TypeStep, Variable};
 use crate::compile::Known;
 use crate::context::Context;
 use crate::error::{EvaluateError, EvaluateErrorKind};
 use crate::function::{Invocation, Run};
-use crate::value::compare::Comparer;
+use crate::value::compare::{Comparer, Work};
 use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, system_name};
 
 mod operator;
@@ -28,13 +28,6 @@ mod operator;
 /// Why evaluation failed; boxed, since it hardly ever does.
 #[derive(Debug)]
 pub(crate) struct Failure(Box<EvaluateError>);
-
-impl Failure {
-    /// What the caller is told.
-    pub(crate) fn into_error(self) -> EvaluateError {
-        *self.0
-    }
-}
 
 /// Why no more items are wanted.
 #[derive(Debug)]
@@ -123,11 +116,21 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         }
     }
 
-    pub(crate) fn comparer(&self) -> Comparer<'a> {
+    pub(crate) fn comparer(&self) -> Comparer<'_, 'a> {
         Comparer {
             definitions: self.context.definitions,
             known: self.known,
+            work: Work {
+                steps: &self.steps,
+                steps_max: self.context.limits.steps_max,
+            },
         }
+    }
+
+    /// What came out, unless the steps were used up on the way.
+    pub(crate) fn finish<T>(&self, result: Result<T, Failure>) -> Result<T, EvaluateError> {
+        let finished = result.and_then(|value| self.steps(0).map(|()| value));
+        finished.map_err(|failure| *failure.0)
     }
 
     #[cold]
@@ -206,6 +209,23 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         }
     }
 
+    /// As [`Evaluator::each`], for whoever does not mind items that are equal: a union need not be
+    /// kept to tell them apart.
+    pub(crate) fn each_repeated(
+        &self,
+        code: &'a Code,
+        scope: &Scope<'_, 'a>,
+        sink: Sink<'_, 'a>,
+    ) -> Flow {
+        match code {
+            Code::Binary(union) if union.operator == Operator::Union => {
+                self.each_repeated(&union.left, scope, sink)?;
+                self.each_repeated(&union.right, scope, sink)
+            }
+            _ => self.each(code, scope, sink),
+        }
+    }
+
     /// All items that the code gives.
     pub(crate) fn gather(
         &self,
@@ -248,7 +268,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
 
     /// Whether the code gives any item.
     pub(crate) fn exists(&self, code: &'a Code, scope: &Scope<'_, 'a>) -> Result<bool, Failure> {
-        let flow = self.each(code, scope, &mut |_| Err(Stop::Enough));
+        let flow = self.each_repeated(code, scope, &mut |_| Err(Stop::Enough));
         is_through(flow).map(|is_through| !is_through)
     }
 
@@ -372,26 +392,40 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         if let Some((_, access)) = expected {
             return self.access(element, member, access, sink);
         }
+        self.dynamic_member(member, element, type_id, sink)
+    }
+
+    /// The elements of a name, where nothing was known of the type beforehand.
+    fn dynamic_member(
+        &self,
+        member: &Member,
+        element: Element<'a>,
+        type_id: TypeId,
+        sink: Sink<'_, 'a>,
+    ) -> Flow {
         let definitions = self.context.definitions;
-        match definitions.property(type_id, member.name) {
-            Some(property) if property.is_choice => Ok(()),
-            Some(property) => element
-                .children(member.name)
-                .try_for_each(|child| self.emit_child(child, property.type_id, sink)),
-            None => {
-                let choices = definitions.choices(type_id, member.name);
-                if choices.is_empty() {
-                    return Ok(());
+        // Most elements do not have what is asked for: the type is asked only for those that do.
+        let mut children = element.children(member.name);
+        if let Some(first) = children.next() {
+            return match definitions.property(type_id, member.name) {
+                Some(property) if !property.is_choice => {
+                    self.emit_child(first, property.type_id, sink)?;
+                    children.try_for_each(|child| self.emit_child(child, property.type_id, sink))
                 }
-                element.all_children().try_for_each(|child| {
-                    let name = child.name();
-                    match choices.iter().find(|choice| choice.name == name) {
-                        Some(choice) => self.emit_child(child, choice.type_id, sink),
-                        None => Ok(()),
-                    }
-                })
-            }
+                _ => Ok(()),
+            };
         }
+        let choices = definitions.choices(type_id, member.name);
+        if choices.is_empty() {
+            return Ok(());
+        }
+        element.all_children().try_for_each(|child| {
+            let name = child.name();
+            match choices.iter().find(|choice| choice.name == name) {
+                Some(choice) => self.emit_child(child, choice.type_id, sink),
+                None => Ok(()),
+            }
+        })
     }
 
     /// The elements of a name, where it was known beforehand how the type has them.

@@ -6,9 +6,12 @@ use crate::code::Code;
 use crate::compile::{self, Known};
 use crate::context::Context;
 use crate::error::{EvaluateError, ParseError};
-use crate::evaluate::{Evaluator, Failure, Stop, is_through};
+use crate::evaluate::{Evaluator, Stop, is_through};
 use crate::parser::parse;
 use crate::value::{Collection, Item};
+
+#[cfg(test)]
+mod tests;
 
 /// An expression, ready to be evaluated any number of times by any number of threads.
 #[derive(Debug)]
@@ -76,7 +79,7 @@ impl Expression {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
         let items = evaluator.gather(&self.code, &evaluator.scope());
-        items.map_err(Failure::into_error)
+        evaluator.finish(items)
     }
 
     /// Calls a function with each item that the expression gives, until it gives `false`.
@@ -97,7 +100,7 @@ impl Expression {
                 Err(Stop::Enough)
             }
         });
-        is_through(flow).map(|_| ()).map_err(Failure::into_error)
+        evaluator.finish(is_through(flow).map(|_| ()))
     }
 
     /// The truth of the expression for an item; `None` if it is empty, and so not known.
@@ -111,7 +114,7 @@ impl Expression {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
         let truth = evaluator.truth(&self.code, &evaluator.scope());
-        truth.map_err(Failure::into_error)
+        evaluator.finish(truth)
     }
 
     /// Whether an invariant holds: whether it is not false.

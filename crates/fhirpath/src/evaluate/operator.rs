@@ -169,7 +169,7 @@ impl<'a> Evaluator<'_, 'a> {
         };
         let comparer = self.comparer();
         let mut is_found = false;
-        let flow = self.each(collection, scope, &mut |candidate| {
+        let flow = self.each_repeated(collection, scope, &mut |candidate| {
             if comparer.equal(&candidate, &item) == Some(true) {
                 is_found = true;
                 return Err(super::Stop::Enough);
@@ -346,7 +346,7 @@ fn decimals<'a>(operator: Operator, left: Decimal, right: Decimal) -> Option<Ite
         Operator::Add => left.checked_add(right),
         Operator::Subtract => left.checked_sub(right),
         Operator::Multiply => left.checked_mul(right),
-        Operator::Divide => left.checked_div(right),
+        Operator::Divide => left.checked_div(right).map(|quotient| quotient.normalize()),
         Operator::Mod => left.checked_rem(right),
         _ => {
             let quotient = left.checked_div(right)?.trunc();

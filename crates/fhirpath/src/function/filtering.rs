@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use fhir_model::definition::TypeId;
 use fhir_model::element::Element;
+use fhir_model::name::Name;
 
 use crate::evaluate::{Evaluator, Flow, Scope, Sink, own_type};
 use crate::function::combining::Seen;
@@ -102,11 +103,18 @@ fn each_child<'a>(
     visit: &mut dyn FnMut(Element<'a>, TypeId) -> Flow,
 ) -> Flow {
     let definitions = evaluator.context.definitions;
+    // The items of a list have one name, so that one look at the type serves them all.
+    let mut last = (Name::UNKNOWN, None);
     for child in element.all_children() {
         evaluator.step()?;
+        let name = child.name();
+        if name != last.0 {
+            let property = definitions.property(type_id, name);
+            last = (name, property.map(|property| property.type_id));
+        }
         // `resourceType` is no element, and what no definition knows has no type.
-        if let Some(property) = definitions.property(type_id, child.name()) {
-            visit(child, own_type(child, property.type_id, definitions))?;
+        if let Some(type_id) = last.1 {
+            visit(child, own_type(child, type_id, definitions))?;
         }
     }
     Ok(())

@@ -3,6 +3,7 @@
 //! Equality and order are three-valued: `None` where the precision of a date or the unit of a
 //! quantity does not suffice to say. Elements with children are equal if their content is.
 
+use std::cell::Cell;
 use std::cmp::Ordering;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -16,12 +17,30 @@ use crate::value::{Item, parse_decimal, units};
 
 /// What comparing needs to know of types.
 #[derive(Clone, Copy)]
-pub(crate) struct Comparer<'a> {
+pub(crate) struct Comparer<'c, 'a> {
     pub(crate) definitions: &'a Definitions,
     pub(crate) known: &'a Known,
+    pub(crate) work: Work<'c>,
 }
 
-impl Comparer<'_> {
+/// Counts the nodes that are compared as steps of the evaluation.
+///
+/// Once they are used up nothing is equal any more; the evaluation then fails as a whole.
+#[derive(Clone, Copy)]
+pub(crate) struct Work<'c> {
+    pub(crate) steps: &'c Cell<u32>,
+    pub(crate) steps_max: u32,
+}
+
+impl Work<'_> {
+    fn is_left(self) -> bool {
+        let steps = self.steps.get().saturating_add(1);
+        self.steps.set(steps);
+        steps <= self.steps_max
+    }
+}
+
+impl Comparer<'_, '_> {
     /// `=` of two items.
     pub(crate) fn equal(self, left: &Item<'_>, right: &Item<'_>) -> Option<bool> {
         if let (Some(left), Some(right)) = (
@@ -34,20 +53,13 @@ impl Comparer<'_> {
             && !left.has_value()
             && !right.has_value()
         {
-            return Some(same_content(*left, *right));
+            return Some(self.work.same_content(*left, *right));
         }
         let (Some(left), Some(right)) = (self.system(left), self.system(right)) else {
             return Some(same_identity(left, right));
         };
         match (&left, &right) {
-            (Item::Quantity(left), Item::Quantity(right)) => {
-                let is_calendar = |unit: &str| matches!(unit, "year" | "month");
-                let (from, to) = (left.unit.code(), right.unit.code());
-                if is_calendar(from) != is_calendar(to) {
-                    return None;
-                }
-                units::compare(left, right).map(Ordering::is_eq)
-            }
+            (Item::Quantity(left), Item::Quantity(right)) => units::equal(left, right),
             _ => match order(&left, &right) {
                 Some(Order::Known(ordering)) => Some(ordering.is_eq()),
                 Some(Order::Unknown) => None,
@@ -62,7 +74,7 @@ impl Comparer<'_> {
             && !left.has_value()
             && !right.has_value()
         {
-            return equivalent_content(*left, *right);
+            return self.work.equivalent_content(*left, *right);
         }
         let (Some(left), Some(right)) = (self.system(left), self.system(right)) else {
             return same_identity(left, right);
@@ -83,6 +95,9 @@ impl Comparer<'_> {
 
     /// `<`, `>` of two items: `Err` if there is no order between their types.
     pub(crate) fn compare(self, left: &Item<'_>, right: &Item<'_>) -> Result<Option<Ordering>, ()> {
+        if let (Item::Integer(left), Item::Integer(right)) = (left, right) {
+            return Ok(Some(left.cmp(right)));
+        }
         let (left, right) = (self.system(left).ok_or(())?, self.system(right).ok_or(())?);
         if matches!(left, Item::Boolean(_)) {
             return Err(());
@@ -176,41 +191,106 @@ fn folded(text: &str) -> impl Iterator<Item = char> {
     })
 }
 
-/// Whether two elements have the same content, ids and extensions included.
-fn same_content(left: Element<'_>, right: Element<'_>) -> bool {
-    same_node(left.value(), right.value()) && same_node(left.shadow(), right.shadow())
-}
-
 /// Recursion is bounded by the depth of trees.
-fn same_node(left: Option<Node<'_>>, right: Option<Node<'_>>) -> bool {
-    let (left, right) = match (left, right) {
-        (Some(left), Some(right)) => (left, right),
-        (None, None) => return true,
-        _ => return false,
-    };
-    if left == right {
-        return true;
+impl Work<'_> {
+    /// Whether two elements have the same content, ids and extensions included.
+    fn same_content(self, left: Element<'_>, right: Element<'_>) -> bool {
+        self.same_node(left.value(), right.value()) && self.same_node(left.shadow(), right.shadow())
     }
-    if left.kind() != right.kind() {
-        return false;
+
+    /// Whether two nodes have the same content; the order of members means nothing.
+    fn same_node(self, left: Option<Node<'_>>, right: Option<Node<'_>>) -> bool {
+        let (left, right) = match (left, right) {
+            (Some(left), Some(right)) => (left, right),
+            (None, None) => return true,
+            _ => return false,
+        };
+        if left == right {
+            return true;
+        }
+        if left.kind() != right.kind() || !self.is_left() {
+            return false;
+        }
+        match left.kind() {
+            Kind::Object => {
+                left.children().count() == right.children().count()
+                    && left
+                        .children()
+                        .all(|member| self.same_node(Some(member), right.get_str(&member.key())))
+            }
+            Kind::Array => {
+                left.children().count() == right.children().count()
+                    && left
+                        .children()
+                        .zip(right.children())
+                        .all(|(left, right)| self.same_node(Some(left), Some(right)))
+            }
+            Kind::String => left.as_str() == right.as_str(),
+            Kind::Number => same_number(left.raw_text(), right.raw_text()),
+            Kind::Boolean | Kind::Null => left.raw_text() == right.raw_text(),
+        }
     }
-    match left.kind() {
-        Kind::Object => {
-            left.children().count() == right.children().count()
-                && left
-                    .children()
-                    .all(|member| same_node(Some(member), right.get_str(&member.key())))
+
+    /// Whether two elements have equivalent content: lists in any order, texts in any case.
+    fn equivalent_content(self, left: Element<'_>, right: Element<'_>) -> bool {
+        match (left.value(), right.value()) {
+            (Some(left), Some(right)) => self.equivalent_node(left, right),
+            (None, None) => self.same_node(left.shadow(), right.shadow()),
+            _ => false,
         }
-        Kind::Array => {
-            left.children().count() == right.children().count()
-                && left
-                    .children()
-                    .zip(right.children())
-                    .all(|(left, right)| same_node(Some(left), Some(right)))
+    }
+
+    fn equivalent_node(self, left: Node<'_>, right: Node<'_>) -> bool {
+        if left == right {
+            return true;
         }
-        Kind::String => left.as_str() == right.as_str(),
-        Kind::Number => same_number(left.raw_text(), right.raw_text()),
-        Kind::Boolean | Kind::Null => left.raw_text() == right.raw_text(),
+        if left.kind() != right.kind() || !self.is_left() {
+            return false;
+        }
+        match left.kind() {
+            Kind::Object => {
+                let members =
+                    |node: Node<'_>| node.children().filter(|member| !is_id(*member)).count();
+                members(left) == members(right)
+                    && left.children().all(|member| {
+                        is_id(member)
+                            || right
+                                .get_str(&member.key())
+                                .is_some_and(|other| self.equivalent_node(member, other))
+                    })
+            }
+            Kind::Array => self.equivalent_list(left, right),
+            Kind::String => match (left.as_str(), right.as_str()) {
+                (Some(left), Some(right)) => equivalent_text(&left, &right),
+                _ => false,
+            },
+            Kind::Number => match (
+                parse_decimal(left.raw_text()),
+                parse_decimal(right.raw_text()),
+            ) {
+                (Some(left), Some(right)) => equivalent_number(left, right),
+                _ => left.raw_text() == right.raw_text(),
+            },
+            Kind::Boolean | Kind::Null => left.raw_text() == right.raw_text(),
+        }
+    }
+
+    fn equivalent_list(self, left: Node<'_>, right: Node<'_>) -> bool {
+        let count = left.children().count();
+        if count != right.children().count() {
+            return false;
+        }
+        if count > UNORDERED_ITEMS_MAX {
+            let mut pairs = left.children().zip(right.children());
+            return pairs.all(|(left, right)| self.equivalent_node(left, right));
+        }
+        let mut others: Vec<Node<'_>> = right.children().collect();
+        left.children().all(|item| {
+            let place = others
+                .iter()
+                .position(|other| self.equivalent_node(item, *other));
+            place.map(|place| others.swap_remove(place)).is_some()
+        })
     }
 }
 
@@ -219,71 +299,10 @@ fn same_number(left: &str, right: &str) -> bool {
         || matches!((parse_decimal(left), parse_decimal(right)), (Some(left), Some(right)) if left == right)
 }
 
-/// Whether two elements have equivalent content: lists in any order, texts in any case.
-fn equivalent_content(left: Element<'_>, right: Element<'_>) -> bool {
-    match (left.value(), right.value()) {
-        (Some(left), Some(right)) => equivalent_node(left, right),
-        (None, None) => same_node(left.shadow(), right.shadow()),
-        _ => false,
-    }
-}
-
 /// The longest list that is compared in any order; longer ones are compared in order.
 const UNORDERED_ITEMS_MAX: usize = 64;
-
-fn equivalent_node(left: Node<'_>, right: Node<'_>) -> bool {
-    if left == right {
-        return true;
-    }
-    if left.kind() != right.kind() {
-        return false;
-    }
-    match left.kind() {
-        Kind::Object => {
-            let members = |node: Node<'_>| node.children().filter(|member| !is_id(*member)).count();
-            members(left) == members(right)
-                && left.children().all(|member| {
-                    is_id(member)
-                        || right
-                            .get_str(&member.key())
-                            .is_some_and(|other| equivalent_node(member, other))
-                })
-        }
-        Kind::Array => equivalent_list(left, right),
-        Kind::String => match (left.as_str(), right.as_str()) {
-            (Some(left), Some(right)) => equivalent_text(&left, &right),
-            _ => false,
-        },
-        Kind::Number => match (
-            parse_decimal(left.raw_text()),
-            parse_decimal(right.raw_text()),
-        ) {
-            (Some(left), Some(right)) => equivalent_number(left, right),
-            _ => left.raw_text() == right.raw_text(),
-        },
-        Kind::Boolean | Kind::Null => left.raw_text() == right.raw_text(),
-    }
-}
 
 /// An element's id says nothing of its meaning.
 fn is_id(member: Node<'_>) -> bool {
     member.has_key("id")
-}
-
-fn equivalent_list(left: Node<'_>, right: Node<'_>) -> bool {
-    let count = left.children().count();
-    if count != right.children().count() {
-        return false;
-    }
-    if count > UNORDERED_ITEMS_MAX {
-        let mut pairs = left.children().zip(right.children());
-        return pairs.all(|(left, right)| equivalent_node(left, right));
-    }
-    let mut others: Vec<Node<'_>> = right.children().collect();
-    left.children().all(|item| {
-        let place = others
-            .iter()
-            .position(|other| equivalent_node(item, *other));
-        place.map(|place| others.swap_remove(place)).is_some()
-    })
 }

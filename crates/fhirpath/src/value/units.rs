@@ -1,37 +1,106 @@
 //! What it takes to compare and compute with quantities of different units.
+//!
+//! UCUM (<https://ucum.org/ucum>) is left to a library, which reads units and knows their factors
+//! exactly. The calendar's year and month are no units of it: <http://hl7.org/fhirpath/N1/#quantity>.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use octofhir_ucum::{EvalResult, Number};
 use rust_decimal::Decimal;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use crate::value::{Quantity, Unit};
 
-/// Units of time with a fixed length, in milliseconds.
-const DURATIONS: &[(&str, i64)] = &[
-    ("wk", 604_800_000),
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("min", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+/// Months in a year of the calendar.
+const YEAR_MONTHS: i64 = 12;
+
+/// How many digits of a value on a scale that is not linear (°F) are certain.
+const CERTAIN_DIGITS: u32 = 12;
+
+/// A UCUM unit's factor and dimension.
+fn unit(code: &str) -> Option<EvalResult> {
+    let expression = octofhir_ucum::parse_expression(code).ok()?;
+    octofhir_ucum::evaluate(&expression).ok()
+}
+
+/// The value in base units of a unit with a factor.
+fn in_base(value: Decimal, unit: &EvalResult) -> Option<Number> {
+    let mantissa = Number::parse(&value.to_string())?;
+    mantissa.checked_mul(unit.factor)
+}
+
+/// A number of the library as a decimal, if it fits.
+fn decimal(number: Number) -> Option<Decimal> {
+    let (integer, exponent) = number.to_integer_and_exponent();
+    if let Ok(scale) = u32::try_from(exponent.checked_neg()?) {
+        return Decimal::try_from_i128_with_scale(integer, scale).ok();
+    }
+    let power = 10_i128.checked_pow(u32::try_from(exponent).ok()?)?;
+    Decimal::try_from_i128_with_scale(integer.checked_mul(power)?, 0).ok()
+}
+
+/// How many months a unit of the calendar has that is not counted in days.
+fn months(code: &str) -> Option<i64> {
+    match code {
+        "year" => Some(YEAR_MONTHS),
+        "month" => Some(1),
+        _ => None,
+    }
+}
 
 /// The value in another unit, if both measure the same.
 fn convert(value: Decimal, from: &str, to: &str) -> Option<Decimal> {
     if from == to {
         return Some(value);
     }
-    let factor = |code: &str| {
-        let row = DURATIONS.iter().find(|(spelling, _)| *spelling == code)?;
-        Some(Decimal::from(row.1))
-    };
-    value.checked_mul(factor(from)?)?.checked_div(factor(to)?)
+    if let (Some(from), Some(to)) = (months(from), months(to)) {
+        return value.checked_mul(from.into())?.checked_div(to.into());
+    }
+    let (source, target) = (unit(from)?, unit(to)?);
+    if !source.is_commensurable(&target) {
+        return None;
+    }
+    if source.special.is_some() || target.special.is_some() {
+        let converted = octofhir_ucum::convert(value.to_f64()?, from, to).ok()?;
+        return Decimal::from_f64(converted)?.round_sf(CERTAIN_DIGITS);
+    }
+    decimal(in_base(value, &source)?.checked_div(target.factor)?)
 }
 
 /// Which quantity is greater; `None` if their units do not measure the same.
 pub(crate) fn compare(left: &Quantity<'_>, right: &Quantity<'_>) -> Option<Ordering> {
-    let value = convert(left.value, left.unit.code(), right.unit.code())?;
+    compare_in(left, left.unit.code(), right, right.unit.code())
+}
+
+/// [`compare`] with codes that stand for the units.
+fn compare_in(
+    left: &Quantity<'_>,
+    left_code: &str,
+    right: &Quantity<'_>,
+    right_code: &str,
+) -> Option<Ordering> {
+    if left_code == right_code {
+        return Some(left.value.cmp(&right.value));
+    }
+    if months(left_code).is_none()
+        && let (Some(first), Some(second)) = (unit(left_code), unit(right_code))
+        && first.is_commensurable(&second)
+        && first.special.is_none()
+        && second.special.is_none()
+    {
+        // Both in base units, so that no quotient is rounded.
+        let difference =
+            in_base(left.value, &first)?.checked_sub(in_base(right.value, &second)?)?;
+        return Some(if difference.is_zero() {
+            Ordering::Equal
+        } else if difference.is_negative() {
+            Ordering::Less
+        } else {
+            Ordering::Greater
+        });
+    }
+    let value = convert(left.value, left_code, right_code)?;
     Some(value.cmp(&right.value))
 }
 
@@ -57,20 +126,29 @@ pub(crate) fn multiply<'a>(left: &Quantity<'a>, right: &Quantity<'a>) -> Option<
     let unit = match (left.unit.code(), right.unit.code()) {
         (_, "1") => left.unit.clone(),
         ("1", _) => right.unit.clone(),
-        (left, right) => Unit::ucum(format!("{left}.{right}")),
+        (left, right) => Unit::ucum(format!("{}.{}", factor(left), factor(right))),
     };
     Some(Quantity { value, unit })
 }
 
 /// The quotient.
 pub(crate) fn divide<'a>(left: &Quantity<'a>, right: &Quantity<'a>) -> Option<Quantity<'a>> {
-    let value = left.value.checked_div(right.value)?;
+    let value = left.value.checked_div(right.value)?.normalize();
     let unit = match (left.unit.code(), right.unit.code()) {
         (_, "1") => left.unit.clone(),
         (left, right) if left == right => Unit::ONE,
-        (left, right) => Unit::ucum(format!("{left}/{right}")),
+        (left, right) => Unit::ucum(format!("{}/{}", factor(left), factor(right))),
     };
     Some(Quantity { value, unit })
+}
+
+/// A unit as a factor of a term, in parentheses if it is a term itself.
+fn factor(code: &str) -> Cow<'_, str> {
+    if code.contains(['/', '.']) {
+        Cow::Owned(format!("({code})"))
+    } else {
+        Cow::Borrowed(code)
+    }
 }
 
 /// A number as a quantity.
@@ -79,19 +157,25 @@ pub(crate) fn plain(value: Decimal) -> Quantity<'static> {
     Quantity { value, unit }
 }
 
+/// `=`: a year or month of the calendar is as long as the calendar says, one of UCUM always the
+/// same; whether they are equal cannot be said.
+pub(crate) fn equal(left: &Quantity<'_>, right: &Quantity<'_>) -> Option<bool> {
+    let (from, to) = (left.unit.code(), right.unit.code());
+    if months(from).is_some() != months(to).is_some() {
+        return None;
+    }
+    compare(left, right).map(Ordering::is_eq)
+}
+
 /// `~`: a year and a month of the calendar are taken for those of UCUM.
 pub(crate) fn equivalent(left: &Quantity<'_>, right: &Quantity<'_>) -> bool {
-    let ucum = |code: &str| match code {
-        "year" => "a".to_owned(),
-        "month" => "mo".to_owned(),
-        other => other.to_owned(),
+    let ucum = |code| match code {
+        "year" => "a",
+        "month" => "mo",
+        other => other,
     };
-    convert(
-        left.value,
-        &ucum(left.unit.code()),
-        &ucum(right.unit.code()),
-    )
-    .is_some_and(|value| value == right.value)
+    let (from, to) = (ucum(left.unit.code()), ucum(right.unit.code()));
+    compare_in(left, from, right, to).is_some_and(Ordering::is_eq)
 }
 
 /// The quantity in another unit, given as a UCUM code or a word of the calendar.

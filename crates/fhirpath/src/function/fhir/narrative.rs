@@ -11,18 +11,25 @@ const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
 /// Elements nest at most so deep.
 const DEPTH_MAX: usize = 256;
 
-/// The elements that a narrative may have, sorted.
+/// The elements that a narrative may have; the frequent ones come first, for a quick look.
 const ELEMENTS: &[&str] = &[
+    "td",
+    "tr",
+    "p",
+    "b",
+    "div",
+    "br",
+    "span",
+    "li",
+    "ul",
     "a",
     "abbr",
     "acronym",
     "address",
     "area",
-    "b",
     "bdo",
     "big",
     "blockquote",
-    "br",
     "caption",
     "center",
     "cite",
@@ -31,7 +38,6 @@ const ELEMENTS: &[&str] = &[
     "colgroup",
     "dd",
     "dfn",
-    "div",
     "dl",
     "dt",
     "em",
@@ -46,35 +52,34 @@ const ELEMENTS: &[&str] = &[
     "i",
     "img",
     "kbd",
-    "li",
     "map",
     "ol",
-    "p",
     "pre",
     "q",
     "s",
     "samp",
     "small",
-    "span",
     "strike",
     "strong",
     "sub",
     "sup",
     "table",
     "tbody",
-    "td",
     "tfoot",
     "th",
     "thead",
-    "tr",
     "tt",
     "u",
-    "ul",
     "var",
 ];
 
-/// The attributes that the elements may have, sorted.
+/// The attributes that the elements may have; the frequent ones come first.
 const ATTRIBUTES: &[&str] = &[
+    "class",
+    "style",
+    "href",
+    "colspan",
+    "xmlns",
     "abbr",
     "accesskey",
     "align",
@@ -88,10 +93,8 @@ const ATTRIBUTES: &[&str] = &[
     "charoff",
     "charset",
     "cite",
-    "class",
     "clear",
     "color",
-    "colspan",
     "compact",
     "coords",
     "datetime",
@@ -100,7 +103,6 @@ const ATTRIBUTES: &[&str] = &[
     "frame",
     "headers",
     "height",
-    "href",
     "hreflang",
     "hspace",
     "id",
@@ -122,7 +124,6 @@ const ATTRIBUTES: &[&str] = &[
     "span",
     "src",
     "start",
-    "style",
     "summary",
     "tabindex",
     "target",
@@ -136,7 +137,6 @@ const ATTRIBUTES: &[&str] = &[
     "xml:base",
     "xml:lang",
     "xml:space",
-    "xmlns",
 ];
 
 /// The elements that never have content.
@@ -170,7 +170,7 @@ fn check(text: &str) -> Option<()> {
         } else {
             reader.take("<").then_some(())?;
             let name = reader.name()?;
-            let is_known = ELEMENTS.binary_search(&name).is_ok();
+            let is_known = ELEMENTS.contains(&name);
             (is_known && open.len() < DEPTH_MAX).then_some(())?;
             let namespace = reader.attributes()?;
             let is_root = open.is_empty();
@@ -229,8 +229,9 @@ impl<'a> Reader<'a> {
 
     /// Takes the name of an element or attribute.
     fn name(&mut self) -> Option<&'a str> {
-        let is_part = |next: char| next.is_ascii_alphanumeric() || matches!(next, ':' | '-' | '_');
-        let end = self.rest.find(|next| !is_part(next))?;
+        let is_part =
+            |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'-' | b'_');
+        let end = self.rest.bytes().position(|byte| !is_part(&byte))?;
         let (name, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest;
         (!name.is_empty()).then_some(name)
@@ -258,7 +259,7 @@ impl<'a> Reader<'a> {
                 self.take("'").then_some("'")?
             };
             let value = self.until(quote)?;
-            let is_known = ATTRIBUTES.binary_search(&name).is_ok();
+            let is_known = ATTRIBUTES.contains(&name);
             (is_known && has_references(value) && !value.contains('<')).then_some(())?;
             if name == "xmlns" {
                 namespace = value;
@@ -285,12 +286,6 @@ mod tests {
     fn check(inner: &str, expected: bool) {
         let text = format!("<div xmlns=\"{NAMESPACE}\">{inner}</div>");
         assert_eq!(is_narrative(&text), expected, "{text}");
-    }
-
-    #[test]
-    fn tables_are_sorted() {
-        assert!(ELEMENTS.is_sorted());
-        assert!(ATTRIBUTES.is_sorted());
     }
 
     #[test]
