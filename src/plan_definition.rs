@@ -10,13 +10,19 @@
 
 pub mod calendar;
 pub mod comorbidity;
+mod condition;
 pub mod decide;
 pub mod disposition;
+mod draft;
 pub mod due;
+mod enrol;
 pub mod facts;
 pub mod instance;
 pub mod lace;
 pub mod progress;
+mod readmission;
+mod resource;
+mod transition;
 pub mod vocabulary;
 
 use serde_json::Value;

@@ -8,8 +8,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::plan_definition::Plan;
+use crate::plan_definition::condition::{self, Check};
+use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::{PatientFacts, Policy, Reason, VisitFacts};
+use crate::plan_definition::instance::{Instance, Standing};
+use crate::plan_definition::transition::{self, CANCELLED};
+use crate::plan_definition::{Plan, enrol, readmission};
 
 /// Everything a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -68,4 +72,63 @@ pub struct Decision {
     pub timers: Vec<Timer>,
     /// One line per pathway that changed.
     pub reasons: Vec<Remark>,
+}
+
+/// What the visit, as it stands, means for the pathways of its patient. `ids` gives the logical
+/// ids of new resources.
+pub fn decide(situation: &Situation<'_>, ids: &mut dyn FnMut() -> String) -> Decision {
+    let mut draft = Draft::new(situation.now, situation.policy.care_zone);
+    let instances = Instance::all(situation.existing);
+    if readmission::close_after_death(&mut draft, &instances, situation) {
+        return draft.finish();
+    }
+    for plan in situation.plans {
+        own_pathway(&mut draft, plan, &instances, situation, ids);
+        readmission::admit(&mut draft, plan, &instances, situation);
+        if plan.programme.is_some() {
+            readmission::hold_or_resume(&mut draft, plan, &instances, situation, ids);
+        }
+    }
+    draft.finish()
+}
+
+/// The pathway of this plan for this visit: withdraw it, move it, or start it.
+fn own_pathway(
+    draft: &mut Draft,
+    plan: &Plan,
+    instances: &[Instance<'_>],
+    situation: &Situation<'_>,
+    ids: &mut dyn FnMut() -> String,
+) {
+    let own = || {
+        instances.iter().filter(|instance| {
+            instance.key.plan == plan.name
+                && instance.key.encounter_id == situation.visit.encounter_id
+        })
+    };
+    let verdict = condition::verdict(plan, situation);
+    if let Some(instance) = own().find(|instance| instance.is_alive()) {
+        match verdict {
+            Check::Withdraw(reason) => {
+                transition::end(draft, instance, CANCELLED, reason);
+                draft.remark(&plan.url, reason);
+            }
+            Check::Met | Check::Unmet => {
+                enrol::recompute(draft, plan, instance, situation, Reason::AdtCorrection, ids);
+            }
+        }
+        return;
+    }
+    let may_start = own().all(|instance| instance.standing() == Standing::Withdrawn);
+    if verdict != Check::Met || !may_start {
+        return;
+    }
+    if plan.programme.is_some() {
+        if readmission::is_outrun(plan, instances, situation) {
+            return;
+        }
+        readmission::supersede(draft, plan, instances, situation, ids);
+    }
+    let number = own().map(|instance| instance.key.number).max().unwrap_or(0) + 1;
+    enrol::start(draft, plan, situation, number, ids);
 }
