@@ -7,4 +7,5 @@
 pub mod clock;
 pub mod config;
 // Floor 3: meaning; pure functions.
+pub mod search;
 // Floor 4: the store.
