@@ -6,6 +6,11 @@
 // Floor 1: ground.
 pub mod clock;
 pub mod config;
+
+// Floor 2: what the profiles say.
+pub mod definitions;
+
 // Floor 3: meaning; pure functions.
+pub mod access;
+pub mod plan_definition;
 pub mod search;
-// Floor 4: the store.
