@@ -47,9 +47,8 @@ pub enum Lookup<'a> {
 pub fn find<'a>(definitions: &'a Definitions, resource_type: TypeId, code: &str) -> Lookup<'a> {
     match definitions.search_parameter(resource_type, code) {
         None => Lookup::Unknown,
-        Some(row) => {
-            supported(definitions, resource_type, row).map_or(Lookup::Unsupported, Lookup::Supported)
-        }
+        Some(row) => supported(definitions, resource_type, row)
+            .map_or(Lookup::Unsupported, Lookup::Supported),
     }
 }
 
@@ -117,7 +116,9 @@ impl Parameter<'_> {
             None => listed,
         };
         let names = targets.into_iter();
-        names.filter_map(|name| ResourceType::parse(name).ok()).collect()
+        names
+            .filter_map(|name| ResourceType::parse(name).ok())
+            .collect()
     }
 
     /// What the elements of the expression may refer to; nothing where one of them may refer to

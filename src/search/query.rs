@@ -10,9 +10,7 @@ use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceType};
 
-use crate::search::expression::{
-    Cursor, Filter, Include, Search, Sort, SortBy, Total, ValueKind,
-};
+use crate::search::expression::{Cursor, Filter, Include, Search, Sort, SortBy, Total, ValueKind};
 use crate::search::parameter::{self, Lookup, Parameter};
 use crate::search::query::criterion::{Modifier, Reader, is_known};
 use crate::search::query::escape::split;
@@ -37,6 +35,9 @@ pub const ALTERNATIVES_MAX: usize = 500;
 
 /// The most links of a chain: `a.b.c.d` has three.
 pub const CHAIN_LINKS_MAX: usize = 3;
+
+/// The most types that are named where a chain must say which it means.
+const NAMED_TARGETS_MAX: usize = 5;
 
 /// The most keys of a `_sort`.
 pub const SORT_KEYS_MAX: usize = 5;
@@ -153,7 +154,9 @@ pub fn parse(
         return Err(vec![Issue::error(IssueType::NotSupported, text)]);
     };
     if parameters.len() > PARAMETERS_MAX {
-        return Err(vec![Refusal::limit("parameters", PARAMETERS_MAX).into_error()]);
+        return Err(vec![
+            Refusal::limit("parameters", PARAMETERS_MAX).into_error(),
+        ]);
     }
     let mut parser = Parser::new(context, type_id, resource_type.clone());
     for (name, value) in parameters {
@@ -292,7 +295,10 @@ impl<'a> Parser<'a> {
             return Err(Refusal::value("_count", "is no number from 0 on"));
         }
         // More digits than a number has are just a very large number.
-        let count = value.parse().unwrap_or(u32::MAX).min(self.context.count_max);
+        let count = value
+            .parse()
+            .unwrap_or(u32::MAX)
+            .min(self.context.count_max);
         self.parsed.search.count = count;
         Ok(count.to_string())
     }
@@ -497,14 +503,22 @@ impl Filters<'_> {
 
     fn last_updated(self, name: &str, value: &str) -> Result<Filter, Refusal> {
         if split(value, ',').count() > 1 {
-            return Err(Refusal::value(name, "has alternatives, which is not supported"));
+            return Err(Refusal::value(
+                name,
+                "has alternatives, which is not supported",
+            ));
         }
         criterion::date(value, self.context.now)
             .map(Filter::LastUpdated)
             .map_err(|reason| Refusal::value(name, &reason))
     }
 
-    fn any(self, parameter: Parameter<'_>, parts: Name<'_>, value: &str) -> Result<Filter, Refusal> {
+    fn any(
+        self,
+        parameter: Parameter<'_>,
+        parts: Name<'_>,
+        value: &str,
+    ) -> Result<Filter, Refusal> {
         if parts.modifier == Some("missing") {
             return missing(parameter, value);
         }
@@ -589,25 +603,24 @@ impl Filters<'_> {
         let has_parameter = |target: &&ResourceType| {
             let target = definitions.resource_type(target.as_str());
             parameter::COLUMNS.contains(&code)
-                || target.is_some_and(|target| {
-                    definitions.search_parameter(target, code).is_some()
-                })
+                || target.is_some_and(|target| definitions.search_parameter(target, code).is_some())
         };
         let candidates: Vec<&ResourceType> = targets.iter().filter(has_parameter).collect();
         match candidates.as_slice() {
             [only] => Ok((*only).clone()),
-            [] if targets.is_empty() => {
-                let reason = "may refer to any type; say which, as in subject:Patient.name";
-                Err(Refusal::value(parameter.code, reason))
-            }
-            [] => Err(Refusal::value(
+            [] if !targets.is_empty() => Err(Refusal::value(
                 parameter.code,
                 &format!("refers to no type that has the parameter '{code}'"),
             )),
             several => {
-                let names: Vec<&str> = several.iter().map(|target| target.as_str()).collect();
-                let names = names.join(", ");
-                let reason = format!("may refer to {names}; say which, as in subject:Patient.name");
+                let types = match several.len() {
+                    1..=NAMED_TARGETS_MAX => {
+                        let names = several.iter().map(|target| target.as_str());
+                        names.collect::<Vec<_>>().join(", ")
+                    }
+                    _ => "many types".to_owned(),
+                };
+                let reason = format!("may refer to {types}; say which, as in subject:Patient.name");
                 Err(Refusal::value(parameter.code, &reason))
             }
         }
@@ -645,7 +658,10 @@ fn ids(name: &str, value: &str) -> Result<Filter, Refusal> {
 fn alternatives<'v>(name: &str, value: &'v str) -> Result<Vec<&'v str>, Refusal> {
     let alternatives: Vec<&str> = split(value, ',').take(ALTERNATIVES_MAX + 1).collect();
     if alternatives.len() > ALTERNATIVES_MAX {
-        return Err(Refusal::limit("alternatives per parameter", ALTERNATIVES_MAX));
+        return Err(Refusal::limit(
+            "alternatives per parameter",
+            ALTERNATIVES_MAX,
+        ));
     }
     if alternatives.contains(&"") {
         return Err(Refusal::value(name, "has an empty alternative"));
@@ -679,3 +695,6 @@ fn unsupported_modifier(parameter: Parameter<'_>, modifier: &str) -> Refusal {
     };
     Refusal::modifier(parameter.code, modifier, supported)
 }
+
+#[cfg(test)]
+mod tests;
