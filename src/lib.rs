@@ -14,3 +14,4 @@ pub mod definitions;
 pub mod access;
 pub mod adt;
 pub mod plan_definition;
+pub mod search;
