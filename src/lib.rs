@@ -6,5 +6,7 @@
 // Floor 1: ground.
 pub mod clock;
 pub mod config;
+
 // Floor 3: meaning; pure functions.
-// Floor 4: the store.
+pub mod access;
+pub mod plan_definition;

@@ -1,5 +1,14 @@
-//! The FHIR R4 data model as the definitions describe it, without I/O.
+//! The FHIR R4 data model without I/O: one parse of a resource, and what can be said of it.
+//!
+//! [`tree`] reads JSON once into a compact tree; [`element`] shows that tree as FHIR sees it.
+//! [`key`], [`reference`] and [`primitive`] are the small values a resource is made of, [`issue`]
+//! is what there is to say about a wrong one. What a resource *may* contain is the business of the
+//! definitions and of the validation crate.
 
 pub mod definition;
+pub mod element;
+pub mod issue;
+pub mod key;
 pub mod name;
 mod pool;
+pub mod tree;

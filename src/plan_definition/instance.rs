@@ -1,0 +1,1 @@
+//! Pathway instances among the resources of a patient.
