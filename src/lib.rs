@@ -7,6 +7,9 @@
 pub mod clock;
 pub mod config;
 
+// Floor 2: what the profiles say.
+pub mod definitions;
+
 // Floor 3: meaning; pure functions.
 pub mod access;
 pub mod plan_definition;

@@ -159,11 +159,15 @@ impl CanonicalIndex {
     ///
     /// Without a version the last one loaded is meant. A version may leave out its last parts
     /// (`url|4.0` finds 4.0.1), as <https://hl7.org/fhir/R4/references.html#canonical> suggests.
+    /// A URL that contains `|` itself, as the version-specific v2 tables of R4 have, is found too.
     pub(crate) fn find(&self, pool: &Pool, canonical: &str) -> Option<u32> {
-        let (url, version) = match canonical.split_once('|') {
-            Some((url, version)) => (url, Some(version)),
-            None => (canonical, None),
-        };
+        self.find_version(pool, canonical, None).or_else(|| {
+            let (url, version) = canonical.split_once('|')?;
+            self.find_version(pool, url, Some(version))
+        })
+    }
+
+    fn find_version(&self, pool: &Pool, url: &str, version: Option<&str>) -> Option<u32> {
         let url = pool.find(url)?;
         let start = self.rows.partition_point(|row| row.url < url);
         let candidates = self
@@ -171,15 +175,13 @@ impl CanonicalIndex {
             .get(start..)?
             .iter()
             .take_while(|row| row.url == url);
-        candidates
-            .filter(|row| {
-                version.is_none_or(|wanted| {
-                    row.version
-                        .is_some_and(|version| satisfies(pool.text(version), wanted))
-                })
+        let is_wanted = |row: &&CanonicalRow| {
+            version.is_none_or(|wanted| {
+                row.version
+                    .is_some_and(|version| satisfies(pool.text(version), wanted))
             })
-            .last()
-            .map(|row| row.number)
+        };
+        candidates.filter(is_wanted).last().map(|row| row.number)
     }
 }
 

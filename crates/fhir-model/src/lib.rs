@@ -1,7 +1,7 @@
 //! The FHIR R4 data model without I/O: one parse of a resource, and what can be said of it.
 //!
 //! [`tree`] reads JSON once into a compact tree; [`element`] shows that tree as FHIR sees it.
-//! [`key`], [`reference`] and [`primitive`] are the small values a resource is made of, [`issue`]
+//! [`key`], [`mod@reference`] and [`primitive`] are the small values a resource is made of, [`issue`]
 //! is what there is to say about a wrong one. What a resource *may* contain is the business of the
 //! definitions and of the validation crate.
 
@@ -11,4 +11,6 @@ pub mod issue;
 pub mod key;
 pub mod name;
 mod pool;
+pub mod primitive;
+pub mod reference;
 pub mod tree;

@@ -107,6 +107,14 @@ impl Builder {
     }
 }
 
+/// Whether a resource of the specification's own package is an example of its kind rather than a
+/// definition to work by. Such resources share packages, URLs and search codes with real ones.
+pub fn is_example(resource: &Value) -> bool {
+    let url = text_of(resource, "url").unwrap_or_default();
+    let id = url.rsplit('/').next().unwrap_or_default();
+    id == "example" || id.starts_with("example-")
+}
+
 /// The work in progress.
 struct Compiler {
     definitions: Definitions,

@@ -105,6 +105,10 @@ pub enum ContextKind {
 
 /// An `ElementDefinition` of a snapshot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "ElementDefinition has as many independent flags"
+)]
 pub struct Element {
     /// The structure that it belongs to.
     pub structure: StructureId,

@@ -3,6 +3,7 @@
 //! A value set is answered from parts: whole code systems, which share the system's own table,
 //! and lists of codes. What cannot be enumerated here (SNOMED CT, LOINC, media types, …) is kept
 //! as a reason, so that a code is [`Membership::Unknown`] only where it could be in such a part.
+//! Abstract concepts (`notSelectable`) are no members unless a value set lists them by code.
 //!
 //! Standard: <https://hl7.org/fhir/R4/valueset.html#compositions>. What a binding makes of the
 //! answer is left to the validator.
@@ -56,10 +57,20 @@ pub struct Concept {
     pub display: Option<Text>,
     /// How deep it is nested; a concept's children follow it.
     pub depth: u8,
-    /// Whether it only groups others and should not be used (`notSelectable`, `abstract`).
+    /// Whether it only groups others and should not be used (`notSelectable`).
     pub is_abstract: bool,
-    /// Whether it is not to be used any more (`status` other than active).
+    /// Whether it is not to be used any more (`inactive`, or a `status` that says so).
     pub is_inactive: bool,
+}
+
+impl Concept {
+    /// The concept as a member of a value set.
+    pub(crate) fn member(&self) -> Member {
+        Member {
+            code: self.code,
+            display: self.display,
+        }
+    }
 }
 
 /// A `ValueSet`.
@@ -198,9 +209,8 @@ impl Definitions {
         if exact.is_some() || code_system.is_case_sensitive {
             return exact;
         }
-        let concepts = self.concepts(code_system).iter();
-        concepts
-            .into_iter()
+        self.concepts(code_system)
+            .iter()
             .find(|concept| self.text(concept.code).eq_ignore_ascii_case(code))
     }
 
@@ -226,6 +236,16 @@ impl Definitions {
             .sets_by_url
             .find(&self.pool, canonical)
             .map(ValueSetId)
+    }
+
+    /// All value sets, with their numbers, in the order of loading.
+    pub fn value_sets(&self) -> impl Iterator<Item = (ValueSetId, &ValueSet)> {
+        (0..).map(ValueSetId).zip(&self.terminology.value_sets)
+    }
+
+    /// All code systems, in the order of loading.
+    pub fn code_systems(&self) -> &[CodeSystem] {
+        &self.terminology.code_systems
     }
 
     /// Whether all codes of a value set are known.
@@ -284,11 +304,10 @@ impl Definitions {
                 system, members, ..
             } => (system, &[], members.of(&tables.members)),
         };
-        let concepts = concepts.iter().map(|concept| Member {
-            code: concept.code,
-            display: concept.display,
-        });
         concepts
+            .iter()
+            .filter(|concept| !concept.is_abstract)
+            .map(Concept::member)
             .chain(members.iter().copied())
             .map(move |member| (system, member))
     }
@@ -297,7 +316,10 @@ impl Definitions {
         match part {
             Part::System(code_system) => {
                 let code_system = self.code_system_of(code_system);
-                self.is_system(code_system.url, system) && self.concept(code_system, code).is_some()
+                self.is_system(code_system.url, system)
+                    && self
+                        .concept(code_system, code)
+                        .is_some_and(|found| !found.is_abstract)
             }
             Part::List {
                 system: listed,

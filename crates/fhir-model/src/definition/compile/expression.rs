@@ -11,7 +11,7 @@
 pub(super) fn reduce(expression: &str, concerns: impl Fn(&str) -> bool) -> Option<String> {
     let kept: Vec<&str> = branches(expression)
         .into_iter()
-        .filter(|branch| first_identifiers(branch).any(|identifier| concerns(identifier)))
+        .filter(|branch| first_identifiers(branch).any(&concerns))
         .collect();
     (!kept.is_empty()).then(|| kept.join(" | "))
 }

@@ -413,7 +413,7 @@ impl Compiler {
             };
             let type_id = match code {
                 "BackboneElement" | "Element" => nested.or_else(|| self.type_with_code(code)),
-                _ if self.is_resource_id(definition) => self.type_with_code("id"),
+                _ if is_resource_id(definition) => self.type_with_code("id"),
                 _ => self.type_with_code(code),
             };
             let type_id = type_id.unwrap_or_else(|| {
@@ -456,15 +456,6 @@ impl Compiler {
         self.definitions
             .property(parent?, element.name)
             .map(|property| property.type_id)
-    }
-
-    /// `Resource.id`, which the definitions call a string, is an `id`:
-    /// <https://hl7.org/fhir/R4/resource.html#Resource>.
-    fn is_resource_id(&self, definition: &Value) -> bool {
-        let base = definition
-            .get("base")
-            .and_then(|base| text_of(base, "path"));
-        base == Some("Resource.id")
     }
 
     fn type_with_code(&self, code: &str) -> Option<TypeId> {
@@ -721,6 +712,15 @@ fn number_of(object: &Value, name: &str) -> Option<u32> {
         .get(name)?
         .as_u64()
         .and_then(|number| u32::try_from(number).ok())
+}
+
+/// `Resource.id`, which the definitions call a string, is an `id`:
+/// <https://hl7.org/fhir/R4/resource.html#Resource>.
+fn is_resource_id(definition: &Value) -> bool {
+    let base = definition
+        .get("base")
+        .and_then(|base| text_of(base, "path"));
+    base == Some("Resource.id")
 }
 
 fn aggregation(declared: &Value) -> Aggregation {

@@ -158,7 +158,7 @@ impl Compiler {
             for property in list_of(concept, "property") {
                 let value = text_of(property, "valueCode");
                 match text_of(property, "code") {
-                    Some("notSelectable" | "abstract") => {
+                    Some("notSelectable") => {
                         compiled.is_abstract |= is_true(property, "valueBoolean");
                     }
                     Some("inactive") => {
@@ -285,7 +285,7 @@ impl Compiler {
     /// set that it names.
     fn component(&mut self, queue: &mut Queue<'_>, component: &Value, depth: usize) -> Draft {
         let system = text_of(component, "system");
-        let mut draft = system.map(|system| self.from_system(component, system));
+        let mut draft = system.map(|system| self.system_part(component, system));
         for canonical in list_of(component, "valueSet")
             .iter()
             .filter_map(Value::as_str)
@@ -318,7 +318,7 @@ impl Compiler {
     }
 
     /// The codes that a component takes from its system.
-    fn from_system(&mut self, component: &Value, url: &str) -> Draft {
+    fn system_part(&mut self, component: &Value, url: &str) -> Draft {
         let system = self.intern(url);
         let concepts = list_of(component, "concept");
         if !concepts.is_empty() {
@@ -388,13 +388,12 @@ impl Compiler {
             });
         }
         let concepts = &self.definitions.terminology.concepts;
-        let concepts = rows?.into_iter().filter_map(|at| concepts.get(at as usize));
         Some(
-            concepts
-                .map(|found| Member {
-                    code: found.code,
-                    display: found.display,
-                })
+            rows?
+                .into_iter()
+                .filter_map(|at| concepts.get(at as usize))
+                .filter(|concept| !concept.is_abstract)
+                .map(Concept::member)
                 .collect(),
         )
     }
