@@ -81,7 +81,7 @@ pub struct Rest {
     /// Largest request body.
     pub body_bytes_max: usize,
     /// Deepest nesting of a JSON body.
-    pub depth_max: usize,
+    pub depth_max: u32,
     /// Matches on a page when `_count` is absent.
     pub page_count_default: u32,
     /// Most matches on a page.

@@ -1,0 +1,334 @@
+//! Resources → the facts that pathways decide by.
+
+use chrono::{NaiveDate, NaiveTime};
+use chrono_tz::Tz;
+use fhir_model::key::{LogicalId, ResourceType};
+use serde_json::Value;
+
+use crate::adt::encounter::{FEED, FIRST_NOTIFIED, TIME_ZONE};
+use crate::config::{Config, FacilityKind};
+use crate::error::Error;
+use crate::interaction::Services;
+use crate::plan_definition::disposition::NUBC_SYSTEM;
+use crate::plan_definition::facts::{
+    ConditionFacts, Moment, PanelPeriod, PatientFacts, Policy, VisitClass, VisitFacts, VisitStatus,
+};
+use crate::search::expression::{
+    Criterion, Filter, ReferenceCriterion, Search, TokenCriterion, Total,
+};
+use crate::search::value::ParameterId;
+use crate::store::Transaction;
+
+/// `Group.code` of a panel: the patients that the care organisation follows.
+const PANEL_SYSTEM: &str = "http://baton.health/fhir/CodeSystem/group-type";
+const PANEL_CODE: &str = "panel";
+
+/// ICD-10-CM.
+const ICD_10_CM: &str = "http://hl7.org/fhir/sid/icd-10-cm";
+
+/// LOINC panels of screenings for social needs: AHC-HRSN, PRAPARE, Hunger Vital Sign.
+const SOCIAL_NEEDS_PANELS: &[&str] = &["96777-8", "93025-5", "88121-9"];
+
+/// One patient's resources of a type that are read at most.
+const RESOURCES_MAX: u32 = 1000;
+
+/// What a pathway consists of.
+const PATHWAY_TYPES: &[(&str, &str)] = &[
+    ("EpisodeOfCare", "patient"),
+    ("CarePlan", "patient"),
+    ("Goal", "patient"),
+    ("RiskAssessment", "patient"),
+    ("Task", "patient"),
+    ("Flag", "patient"),
+];
+
+/// Reads facts in a transaction.
+pub(super) struct Reader<'a> {
+    pub(super) services: &'a Services,
+    pub(super) config: &'a Config,
+    pub(super) policy: &'a Policy,
+}
+
+impl Reader<'_> {
+    /// The periods in which a patient is on a panel.
+    pub(super) async fn panel(
+        &self,
+        transaction: &mut Transaction<'_>,
+        patient_id: &str,
+    ) -> Result<Vec<PanelPeriod>, Error> {
+        let mut search = self.search("Group", "member", patient_id)?;
+        search.filters.push(Filter::Any {
+            parameter: ParameterId::new("Group", "code"),
+            criteria: vec![Criterion::Token(TokenCriterion::SystemAndCode(
+                PANEL_SYSTEM.to_owned(),
+                PANEL_CODE.to_owned(),
+            ))],
+            negated: false,
+        });
+        let groups = self.read(transaction, &search).await?;
+        let reference = format!("Patient/{patient_id}");
+        let members = groups.iter().flat_map(|group| each(group, "member"));
+        Ok(members
+            .filter(|member| text(member, "/entity/reference") == Some(&reference))
+            .filter(|member| member["inactive"] != true)
+            .map(|member| PanelPeriod {
+                start: day(member, "/period/start").unwrap_or(NaiveDate::MIN),
+                end: day(member, "/period/end"),
+            })
+            .collect())
+    }
+
+    /// The resources of a patient's pathways.
+    pub(super) async fn existing(
+        &self,
+        transaction: &mut Transaction<'_>,
+        patient_id: &str,
+    ) -> Result<Vec<Value>, Error> {
+        let mut existing = Vec::new();
+        for (resource_type, parameter) in PATHWAY_TYPES {
+            let search = self.search(resource_type, parameter, patient_id)?;
+            existing.extend(self.read(transaction, &search).await?);
+        }
+        Ok(existing)
+    }
+
+    /// The visit of a patient that began last.
+    pub(super) async fn latest_encounter(
+        &self,
+        transaction: &mut Transaction<'_>,
+        patient_id: &str,
+    ) -> Result<Option<Value>, Error> {
+        let search = self.search("Encounter", "patient", patient_id)?;
+        let encounters = self.read(transaction, &search).await?;
+        let start = |encounter: &Value| {
+            let moment = text(encounter, "/period/start").and_then(Moment::parse);
+            moment.map(|moment| match moment {
+                Moment::Day(day) => day.and_time(NaiveTime::MIN).and_utc(),
+                Moment::Instant(instant) => instant,
+            })
+        };
+        Ok(encounters.into_iter().max_by_key(start))
+    }
+
+    /// Attempts to reach a patient.
+    pub(super) async fn communications(
+        &self,
+        transaction: &mut Transaction<'_>,
+        patient_id: &str,
+    ) -> Result<Vec<Value>, Error> {
+        let search = self.search("Communication", "patient", patient_id)?;
+        self.read(transaction, &search).await
+    }
+
+    /// The patient, with conditions, other visits and screenings.
+    pub(super) async fn patient(
+        &self,
+        transaction: &mut Transaction<'_>,
+        patient: &Value,
+        panel: Vec<PanelPeriod>,
+        visit: &VisitFacts,
+    ) -> Result<PatientFacts, Error> {
+        let id = text(patient, "/id").unwrap_or_default();
+        let conditions = self
+            .read(transaction, &self.search("Condition", "patient", id)?)
+            .await?;
+        let encounters = self
+            .read(transaction, &self.search("Encounter", "patient", id)?)
+            .await?;
+        Ok(PatientFacts {
+            id: id.to_owned(),
+            birth_date: text(patient, "/birthDate").and_then(|text| text.parse().ok()),
+            is_deceased: patient["deceasedBoolean"] == true
+                || patient.get("deceasedDateTime").is_some(),
+            panel,
+            conditions: conditions
+                .iter()
+                .filter(|condition| is_true(condition))
+                .map(condition)
+                .collect(),
+            other_visits: encounters
+                .iter()
+                .filter(|other| text(other, "/id") != Some(&visit.encounter_id))
+                .filter_map(|other| self.visit(other))
+                .filter(|other| other.status != VisitStatus::Cancelled)
+                .collect(),
+            sdoh_screened_on: self.social_needs_screened_on(transaction, id).await?,
+            care_manager: None,
+        })
+    }
+
+    /// The day of the newest screening for social needs.
+    async fn social_needs_screened_on(
+        &self,
+        transaction: &mut Transaction<'_>,
+        patient_id: &str,
+    ) -> Result<Option<NaiveDate>, Error> {
+        let search = self.search("QuestionnaireResponse", "patient", patient_id)?;
+        let responses = self.read(transaction, &search).await?;
+        let is_screening = |response: &&Value| {
+            let questionnaire = text(response, "/questionnaire").unwrap_or_default();
+            let is_done = matches!(text(response, "/status"), Some("completed" | "amended"));
+            is_done
+                && SOCIAL_NEEDS_PANELS
+                    .iter()
+                    .any(|panel| questionnaire.contains(panel))
+        };
+        let days = responses
+            .iter()
+            .filter(is_screening)
+            .filter_map(|response| {
+                Some(Moment::parse(text(response, "/authored")?)?.day(self.policy.care_zone))
+            });
+        Ok(days.max())
+    }
+
+    /// The facts of an Encounter; `None` without an id.
+    pub(super) fn visit(&self, encounter: &Value) -> Option<VisitFacts> {
+        let moment = |pointer: &str| text(encounter, pointer).and_then(Moment::parse);
+        let class_history = each(encounter, "classHistory")
+            .filter_map(|past| text(past, "/class/code"))
+            .map(VisitClass::from_code)
+            .collect();
+        Some(VisitFacts {
+            encounter_id: text(encounter, "/id")?.to_owned(),
+            status: VisitStatus::from_code(text(encounter, "/status").unwrap_or_default()),
+            class: VisitClass::from_code(text(encounter, "/class/code").unwrap_or_default()),
+            class_history,
+            start: moment("/period/start"),
+            end: moment("/period/end"),
+            disposition: disposition(encounter),
+            is_emergent: is_emergent(encounter),
+            is_post_acute: self.is_post_acute(encounter),
+            facility_zone: extension(encounter, TIME_ZONE)
+                .and_then(|extension| text(extension, "/valueCode"))
+                .and_then(|zone| zone.parse::<Tz>().ok())
+                .unwrap_or(self.policy.care_zone),
+            first_notified_at: extension(encounter, FIRST_NOTIFIED)
+                .and_then(|extension| text(extension, "/valueDateTime"))
+                .and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok())
+                .map(Into::into),
+        })
+    }
+
+    fn is_post_acute(&self, encounter: &Value) -> bool {
+        let name = extension(encounter, FEED).and_then(|extension| text(extension, "/valueString"));
+        let feed = name.and_then(|name| self.config.feeds.iter().find(|feed| feed.name == name));
+        feed.is_some_and(|feed| match feed.kind {
+            FacilityKind::Acute | FacilityKind::Psychiatric => false,
+            FacilityKind::SkilledNursing
+            | FacilityKind::Rehabilitation
+            | FacilityKind::LongTermCare => true,
+        })
+    }
+
+    /// All resources of a type that refer to the patient by a parameter.
+    fn search(
+        &self,
+        resource_type: &str,
+        parameter: &str,
+        patient_id: &str,
+    ) -> Result<Search, Error> {
+        let patient =
+            LogicalId::parse(patient_id).map_err(|error| Error::Internal(error.into()))?;
+        let patient_type: ResourceType = self.services.resource_type("Patient")?;
+        Ok(Search {
+            resource_type: self.services.resource_type(resource_type)?,
+            filters: vec![Filter::Any {
+                parameter: ParameterId::new(resource_type, parameter),
+                criteria: vec![Criterion::Reference(ReferenceCriterion::Local(
+                    patient_type,
+                    patient,
+                ))],
+                negated: false,
+            }],
+            sort: Vec::new(),
+            count: RESOURCES_MAX,
+            after: None,
+            includes: Vec::new(),
+            revincludes: Vec::new(),
+            total: Total::None,
+        })
+    }
+
+    async fn read(
+        &self,
+        transaction: &mut Transaction<'_>,
+        search: &Search,
+    ) -> Result<Vec<Value>, Error> {
+        let page = transaction.search(search).await?;
+        page.matches
+            .iter()
+            .filter_map(|stored| stored.text.as_deref())
+            .map(|text| serde_json::from_str(text).map_err(|error| Error::Internal(error.into())))
+            .collect()
+    }
+}
+
+/// NUBC discharge status; the one-digit codes of the older UB-92 system are the same codes.
+fn disposition(encounter: &Value) -> Option<String> {
+    let concept = encounter.pointer("/hospitalization/dischargeDisposition")?;
+    each(concept, "coding").find_map(|coding| {
+        let code = text(coding, "/code")?;
+        match text(coding, "/system")? {
+            NUBC_SYSTEM => Some(code.to_owned()),
+            "http://terminology.hl7.org/CodeSystem/nubc-UB92" => Some(format!("{code:0>2}")),
+            _ => None,
+        }
+    })
+}
+
+/// PV1-4 as the Encounter keeps it: table 0007 E, U, A, or NUBC 1, 2, 5.
+fn is_emergent(encounter: &Value) -> bool {
+    let types = each(encounter, "type").flat_map(|concept| each(concept, "coding"));
+    let by_type = types
+        .filter_map(|coding| text(coding, "/code"))
+        .any(|code| matches!(code, "E" | "U" | "A" | "1" | "2" | "5"));
+    by_type || {
+        let mut priorities = encounter
+            .get("priority")
+            .into_iter()
+            .flat_map(|concept| each(concept, "coding"));
+        priorities.any(|coding| matches!(text(coding, "/code"), Some("EM" | "UR")))
+    }
+}
+
+fn is_true(condition: &Value) -> bool {
+    let status = condition
+        .pointer("/verificationStatus/coding/0/code")
+        .and_then(Value::as_str);
+    !matches!(status, Some("entered-in-error" | "refuted"))
+}
+
+fn condition(condition: &Value) -> ConditionFacts {
+    let codings = condition
+        .get("code")
+        .into_iter()
+        .flat_map(|code| each(code, "coding"));
+    let icd10 = codings
+        .filter(|coding| text(coding, "/system") == Some(ICD_10_CM))
+        .find_map(|coding| text(coding, "/code"));
+    ConditionFacts {
+        id: text(condition, "/id").map(str::to_owned),
+        icd10: icd10.map(str::to_owned),
+    }
+}
+
+fn extension<'a>(resource: &'a Value, url: &str) -> Option<&'a Value> {
+    each(resource, "extension").find(|extension| text(extension, "/url") == Some(url))
+}
+
+fn day(value: &Value, pointer: &str) -> Option<NaiveDate> {
+    text(value, pointer)?.get(..10)?.parse().ok()
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Option<&'a str> {
+    value.pointer(pointer)?.as_str()
+}
+
+fn each<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
