@@ -471,7 +471,7 @@ pub(crate) fn recompute(
     }
     if let Some(episode) = instance.episode {
         changed |= draft.edit(episode, reason, |episode| {
-            set_episode(episode, &days, situation)
+            set_episode(episode, &days, situation);
         });
     }
     if let Some(goal) = instance.goal {
@@ -479,7 +479,7 @@ pub(crate) fn recompute(
     }
     if let Some(care_plan) = instance.care_plan {
         changed |= draft.edit(care_plan, reason, |care_plan| {
-            set_care_plan(care_plan, &days)
+            set_care_plan(care_plan, &days);
         });
     }
     let moved = Moved {

@@ -1,4 +1,4 @@
-//! Reading PlanDefinitions, and that our own conformance resources hang together.
+//! Reading a PlanDefinition, and that our own conformance resources hang together.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -60,8 +60,9 @@ fn every_canonical_that_is_used_is_defined() {
         .map(|(_, resource)| resource["url"].as_str().unwrap().to_owned())
         .collect();
     let mut used = BTreeSet::new();
-    own.iter()
-        .for_each(|(_, resource)| canonicals(resource, &mut used));
+    for (_, resource) in &own {
+        canonicals(resource, &mut used);
+    }
     let named = [
         v::CARE_TASK,
         v::CARE_TASK_STATUS,
