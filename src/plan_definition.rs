@@ -21,9 +21,11 @@ pub mod instance;
 pub mod lace;
 pub mod progress;
 mod readmission;
+mod recompute;
 mod resource;
 mod transition;
 pub mod vocabulary;
+mod work;
 
 use serde_json::Value;
 

@@ -14,7 +14,7 @@ use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::{PatientFacts, Policy, Reason, VisitFacts};
 use crate::plan_definition::instance::{Instance, Standing};
 use crate::plan_definition::transition::{self, CANCELLED};
-use crate::plan_definition::{Plan, enrol, readmission};
+use crate::plan_definition::{Plan, enrol, readmission, recompute};
 
 /// Everything a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +132,7 @@ fn own_pathway(
                 draft.remark(&plan.url, reason);
             }
             Check::Met | Check::Unmet => {
-                enrol::recompute(draft, plan, instance, situation, Reason::AdtCorrection, ids);
+                recompute::recompute(draft, plan, instance, situation, Reason::AdtCorrection, ids);
             }
         }
         return;

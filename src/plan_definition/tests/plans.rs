@@ -185,3 +185,21 @@ fn an_error_names_the_element() {
         "ActivityDefinition/ed-follow-up.extension[0].extension[1].valueInteger: required",
     );
 }
+
+#[test]
+fn an_action_overrides_the_due_rule_of_its_activity() {
+    let own = own();
+    let find = |name: &str| {
+        own.iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, resource)| resource.clone())
+            .unwrap()
+    };
+    let activity = find("ActivityDefinition-ed-follow-up");
+    let mut plan = find("PlanDefinition-ed-follow-up");
+    let mut rule = activity["extension"][0].clone();
+    rule["extension"][1]["valueInteger"] = json!(3);
+    plan["action"][0]["action"][0]["extension"] = json!([rule]);
+    let plan = Plan::read(&plan, &[activity]).unwrap();
+    assert_eq!(plan.actions[0].due.offset, 3);
+}
