@@ -83,7 +83,6 @@ pub(crate) fn check(condition: Condition, plan: &Plan, situation: &Situation<'_>
         Condition::VisitFinished => finished(visit),
         Condition::DischargedToCommunity => to_community(visit.disposition_group()),
         Condition::Alive if is_dead(situation) => Check::Withdraw(Reason::Deceased),
-        Condition::Alive => Check::Met,
         Condition::Adult => met_if(anchor.is_some_and(|day| is_adult(day, situation))),
         Condition::OnPanel => met_if(anchor.is_some_and(|day| situation.patient.is_on_panel(day))),
         Condition::PeriodNotOver => {
@@ -96,7 +95,7 @@ pub(crate) fn check(condition: Condition, plan: &Plan, situation: &Situation<'_>
         Condition::NotAdmitted if is_admitted_after(plan, situation) => {
             Check::Withdraw(Reason::Admitted)
         }
-        Condition::NotAdmitted => Check::Met,
+        Condition::Alive | Condition::NotAdmitted => Check::Met,
         Condition::MultipleChronicConditions => {
             met_if(follow_up_groups(situation) >= situation.policy.ed_condition_groups_min)
         }

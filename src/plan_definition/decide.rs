@@ -9,11 +9,12 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use crate::plan_definition::condition::{self, Check};
+use crate::plan_definition::disposition::Group;
 use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::{PatientFacts, Policy, Reason, VisitFacts};
 use crate::plan_definition::instance::{Instance, Standing};
 use crate::plan_definition::transition::{self, CANCELLED};
-use crate::plan_definition::{Plan, enrol, readmission};
+use crate::plan_definition::{Plan, enrol, readmission, recompute};
 
 /// Everything a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +24,8 @@ pub struct Situation<'a> {
     /// Its patient.
     pub patient: &'a PatientFacts,
     /// The current version of the patient's EpisodeOfCare, CarePlan, Goal, RiskAssessment, Task
-    /// and Flag resources, with `meta.versionId`. Others are ignored.
+    /// and Flag resources, with `meta.versionId`, **whatever their status**: an ended pathway is
+    /// what keeps a replayed message from starting another. Other types are ignored.
     pub existing: &'a [Value],
     /// The plans in force.
     pub plans: &'a [Plan],
@@ -66,7 +68,7 @@ pub struct Remark {
 /// What to do, all of it in one commit, or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Decision {
-    /// Resources, in an order in which references point backwards.
+    /// Resources. CarePlan and Tasks refer to each other, so they belong in one commit.
     pub changes: Vec<Put>,
     /// Timers to set.
     pub timers: Vec<Timer>,
@@ -79,7 +81,9 @@ pub struct Decision {
 pub fn decide(situation: &Situation<'_>, ids: &mut dyn FnMut() -> String) -> Decision {
     let mut draft = Draft::new(situation.now, situation.policy.care_zone);
     let instances = Instance::all(situation.existing);
-    if readmission::close_after_death(&mut draft, &instances, situation) {
+    if condition::is_dead(situation) {
+        let (patient_id, plans) = (&situation.patient.id, situation.plans);
+        readmission::close_after_death(&mut draft, patient_id, situation.existing, plans);
         return draft.finish();
     }
     for plan in situation.plans {
@@ -89,6 +93,20 @@ pub fn decide(situation: &Situation<'_>, ids: &mut dyn FnMut() -> String) -> Dec
             readmission::hold_or_resume(&mut draft, plan, &instances, situation, ids);
         }
     }
+    draft.finish()
+}
+
+/// The patient died, and no visit says so: everything that is open ends. [`decide`] does the same
+/// where the patient is deceased or the visit ended with a death.
+pub fn died(
+    patient_id: &str,
+    existing: &[Value],
+    plans: &[Plan],
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Decision {
+    let mut draft = Draft::new(now, policy.care_zone);
+    readmission::close_after_death(&mut draft, patient_id, existing, plans);
     draft.finish()
 }
 
@@ -114,7 +132,7 @@ fn own_pathway(
                 draft.remark(&plan.url, reason);
             }
             Check::Met | Check::Unmet => {
-                enrol::recompute(draft, plan, instance, situation, Reason::AdtCorrection, ids);
+                recompute::recompute(draft, plan, instance, situation, Reason::AdtCorrection, ids);
             }
         }
         return;
@@ -128,6 +146,10 @@ fn own_pathway(
             return;
         }
         readmission::supersede(draft, plan, instances, situation, ids);
+        if situation.visit.disposition_group() == Group::CommunityAma {
+            let encounter_id = &situation.visit.encounter_id;
+            readmission::raise_flag(draft, situation, "ama", encounter_id, ids);
+        }
     }
     let number = own().map(|instance| instance.key.number).max().unwrap_or(0) + 1;
     enrol::start(draft, plan, situation, number, ids);

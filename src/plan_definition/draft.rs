@@ -34,6 +34,11 @@ impl Draft {
         fhir_instant(self.now, self.zone)
     }
 
+    /// Today in our zone, as FHIR writes it.
+    pub(crate) fn today(&self) -> String {
+        self.now.with_timezone(&self.zone).date_naive().to_string()
+    }
+
     pub(crate) fn create(&mut self, resource: Value, reason: Reason) {
         self.decision.changes.push(Put {
             resource,
@@ -86,12 +91,17 @@ impl Draft {
     /// Wakes up for a Task when its due instant has passed, unless it already has.
     pub(crate) fn timer(&mut self, task_id: &str, due: DateTime<Utc>) {
         if due >= self.now {
-            let at = due::passed_at(due);
-            self.decision.timers.push(Timer {
-                task_id: task_id.to_owned(),
-                at,
-            });
+            self.wake(task_id, due);
         }
+    }
+
+    /// Wakes up for a Task when its due instant has passed; at once if it already has.
+    pub(crate) fn wake(&mut self, task_id: &str, due: DateTime<Utc>) {
+        let at = due::passed_at(due);
+        self.decision.timers.push(Timer {
+            task_id: task_id.to_owned(),
+            at,
+        });
     }
 
     pub(crate) fn remark(&mut self, plan: &str, reason: Reason) {

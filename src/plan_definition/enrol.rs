@@ -1,25 +1,20 @@
-//! The resources of a new pathway instance, and how new facts move the ones of a running one.
+//! The resources of a new pathway instance.
 //!
-//! Both use the same functions: a resource is created, then every element that depends on the
-//! visit is set; later facts set the same elements again, and what does not differ is not written.
+//! A resource is created, then the elements that depend on the visit are set; later facts set the
+//! same elements again (`recompute`), by the same functions.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use crate::plan_definition::condition::{Check, anchor_day, anchor_moment, check, last_due_day};
+use crate::plan_definition::condition::{anchor_day, last_due_day};
 use crate::plan_definition::decide::Situation;
 use crate::plan_definition::draft::Draft;
-use crate::plan_definition::facts::{Moment, Policy, Reason, VisitFacts, fhir_instant};
-use crate::plan_definition::instance::{Instance, PathwayKey};
+use crate::plan_definition::facts::{Policy, Reason, VisitFacts, fhir_instant};
+use crate::plan_definition::instance::PathwayKey;
 use crate::plan_definition::lace::{Lace, Risk};
-use crate::plan_definition::resource::{
-    anchor_date, business_status, concept, due_instant, id, is_open, push, reference, remove, set,
-    set_extension, set_parameter, status, text,
-};
-use crate::plan_definition::{
-    Action, Condition, Dynamic, Plan, Programme, calendar, comorbidity, due, transition,
-    vocabulary as v,
-};
+use crate::plan_definition::resource::{concept, reference, set, set_extension, status};
+use crate::plan_definition::work::{Window, applies, new_task, set_dynamics, set_window};
+use crate::plan_definition::{Plan, Programme, calendar, comorbidity, due, vocabulary as v};
 
 /// TRC-NIA: notice of an admission is in time on the day of admission and two days after.
 const ADMISSION_NOTICE_DAYS: u32 = 2;
@@ -27,27 +22,6 @@ const ADMISSION_NOTICE_DAYS: u32 = 2;
 const RISK_PROBABILITY: &str = "http://terminology.hl7.org/CodeSystem/risk-probability";
 /// Terminology of the category that US Core asks of a CarePlan.
 const US_CORE_CARE_PLAN_CATEGORY: &str = "http://hl7.org/fhir/us/core/CodeSystem/careplan-category";
-
-/// When an action is done: from the moment of its anchor to its due instant.
-struct Window {
-    anchor: Moment,
-    anchor_day: NaiveDate,
-    due: DateTime<Utc>,
-}
-
-impl Window {
-    fn of(action: &Action, situation: &Situation<'_>, is_high_risk: bool) -> Option<Self> {
-        let anchor = anchor_moment(action.due.anchor, situation.visit)?;
-        let anchor_day = anchor.day(situation.visit.facility_zone);
-        let policy = situation.policy;
-        let day = action.due.date(anchor_day, is_high_risk, &policy.calendar);
-        Some(Self {
-            anchor,
-            anchor_day,
-            due: due::end_of_day(day, policy.care_zone),
-        })
-    }
-}
 
 /// Starts a plan for the visit.
 pub(crate) fn start(
@@ -109,118 +83,6 @@ pub(crate) fn start(
         draft.create(task, Reason::Started);
     }
     draft.remark(&plan.url, Reason::Started);
-}
-
-fn applies(action: &Action, plan: &Plan, situation: &Situation<'_>) -> bool {
-    action
-        .conditions
-        .iter()
-        .all(|applicability| check(applicability.condition, plan, situation) == Check::Met)
-}
-
-fn new_task(
-    draft: &Draft,
-    task_id: &str,
-    action: &Action,
-    situation: &Situation<'_>,
-    key: &PathwayKey,
-    care_plan_id: Option<&str>,
-) -> Value {
-    let now = draft.now_text();
-    let mut task = json!({
-        "resourceType": "Task",
-        "id": task_id,
-        "meta": { "profile": [v::TCM_TASK] },
-        "instantiatesCanonical": action.canonical,
-    });
-    if let Some(care_plan_id) = care_plan_id {
-        set(
-            &mut task,
-            "basedOn",
-            json!([reference("CarePlan", care_plan_id)]),
-        );
-    }
-    set(&mut task, "groupIdentifier", key.identifier());
-    set(&mut task, "status", json!("requested"));
-    set(&mut task, "intent", json!("order"));
-    set(&mut task, "priority", json!("routine"));
-    let code = json!({
-        "coding": [{ "system": v::CARE_TASK, "code": action.code, "display": action.display }]
-    });
-    set(&mut task, "code", code);
-    set(&mut task, "description", json!(action.description));
-    if let Some(care_plan_id) = care_plan_id {
-        set(&mut task, "focus", reference("CarePlan", care_plan_id));
-    }
-    set(
-        &mut task,
-        "for",
-        reference("Patient", &situation.patient.id),
-    );
-    set(
-        &mut task,
-        "encounter",
-        reference("Encounter", &situation.visit.encounter_id),
-    );
-    set(&mut task, "authoredOn", json!(now));
-    set(&mut task, "lastModified", json!(now));
-    if let Some(organization) = &situation.policy.organization {
-        set(&mut task, "requester", json!({ "reference": organization }));
-    }
-    if let Some(performer) = &action.performer {
-        set(&mut task, "performerType", json!([{ "text": performer }]));
-    }
-    if let Some(owner) = &situation.patient.care_manager {
-        set(&mut task, "owner", json!({ "reference": owner }));
-    }
-    task
-}
-
-fn set_window(task: &mut Value, window: &Window, situation: &Situation<'_>) {
-    let period = json!({
-        "start": window.anchor.to_fhir(situation.visit.facility_zone),
-        "end": fhir_instant(window.due, situation.policy.care_zone)
-    });
-    set(task, "restriction", json!({ "period": period }));
-    let anchor_day = json!(window.anchor_day.to_string());
-    set_parameter(task, "input", "anchor-date", ("valueDate", anchor_day));
-}
-
-fn set_dynamics(
-    task: &mut Value,
-    action: &Action,
-    plan: &Plan,
-    situation: &Situation<'_>,
-    window: &Window,
-) {
-    for dynamic in &action.dynamics {
-        match *dynamic {
-            Dynamic::UrgentIf(condition) if check(condition, plan, situation) == Check::Met => {
-                set(task, "priority", json!("urgent"));
-            }
-            Dynamic::CompletedIf(condition) if check(condition, plan, situation) == Check::Met => {
-                complete_on_notice(task, situation, window);
-            }
-            Dynamic::UrgentIf(_) | Dynamic::CompletedIf(_) => {}
-        }
-    }
-}
-
-/// The notice is the work: its Task is completed from the start, with the time of receipt.
-fn complete_on_notice(task: &mut Value, situation: &Situation<'_>, window: &Window) {
-    let Some(received) = situation.visit.first_notified_at else {
-        return;
-    };
-    set(task, "status", json!("completed"));
-    if received > window.due {
-        set(
-            task,
-            "businessStatus",
-            concept(v::CARE_TASK_STATUS, "late-notification"),
-        );
-    }
-    let received = json!(fhir_instant(received, situation.policy.care_zone));
-    set_parameter(task, "output", "received-at", ("valueDateTime", received));
 }
 
 /// What the enrolling resources of one instance have in common.
@@ -368,7 +230,8 @@ impl Enrolment<'_> {
     }
 }
 
-fn activity(task_id: &str) -> Value {
+/// `CarePlan.activity` for a Task.
+pub(crate) fn activity(task_id: &str) -> Value {
     json!({ "reference": reference("Task", task_id) })
 }
 
@@ -387,13 +250,13 @@ fn counted_conditions<'a>(situation: &Situation<'a>) -> impl Iterator<Item = Val
 }
 
 /// First and last day of an instance.
-struct Days {
-    first: NaiveDate,
-    last: NaiveDate,
+pub(crate) struct Days {
+    pub(crate) first: NaiveDate,
+    pub(crate) last: NaiveDate,
 }
 
 impl Days {
-    fn of(plan: &Plan, situation: &Situation<'_>) -> Option<Self> {
+    pub(crate) fn of(plan: &Plan, situation: &Situation<'_>) -> Option<Self> {
         let first = anchor_day(plan.trigger, situation.visit)?;
         Some(Self {
             first,
@@ -402,7 +265,8 @@ impl Days {
     }
 }
 
-fn set_episode(episode: &mut Value, days: &Days, situation: &Situation<'_>) {
+/// Sets what the visit says about the EpisodeOfCare.
+pub(crate) fn set_episode(episode: &mut Value, days: &Days, situation: &Situation<'_>) {
     // An end, once there, stays.
     let mut period = episode.get("period").cloned().unwrap_or_else(|| json!({}));
     set(&mut period, "start", json!(days.first.to_string()));
@@ -424,7 +288,8 @@ fn admission_notification(visit: &VisitFacts, policy: &Policy) -> Option<Value> 
     ] }))
 }
 
-fn set_score(risk: &mut Value, lace: &Lace) {
+/// Sets the score of the RiskAssessment.
+pub(crate) fn set_score(risk: &mut Value, lace: &Lace) {
     set_extension(
         risk,
         json!({ "url": v::SCORE, "valueInteger": lace.score() }),
@@ -443,197 +308,8 @@ fn set_goal(goal: &mut Value, days: &Days) {
     set(goal, "target", target);
 }
 
-fn set_care_plan(care_plan: &mut Value, days: &Days) {
+/// Sets the period of the CarePlan.
+pub(crate) fn set_care_plan(care_plan: &mut Value, days: &Days) {
     let period = json!({ "start": days.first.to_string(), "end": days.last.to_string() });
     set(care_plan, "period", period);
-}
-
-/// Moves a running instance to the facts as they are now.
-pub(crate) fn recompute(
-    draft: &mut Draft,
-    plan: &Plan,
-    instance: &Instance<'_>,
-    situation: &Situation<'_>,
-    reason: Reason,
-    ids: &mut dyn FnMut() -> String,
-) {
-    let Some(days) = Days::of(plan, situation) else {
-        return;
-    };
-    let lace = Lace::of(situation.visit, situation.patient);
-    let risk_before = instance
-        .risk
-        .and_then(|risk| text(risk, "/prediction/0/qualitativeRisk/coding/0/code"))
-        .map(str::to_owned);
-    let mut changed = false;
-    if let Some(risk) = instance.risk {
-        changed |= draft.edit(risk, reason, |risk| correct_score(risk, &lace));
-    }
-    if let Some(episode) = instance.episode {
-        changed |= draft.edit(episode, reason, |episode| {
-            set_episode(episode, &days, situation)
-        });
-    }
-    if let Some(goal) = instance.goal {
-        changed |= draft.edit(goal, reason, |goal| correct_goal(goal, &days));
-    }
-    if let Some(care_plan) = instance.care_plan {
-        changed |= draft.edit(care_plan, reason, |care_plan| {
-            set_care_plan(care_plan, &days)
-        });
-    }
-    let moved = Moved {
-        plan,
-        situation,
-        lace: &lace,
-        risk_before: risk_before.as_deref(),
-        reason,
-    };
-    for action in &plan.actions {
-        changed |= match instance.task(&action.code) {
-            Some(task) => moved.task(draft, action, task),
-            None if asks_for_setting(action) && applies(action, plan, situation) => {
-                moved.add_task(draft, action, instance, ids)
-            }
-            None => false,
-        };
-    }
-    if changed {
-        draft.remark(&plan.url, reason);
-    }
-}
-
-/// A corrected assessment says so, `final` only if nothing changed.
-fn correct_score(risk: &mut Value, lace: &Lace) {
-    let before = risk.clone();
-    set_score(risk, lace);
-    if *risk != before {
-        set(risk, "status", json!("corrected"));
-    }
-}
-
-/// People may have added targets; only the dates of our own are moved.
-fn correct_goal(goal: &mut Value, days: &Days) {
-    set(goal, "startDate", json!(days.first.to_string()));
-    if let Some(target) = goal.pointer_mut("/target/0") {
-        set(target, "dueDate", json!(days.last.to_string()));
-    }
-}
-
-/// The step exists only while the setting is in doubt.
-fn asks_for_setting(action: &Action) -> bool {
-    action
-        .conditions
-        .iter()
-        .any(|applicability| applicability.condition == Condition::SettingUnconfirmed)
-}
-
-/// What new facts do to the Tasks of an instance.
-struct Moved<'a> {
-    plan: &'a Plan,
-    situation: &'a Situation<'a>,
-    lace: &'a Lace,
-    risk_before: Option<&'a str>,
-    reason: Reason,
-}
-
-impl Moved<'_> {
-    /// A Task that is done stays as it is; an open one gets the new window.
-    fn task(&self, draft: &mut Draft, action: &Action, task: &Value) -> bool {
-        if !is_open(task) {
-            return false;
-        }
-        if asks_for_setting(action) && !applies(action, self.plan, self.situation) {
-            transition::cancel_task(draft, task, Reason::Superseded);
-            return true;
-        }
-        let Some(window) = self.window(action, task) else {
-            return false;
-        };
-        let now = self.situation.now;
-        let changed = draft.edit(task, self.reason, |task| {
-            set_window(task, &window, self.situation);
-            if now <= window.due
-                && matches!(business_status(task), Some("overdue" | "late-notification"))
-            {
-                remove(task, "businessStatus");
-            }
-            self.set_priority(task, action);
-        });
-        if changed {
-            draft.timer(id(task), window.due);
-        }
-        changed
-    }
-
-    /// The window of an existing Task. A risk that turns out high too late to act on does not make
-    /// a Task overdue that was in time.
-    fn window(&self, action: &Action, task: &Value) -> Option<Window> {
-        let is_high_risk = self.lace.risk() == Risk::High;
-        let window = Window::of(action, self.situation, is_high_risk)?;
-        if window.due < self.situation.now && self.has_usual_window(action, task) {
-            return Window::of(action, self.situation, false);
-        }
-        Some(window)
-    }
-
-    /// The Task is due as for a patient who is not at high risk.
-    fn has_usual_window(&self, action: &Action, task: &Value) -> bool {
-        let policy = self.situation.policy;
-        let usual = anchor_date(task).map(|anchor| {
-            let day = action.due.date(anchor, false, &policy.calendar);
-            due::end_of_day(day, policy.care_zone)
-        });
-        usual.is_some() && usual == due_instant(task)
-    }
-
-    /// A changed risk changes the priority; otherwise it belongs to the care manager.
-    fn set_priority(&self, task: &mut Value, action: &Action) {
-        let is_risk_unchanged = self.risk_before == Some(self.lace.risk().code());
-        let urgent_if = action.dynamics.iter().find_map(|dynamic| match *dynamic {
-            Dynamic::UrgentIf(condition) => Some(condition),
-            Dynamic::CompletedIf(_) => None,
-        });
-        let Some(condition) = urgent_if.filter(|_| !is_risk_unchanged) else {
-            return;
-        };
-        let is_urgent = check(condition, self.plan, self.situation) == Check::Met;
-        set(
-            task,
-            "priority",
-            json!(if is_urgent { "urgent" } else { "routine" }),
-        );
-    }
-
-    fn add_task(
-        &self,
-        draft: &mut Draft,
-        action: &Action,
-        instance: &Instance<'_>,
-        ids: &mut dyn FnMut() -> String,
-    ) -> bool {
-        let is_high_risk = self.lace.risk() == Risk::High;
-        let Some(window) = Window::of(action, self.situation, is_high_risk) else {
-            return false;
-        };
-        let task_id = ids();
-        let care_plan_id = instance.care_plan.map(id);
-        let mut task = new_task(
-            draft,
-            &task_id,
-            action,
-            self.situation,
-            &instance.key,
-            care_plan_id,
-        );
-        set_window(&mut task, &window, self.situation);
-        if let Some(care_plan) = instance.care_plan {
-            draft.edit(care_plan, self.reason, |care_plan| {
-                push(care_plan, "activity", activity(&task_id));
-            });
-        }
-        draft.create(task, self.reason);
-        draft.timer(&task_id, window.due);
-        true
-    }
 }

@@ -100,23 +100,26 @@ impl<'a> Instance<'a> {
             let Some(key) = PathwayKey::of(resource) else {
                 continue;
             };
-            match instances.iter_mut().find(|instance| instance.key == key) {
-                Some(instance) => instance.add(resource),
-                None => {
-                    let mut instance = Self {
-                        key,
-                        episode: None,
-                        care_plan: None,
-                        goal: None,
-                        risk: None,
-                        tasks: Vec::new(),
-                    };
-                    instance.add(resource);
-                    instances.push(instance);
-                }
+            if let Some(instance) = instances.iter_mut().find(|instance| instance.key == key) {
+                instance.add(resource);
+            } else {
+                let mut instance = Self::empty(key);
+                instance.add(resource);
+                instances.push(instance);
             }
         }
         instances
+    }
+
+    fn empty(key: PathwayKey) -> Self {
+        Self {
+            key,
+            episode: None,
+            care_plan: None,
+            goal: None,
+            risk: None,
+            tasks: Vec::new(),
+        }
     }
 
     fn add(&mut self, resource: &'a Value) {
@@ -138,11 +141,10 @@ impl<'a> Instance<'a> {
         };
         match status(episode) {
             "onhold" => Standing::Held,
-            "finished" | "entered-in-error" => Standing::Ended,
             "cancelled" if pathway_reason(episode).is_some_and(is_restartable) => {
                 Standing::Withdrawn
             }
-            "cancelled" => Standing::Ended,
+            "cancelled" | "finished" | "entered-in-error" => Standing::Ended,
             _ => Standing::Live,
         }
     }

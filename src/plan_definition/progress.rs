@@ -18,9 +18,10 @@ use crate::plan_definition::due::{self, Unit};
 use crate::plan_definition::facts::{Policy, Reason, fhir_instant};
 use crate::plan_definition::instance::Instance;
 use crate::plan_definition::resource::{
-    anchor_date, business_status, concept, due_instant, id, is_open, is_running, remove,
-    resource_type, set, status, task_code,
+    anchor_date, business_status, concept, due_instant, id, is_open, is_running, output_code,
+    remove, resource_type, set, status, task_code,
 };
+use crate::plan_definition::transition::{self, CANCELLED};
 use crate::plan_definition::{Plan, vocabulary as v};
 
 /// With one of these a Task whose due instant has passed is not called overdue: the element is met,
@@ -70,6 +71,9 @@ fn react_to_task(
     };
     match task_code(task) {
         Some(v::FACE_TO_FACE) => face_to_face::visit_recorded(draft, task, instance),
+        Some(v::CONFIRM_SETTING) if output_code(changed, "setting") == Some("facility") => {
+            transition::end(draft, instance, CANCELLED, Reason::FacilityConfirmed);
+        }
         Some(v::TCM_CLOSEOUT) if status(task) == "completed" => {
             close_out::close(draft, instance, progress);
         }
@@ -142,7 +146,7 @@ pub fn recount(progress: &Progress<'_>) -> Decision {
             let day = action.due.date(anchor, false, &progress.policy.calendar);
             let deadline = due::end_of_day(day, progress.policy.care_zone);
             if draft.edit(task, Reason::CalendarChange, |task| {
-                set_due(task, deadline, progress)
+                set_due(task, deadline, progress);
             }) {
                 draft.timer(id(task), deadline);
                 draft.remark(&plan.url, Reason::CalendarChange);

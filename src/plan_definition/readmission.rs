@@ -4,7 +4,7 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
-use crate::plan_definition::condition::{is_dead, is_stay_between};
+use crate::plan_definition::condition::is_stay_between;
 use crate::plan_definition::decide::Situation;
 use crate::plan_definition::disposition::Group;
 use crate::plan_definition::draft::Draft;
@@ -22,27 +22,27 @@ const CLAIM_DAYS: u32 = 30;
 /// The patient died: everything that is open ends.
 pub(crate) fn close_after_death(
     draft: &mut Draft,
-    instances: &[Instance<'_>],
-    situation: &Situation<'_>,
-) -> bool {
-    if !is_dead(situation) {
-        return false;
-    }
-    for instance in instances.iter().filter(|instance| instance.is_alive()) {
+    patient_id: &str,
+    existing: &[Value],
+    plans: &[Plan],
+) {
+    for instance in Instance::all(existing)
+        .iter()
+        .filter(|instance| instance.is_alive())
+    {
         let was_seen = instance
             .task(v::FACE_TO_FACE)
             .is_some_and(|task| status(task) == "completed");
         let ending = if was_seen { CUT_SHORT } else { CANCELLED };
         transition::end(draft, instance, ending, Reason::Deceased);
-        draft.remark(&plan_url(situation.plans, instance), Reason::Deceased);
+        draft.remark(&plan_url(plans, instance), Reason::Deceased);
     }
-    for task in situation.existing {
-        let is_ours = points_at(task.get("for"), "Patient", &situation.patient.id);
+    for task in existing {
+        let is_ours = points_at(task.get("for"), "Patient", patient_id);
         if resource_type(task) == "Task" && is_ours && is_open(task) {
             transition::cancel_task(draft, task, Reason::Deceased);
         }
     }
-    true
 }
 
 fn plan_url(plans: &[Plan], instance: &Instance<'_>) -> String {
@@ -105,21 +105,23 @@ fn days(instance: &Instance<'_>) -> Option<(NaiveDate, NaiveDate)> {
     Some((day(instance.start_day())?, day(last)?))
 }
 
-/// The visit is a stay that began within the period of the instance and has not ended at home.
+/// The visit is a stay that began after the discharge, within the period of the instance, and has
+/// not ended at home.
 fn is_readmission(instance: &Instance<'_>, situation: &Situation<'_>) -> bool {
     let visit = situation.visit;
-    let (Some((first, last)), Some(start)) = (days(instance), visit.start_day()) else {
+    let discharged = instance
+        .task(v::TCM_CLOSEOUT)
+        .and_then(|task| text(task, "/restriction/period/start"))
+        .and_then(Moment::parse);
+    let (Some((first, last)), Some(discharged)) = (days(instance), discharged) else {
         return false;
     };
-    let is_away = match visit.status {
-        VisitStatus::InProgress => true,
-        VisitStatus::Finished => matches!(
+    let is_away = visit.status == VisitStatus::InProgress
+        || matches!(
             visit.disposition_group(),
             Group::Facility | Group::Transfer | Group::Hospice | Group::Custody
-        ),
-        VisitStatus::Planned | VisitStatus::Cancelled | VisitStatus::Unknown => false,
-    };
-    visit.class.is_stay() && is_away && first <= start && start <= last
+        );
+    is_away && is_stay_between(visit, discharged, Some(first), last)
 }
 
 /// This visit holds the instance but is no stay, or never was.
@@ -224,7 +226,7 @@ fn flags<'a>(
 }
 
 /// Raises a Flag unless it is up.
-fn raise_flag(
+pub(crate) fn raise_flag(
     draft: &mut Draft,
     situation: &Situation<'_>,
     code: &str,
@@ -243,13 +245,13 @@ fn raise_flag(
         "period": { "start": draft.now_text() },
         "encounter": reference("Encounter", encounter_id),
     });
-    draft.create(flag, Reason::Readmitted);
+    draft.create(flag, Reason::Flagged);
 }
 
 fn lower_flag(draft: &mut Draft, situation: &Situation<'_>, code: &str, encounter_id: &str) {
     for flag in flags(situation, code, encounter_id) {
         draft.edit(flag, Reason::Resumed, |flag| {
-            set(flag, "status", json!("entered-in-error"))
+            set(flag, "status", json!("entered-in-error"));
         });
     }
 }

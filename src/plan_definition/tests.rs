@@ -2,5 +2,6 @@
 //! changes the resources, and after every step a second decision changes nothing.
 
 mod plans;
+mod properties;
 mod scenarios;
 mod stage;

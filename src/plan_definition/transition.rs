@@ -6,8 +6,8 @@ use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::Reason;
 use crate::plan_definition::instance::Instance;
 use crate::plan_definition::resource::{
-    coding, concept, each, extension, is_open, push, remove_extension, set, set_extension,
-    set_or_remove, status, text,
+    coding, concept, due_instant, each, extension, id, is_open, push, remove_extension, set,
+    set_extension, set_or_remove, status, text,
 };
 use crate::plan_definition::vocabulary as v;
 
@@ -45,7 +45,7 @@ pub(crate) fn end(draft: &mut Draft, instance: &Instance<'_>, ending: Ending, re
     }
     if let Some(goal) = instance.goal {
         draft.edit(goal, reason, |goal| {
-            set(goal, "lifecycleStatus", json!(ending.goal))
+            set(goal, "lifecycleStatus", json!(ending.goal));
         });
     }
     if let Some(care_plan) = instance.care_plan {
@@ -55,11 +55,7 @@ pub(crate) fn end(draft: &mut Draft, instance: &Instance<'_>, ending: Ending, re
         });
     }
     if let Some(episode) = instance.episode {
-        let today = draft
-            .now
-            .with_timezone(&draft.zone)
-            .date_naive()
-            .to_string();
+        let today = draft.today();
         set_episode_status(draft, episode, ending.episode, reason, |episode| {
             set_pathway_reason(episode, reason, None);
             if let Some(period) = episode.get_mut("period") {
@@ -130,7 +126,11 @@ fn hold_task(task: &mut Value) {
 pub(crate) fn resume(draft: &mut Draft, instance: &Instance<'_>) {
     let reason = Reason::Resumed;
     for task in &instance.tasks {
-        draft.edit(task, reason, resume_task);
+        if draft.edit(task, reason, resume_task)
+            && let Some(due) = due_instant(task)
+        {
+            draft.wake(id(task), due);
+        }
     }
     if let Some(care_plan) = instance.care_plan {
         draft.edit(care_plan, reason, |care_plan| {
@@ -169,17 +169,19 @@ fn set_episode_status(
     reason: Reason,
     also: impl FnOnce(&mut Value),
 ) {
-    let now = draft.now_text();
+    // The episode began on a day, so its history is told in days.
+    let today = draft.today();
     draft.edit(episode, reason, |episode| {
         if status(episode) != new {
             let since = each(episode, "statusHistory")
                 .last()
                 .and_then(|entry| text(entry, "/period/end"))
                 .or_else(|| text(episode, "/period/start"))
-                .unwrap_or(&now);
+                .unwrap_or(&today);
+            let until = today.as_str().max(since);
             let entry = json!({
                 "status": status(episode),
-                "period": { "start": since, "end": now }
+                "period": { "start": since, "end": until }
             });
             push(episode, "statusHistory", entry);
             set(episode, "status", json!(new));

@@ -16,6 +16,8 @@ pub const INTERACTIVE_CONTACT: &str = "interactive-contact";
 pub const MEDICATION_RECONCILIATION: &str = "medication-reconciliation";
 /// Task: the visit within 7 or 14 days.
 pub const FACE_TO_FACE: &str = "face-to-face";
+/// Task: home or nursing facility?
+pub const CONFIRM_SETTING: &str = "confirm-setting";
 /// Task: the end of the thirty days.
 pub const TCM_CLOSEOUT: &str = "tcm-closeout";
 /// CodeSystem: `Task.businessStatus` and `Task.statusReason`.

@@ -103,7 +103,7 @@ pub(super) fn react(
             "late"
         };
         draft.edit(task, Reason::Progress, |task| {
-            complete(task, first, element)
+            complete(task, first, element);
         });
     } else if is_attempts_met {
         draft.edit(task, Reason::Progress, |task| {

@@ -1,4 +1,4 @@
-//! Reading PlanDefinitions, and that our own conformance resources hang together.
+//! Reading a PlanDefinition, and that our own conformance resources hang together.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -60,8 +60,9 @@ fn every_canonical_that_is_used_is_defined() {
         .map(|(_, resource)| resource["url"].as_str().unwrap().to_owned())
         .collect();
     let mut used = BTreeSet::new();
-    own.iter()
-        .for_each(|(_, resource)| canonicals(resource, &mut used));
+    for (_, resource) in &own {
+        canonicals(resource, &mut used);
+    }
     let named = [
         v::CARE_TASK,
         v::CARE_TASK_STATUS,
@@ -183,4 +184,22 @@ fn an_error_names_the_element() {
         json!(-1),
         "ActivityDefinition/ed-follow-up.extension[0].extension[1].valueInteger: required",
     );
+}
+
+#[test]
+fn an_action_overrides_the_due_rule_of_its_activity() {
+    let own = own();
+    let find = |name: &str| {
+        own.iter()
+            .find(|(own, _)| own == name)
+            .map(|(_, resource)| resource.clone())
+            .unwrap()
+    };
+    let activity = find("ActivityDefinition-ed-follow-up");
+    let mut plan = find("PlanDefinition-ed-follow-up");
+    let mut rule = activity["extension"][0].clone();
+    rule["extension"][1]["valueInteger"] = json!(3);
+    plan["action"][0]["action"][0]["extension"] = json!([rule]);
+    let plan = Plan::read(&plan, &[activity]).unwrap();
+    assert_eq!(plan.actions[0].due.offset, 3);
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::plan_definition::calendar::Calendar;
 use crate::plan_definition::disposition::Group;
-use crate::plan_definition::facts::{VisitClass, VisitFacts, VisitStatus};
+use crate::plan_definition::facts::{ConditionFacts, VisitClass, VisitFacts, VisitStatus};
 use crate::plan_definition::resource::{extension, id, text};
 use crate::plan_definition::tests::stage::{
     Stage, admitted, at, communication, emergent, ended, office_visit, reconcile, zone,
@@ -840,5 +840,215 @@ fn a_contact_after_a_skilled_nursing_stay_counts_the_hospital_for_the_score() {
     assert_eq!(
         stage.tasks()[1],
         "interactive-contact requested 2026-04-28T23:59:59-04:00"
+    );
+}
+
+#[test]
+fn work_that_fell_due_on_hold_is_overdue_when_the_pathway_goes_on() {
+    let mut stage = Stage::new(&[]);
+    let first = ended(
+        &admitted("V1", "2026-09-13T07:00:00-04:00"),
+        "2026-09-15T11:00:00-04:00",
+        "01",
+    );
+    stage.message(&first, "2026-09-15T11:05:05-04:00");
+    let stay = admitted("V2", "2026-09-16T03:00:00-04:00");
+    stage.message(&stay, "2026-09-16T03:15:05-04:00");
+    stage.clock("2026-09-18T09:00:00-04:00");
+    assert_eq!(stage.business("interactive-contact"), Some("readmitted"));
+    let cancelled = VisitFacts {
+        status: VisitStatus::Cancelled,
+        ..stay
+    };
+    stage.message(&cancelled, "2026-09-18T10:00:00-04:00");
+    stage.clock("2026-09-18T10:00:01-04:00");
+    assert_eq!(stage.business("interactive-contact"), Some("overdue"));
+    assert_eq!(stage.business("face-to-face"), None);
+}
+
+#[test]
+fn a_pathway_on_hold_is_closed_when_its_period_ends() {
+    let mut stage = Stage::new(&[]);
+    let first = ended(
+        &admitted("V1", "2026-09-13T07:00:00-04:00"),
+        "2026-09-15T11:00:00-04:00",
+        "01",
+    );
+    stage.message(&first, "2026-09-15T11:05:05-04:00");
+    let stay = admitted("V2", "2026-09-16T03:00:00-04:00");
+    stage.message(&stay, "2026-09-16T03:15:05-04:00");
+    stage.clock("2026-10-15T00:00:00-04:00");
+    assert_eq!(
+        stage.tasks()[4],
+        "tcm-closeout completed 2026-10-14T23:59:59-04:00"
+    );
+    assert_eq!(stage.pathway(), ("completed", "finished"));
+    // The discharge after the period starts a pathway of its own, without a conflict.
+    stage.patient.other_visits.push(first);
+    let second = ended(&stay, "2026-10-16T14:00:00-04:00", "01");
+    stage.message(&second, "2026-10-16T14:03:05-04:00");
+    assert_eq!(stage.pathway(), ("active", "active"));
+    assert_eq!(stage.all("Flag").len(), 1);
+}
+
+#[test]
+fn a_nursing_facility_ends_the_pathway_for_good() {
+    let mut stage = Stage::new(&[]);
+    let stay = admitted("V1", "2026-04-13T08:30:00-04:00");
+    let visit = ended(&stay, "2026-04-17T12:00:00-04:00", "04");
+    stage.message(&visit, "2026-04-17T12:05:00-04:00");
+    stage.edit("confirm-setting", "2026-04-20T09:00:00-04:00", |task| {
+        task["status"] = json!("completed");
+        task["output"] = json!([{
+            "type": { "coding": [{ "system": v::CARE_TASK_PARAMETER, "code": "setting" }] },
+            "valueCoding": { "system": v::CARE_TASK_RESULT, "code": "facility" }
+        }]);
+    });
+    assert_eq!(stage.pathway(), ("revoked", "cancelled"));
+    assert!(
+        stage
+            .message(&visit, "2026-04-20T10:00:00-04:00")
+            .changes
+            .is_empty()
+    );
+}
+
+#[test]
+fn leaving_against_advice_is_flagged() {
+    let mut stage = Stage::new(&[]);
+    let stay = admitted("V1", "2026-04-13T08:30:00-04:00");
+    stage.message(
+        &ended(&stay, "2026-04-17T12:00:00-04:00", "07"),
+        "2026-04-17T12:05:00-04:00",
+    );
+    assert_eq!(stage.pathway(), ("active", "active"));
+    assert_eq!(text(stage.last("Flag"), "/code/coding/0/code"), Some("ama"));
+}
+
+#[test]
+fn a_contact_counts_only_from_the_discharge_and_with_the_patient_or_caregiver() {
+    for (sent, recipient, now, expected) in [
+        (
+            "2026-07-02T13:59:59-04:00",
+            "Patient/p",
+            "2026-07-02T15:00:00-04:00",
+            None,
+        ),
+        (
+            "2026-07-02T14:00:00-04:00",
+            "Patient/p",
+            "2026-07-02T15:00:00-04:00",
+            Some("reached"),
+        ),
+        (
+            "2026-07-02",
+            "Patient/p",
+            "2026-07-02T15:00:00-04:00",
+            Some("reached"),
+        ),
+        ("2026-07-01", "Patient/p", "2026-07-02T15:00:00-04:00", None),
+        (
+            "2026-07-04T20:00:00-04:00",
+            "RelatedPerson/d",
+            "2026-07-04T21:00:00-04:00",
+            Some("reached"),
+        ),
+        (
+            "2026-07-07T23:59:59-04:00",
+            "Patient/p",
+            "2026-07-08T00:00:00-04:00",
+            Some("reached"),
+        ),
+        (
+            "2026-07-08T00:00:00-04:00",
+            "Patient/p",
+            "2026-07-08T00:00:00-04:00",
+            Some("late"),
+        ),
+        (
+            "2026-07-03T10:00:00-04:00",
+            "Practitioner/x",
+            "2026-07-03T11:00:00-04:00",
+            None,
+        ),
+    ] {
+        let (mut stage, _) = s02();
+        let mut call = communication(&stage, "c1", "completed", sent);
+        call["recipient"] = json!([{ "reference": recipient }]);
+        stage.human(call, now);
+        assert_eq!(
+            stage.output("interactive-contact", "contact-element"),
+            expected,
+            "{sent} {recipient}"
+        );
+    }
+}
+
+#[test]
+fn emergency_visits_of_the_last_six_months_count_without_the_one_that_led_here() {
+    fn visit(encounter_id: &str, start: &str) -> VisitFacts {
+        let end = start.replace("T08", "T20");
+        emergency(encounter_id, start, &end)
+    }
+    let stay = ended(
+        &admitted("V1", "2026-07-10T08:00:00-04:00"),
+        "2026-07-10T20:00:00-04:00",
+        "01",
+    );
+    for (visits, expected) in [
+        (vec![], 0),
+        (vec![visit("a", "2026-07-10T08:00:00-04:00")], 0), // the index visit
+        (vec![visit("a", "2026-07-09T08:00:00-04:00")], 1),
+        (vec![visit("a", "2026-01-10T08:00:00-05:00")], 1),
+        (vec![visit("a", "2026-01-09T08:00:00-05:00")], 0),
+        (
+            (1..=6)
+                .map(|day| visit(&day.to_string(), &format!("2026-05-0{day}T08:00:00-04:00")))
+                .collect(),
+            4,
+        ),
+    ] {
+        let mut stage = Stage::new(&["Z00.0"]);
+        stage.patient.other_visits = visits;
+        stage.message(&stay, "2026-07-10T20:05:00-04:00");
+        assert_eq!(stage.score(), expected);
+    }
+}
+
+#[test]
+fn what_the_score_does_not_know_is_said() {
+    #[track_caller]
+    fn check(codes: &[&str], is_uncoded_too: bool, expected: &str) {
+        let mut stage = Stage::new(codes);
+        if is_uncoded_too {
+            stage.patient.conditions.push(ConditionFacts {
+                id: None,
+                icd10: None,
+            });
+        }
+        let stay = VisitFacts {
+            start: None,
+            ..admitted("V1", "2026-07-08T08:00:00-04:00")
+        };
+        stage.message(
+            &ended(&stay, "2026-07-10T20:00:00-04:00", "01"),
+            "2026-07-10T20:05:00-04:00",
+        );
+        assert_eq!(
+            text(stage.last("RiskAssessment"), "/note/0/text"),
+            Some(expected)
+        );
+    }
+    check(
+        &[],
+        false,
+        "L 0 + A 0 + C 0 + E 0 = 0; the length of the acute stay is not known; no coded \
+         conditions are on file; emergency visits before the admission are not known",
+    );
+    check(
+        &["E11.9"],
+        true,
+        "L 0 + A 0 + C 1 + E 0 = 1; the length of the acute stay is not known; conditions \
+         without an ICD-10 code are not counted; emergency visits before the admission are not known",
     );
 }

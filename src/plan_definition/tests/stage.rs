@@ -139,17 +139,9 @@ impl Stage {
             let old = self.resources.iter().position(|old| {
                 id(old) == id(&resource) && resource_type(old) == resource_type(&resource)
             });
-            let version = match old {
-                Some(index) => {
-                    let current = text(&self.resources[index], "/meta/versionId").unwrap();
-                    assert_eq!(put.expected_version.as_deref(), Some(current));
-                    current.parse::<u32>().unwrap() + 1
-                }
-                None => {
-                    assert_eq!(put.expected_version, None);
-                    1
-                }
-            };
+            let current = old.map(|index| text(&self.resources[index], "/meta/versionId").unwrap());
+            assert_eq!(put.expected_version.as_deref(), current);
+            let version = current.map_or(1, |current| current.parse::<u32>().unwrap() + 1);
             if resource.get("meta").is_none() {
                 resource["meta"] = json!({});
             }
