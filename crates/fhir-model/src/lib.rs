@@ -1,1 +1,14 @@
-//! Placeholder.
+//! The FHIR R4 data model without I/O: one parse of a resource, and what can be said of it.
+//!
+//! [`tree`] reads JSON once into a compact tree; [`element`] shows that tree as FHIR sees it.
+//! [`key`], [`mod@reference`] and [`primitive`] are the small values a resource is made of, [`issue`]
+//! is what there is to say about a wrong one. What a resource *may* contain is the business of the
+//! definitions and of the validation crate.
+
+pub mod element;
+pub mod issue;
+pub mod key;
+pub mod name;
+pub mod primitive;
+pub mod reference;
+pub mod tree;
