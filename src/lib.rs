@@ -15,3 +15,6 @@ pub mod access;
 pub mod adt;
 pub mod plan_definition;
 pub mod search;
+
+// Floor 4: the store, and the only SQL.
+pub mod store;
