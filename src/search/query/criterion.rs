@@ -178,7 +178,9 @@ fn prefixed(text: &str) -> (Prefix, &str) {
 /// A date with a prefix. "Approximately" forgives a tenth of the time between the date and `now`.
 pub(super) fn date(text: &str, now: DateTime<Utc>) -> Result<DateCriterion, Reason> {
     let (prefix, date) = prefixed(text);
-    let (low, high) = interval::date(date).ok_or("is no date")?;
+    // A `+` that a client did not encode arrives as a space; no date has one.
+    let date = date.replace(' ', "+");
+    let (low, high) = interval::date(&date).ok_or("is no date")?;
     if prefix != Prefix::Ap {
         return Ok(DateCriterion { prefix, low, high });
     }

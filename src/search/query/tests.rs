@@ -32,7 +32,7 @@ fn read(handling: Handling, url: &str) -> Result<Parsed, Vec<Issue>> {
     let definitions = embedded();
     let context = Context {
         definitions: &definitions,
-        base_url: BASE_URL,
+        base_url: &BaseUrl::new(BASE_URL),
         handling,
         count_default: 20,
         count_max: 1000,
