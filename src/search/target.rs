@@ -5,7 +5,6 @@
 
 use fhir_model::reference::{BaseUrl, Reference};
 
-use crate::search::normalise::truncated;
 use crate::search::value::Target;
 
 /// The target of a literal reference; nothing for a contained resource (`#…`), for a conditional
@@ -27,7 +26,7 @@ pub fn target(text: &str, base_url: &BaseUrl) -> Option<Target> {
 }
 
 fn url(text: &str) -> Target {
-    Target::Url(truncated(text).to_owned())
+    Target::Url(text.to_owned())
 }
 
 #[cfg(test)]

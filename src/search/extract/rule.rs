@@ -12,7 +12,7 @@ use fhir_model::reference::{BaseUrl, Canonical};
 
 use crate::search::expression::ValueKind;
 use crate::search::interval;
-use crate::search::normalise::{fold, truncate, truncated};
+use crate::search::normalise::{fold, truncated};
 use crate::search::target;
 use crate::search::value::{
     DateRange, Number, ParameterId, Quantity, Reference, SearchValues, Target, Text, Token, Uri,
@@ -148,22 +148,15 @@ fn child_text(element: Element<'_>, name: Name) -> Option<Cow<'_, str>> {
     element.child(name)?.value_text()
 }
 
-/// The text without what goes beyond the limit.
-fn kept(text: Cow<'_, str>) -> String {
-    let mut text = text.into_owned();
-    truncate(&mut text);
-    text
-}
-
 fn push_token(sink: &mut Sink<'_>, system: Option<Cow<'_, str>>, code: Cow<'_, str>) {
     let code = if sink.ignores_case {
-        truncated(&code).to_lowercase()
+        code.to_lowercase()
     } else {
-        kept(code)
+        code.into_owned()
     };
     sink.values.tokens.push(Token {
         parameter: sink.parameter,
-        system: system.map(kept).unwrap_or_default(),
+        system: system.map(Cow::into_owned).unwrap_or_default(),
         code,
     });
 }
@@ -205,7 +198,7 @@ fn push_string(sink: &mut Sink<'_>, text: Cow<'_, str>) {
         sink.values.strings.push(Text {
             parameter: sink.parameter,
             normalised,
-            exact: kept(text),
+            exact: truncated(&text).to_owned(),
         });
     }
 }
@@ -380,8 +373,8 @@ fn unit(fields: &Fields, element: Element<'_>) -> (String, String) {
     let system = child_text(element, fields.system);
     let code = child_text(element, fields.code).or_else(|| child_text(element, fields.unit));
     (
-        system.map(kept).unwrap_or_default(),
-        code.map(kept).unwrap_or_default(),
+        system.map(Cow::into_owned).unwrap_or_default(),
+        code.map(Cow::into_owned).unwrap_or_default(),
     )
 }
 
@@ -396,7 +389,7 @@ fn quantity(sink: &mut Sink<'_>, element: Element<'_>) {
 
 fn money(sink: &mut Sink<'_>, element: Element<'_>) {
     if let Some(number) = element.child(sink.fields.value).and_then(point) {
-        let currency = child_text(element, sink.fields.currency).map(kept);
+        let currency = child_text(element, sink.fields.currency).map(Cow::into_owned);
         let system = currency.as_ref().map(|_| CURRENCY_SYSTEM.to_owned());
         push_quantity(
             sink,
@@ -453,14 +446,14 @@ fn push_uri(sink: &mut Sink<'_>, uri: String) {
 
 fn uri(sink: &mut Sink<'_>, element: Element<'_>) {
     if let Some(text) = element.value_text() {
-        push_uri(sink, kept(text));
+        push_uri(sink, text.into_owned());
     }
 }
 
 fn canonical_uri(sink: &mut Sink<'_>, element: Element<'_>) {
     if let Some(text) = element.value_text() {
         for uri in with_and_without_version(Canonical::parse(&text)) {
-            push_uri(sink, kept(Cow::Owned(uri)));
+            push_uri(sink, uri);
         }
     }
 }

@@ -209,6 +209,17 @@ fn a_token_has_four_forms() {
         "Patient.email *|eve@example.org",
     );
     check("Patient?identifier=AbC", "Patient.identifier *|AbC");
+    // An element of type code has the system of its binding, which is not written.
+    let gender = "http://hl7.org/fhir/administrative-gender";
+    check(
+        &format!("Patient?gender={gender}|male"),
+        "Patient.gender |male",
+    );
+    check(&format!("Patient?gender={gender}|"), "Patient.gender |*");
+    check(
+        "Patient?gender=http://a.org|male",
+        "Patient.gender http://a.org|male",
+    );
     check(
         "Composition?section=48765-2&_tag=urn:x|y",
         "Composition.section *|48765-2 AND Composition._tag urn:x|y",
