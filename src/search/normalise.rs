@@ -6,7 +6,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The most bytes of a text that are kept and compared; a database limits the length of its keys.
+/// The most bytes of a text that are kept and compared.
 pub const TEXT_BYTES_MAX: usize = 512;
 
 /// Letters that are no base letter with a mark, but are written for one.
@@ -26,13 +26,15 @@ const FOLDED: &[(char, &str)] = &[
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     for word in text.split_whitespace() {
+        if folded.len() >= TEXT_BYTES_MAX {
+            break;
+        }
         if !folded.is_empty() {
             folded.push(' ');
         }
         push_folded(&mut folded, word);
     }
-    truncate(&mut folded);
-    folded.truncate(folded.trim_end().len());
+    folded.truncate(truncated(&folded).trim_end().len());
     folded
 }
 
@@ -48,11 +50,6 @@ fn push_folded(folded: &mut String, word: &str) {
             None => folded.push(char),
         }
     }
-}
-
-/// Cuts a text to [`TEXT_BYTES_MAX`], between characters.
-pub fn truncate(text: &mut String) {
-    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
 }
 
 /// The beginning of a text, at most [`TEXT_BYTES_MAX`] long.

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceType};
+use fhir_model::reference::BaseUrl;
 
 use crate::search::expression::{Cursor, Filter, Include, Search, Sort, SortBy, Total, ValueKind};
 use crate::search::parameter::{self, Lookup, Parameter};
@@ -76,7 +77,7 @@ pub struct Context<'a> {
     /// The search parameters there are.
     pub definitions: &'a Definitions,
     /// The server's own base URL: references below it are local.
-    pub base_url: &'a str,
+    pub base_url: &'a BaseUrl,
     /// What becomes of unknown parameters.
     pub handling: Handling,
     /// Matches on a page where `_count` does not say.

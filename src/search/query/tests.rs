@@ -32,7 +32,7 @@ fn read(handling: Handling, url: &str) -> Result<Parsed, Vec<Issue>> {
     let definitions = embedded();
     let context = Context {
         definitions: &definitions,
-        base_url: BASE_URL,
+        base_url: &BaseUrl::new(BASE_URL),
         handling,
         count_default: 20,
         count_max: 1000,
@@ -209,6 +209,17 @@ fn a_token_has_four_forms() {
         "Patient.email *|eve@example.org",
     );
     check("Patient?identifier=AbC", "Patient.identifier *|AbC");
+    // An element of type code has the system of its binding, which is not written.
+    let gender = "http://hl7.org/fhir/administrative-gender";
+    check(
+        &format!("Patient?gender={gender}|male"),
+        "Patient.gender |male",
+    );
+    check(&format!("Patient?gender={gender}|"), "Patient.gender |*");
+    check(
+        "Patient?gender=http://a.org|male",
+        "Patient.gender http://a.org|male",
+    );
     check(
         "Composition?section=48765-2&_tag=urn:x|y",
         "Composition.section *|48765-2 AND Composition._tag urn:x|y",
