@@ -146,7 +146,7 @@ fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Se
     Services {
         store,
         validator: Validator::new(Arc::clone(&definitions)),
-        extractor: Extractor::new(Arc::clone(&definitions), &base_url),
+        extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
         definitions,
         clock,
         ids: Ids::default(),

@@ -16,8 +16,8 @@ use crate::error::Error;
 use crate::interaction::write::{self, Change, Document, Outcome, Written, instant_text};
 use crate::interaction::{Context, Services};
 use crate::operation::pathway::facts::Reader;
-use crate::plan_definition::decide::{Decision, Put, Situation, decide};
-use crate::plan_definition::facts::{Policy, Reason};
+use crate::plan_definition::decide::{Decision, Put, Situation, decide, died};
+use crate::plan_definition::facts::{Policy, Reason, from_resource};
 use crate::plan_definition::progress::{self, Progress};
 use crate::plan_definition::{Plan, calendar::Calendar, decide};
 use crate::store::{Rows, Timer, Transaction};
@@ -72,9 +72,7 @@ impl Pathways {
         if panel.is_empty() && existing.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(visit) = reader.visit(encounter) else {
-            return Ok(Vec::new());
-        };
+        let visit = reader.visit(encounter);
         let patient = reader.patient(transaction, patient, panel, &visit).await?;
         let now = context.services.clock.now();
         let situation = Situation {
@@ -103,13 +101,18 @@ impl Pathways {
             return Ok(Vec::new());
         };
         let reader = self.reader(context);
-        match reader.latest_encounter(transaction, id).await? {
-            Some(encounter) => {
-                self.visit_changed(transaction, context, &encounter, patient)
-                    .await
-            }
-            None => Ok(Vec::new()),
+        if let Some(encounter) = reader.latest_encounter(transaction, id).await? {
+            return self
+                .visit_changed(transaction, context, &encounter, patient)
+                .await;
         }
+        if !from_resource::is_deceased(patient) {
+            return Ok(Vec::new());
+        }
+        let existing = reader.existing(transaction, id).await?;
+        let now = context.services.clock.now();
+        let decision = died(id, &existing, &self.plans, &self.policy, now);
+        carry_out(transaction, context, decision).await
     }
 
     /// What a Communication, Encounter or Task, as it is now, means for its patient's pathways.
