@@ -6,6 +6,7 @@
 
 mod facts;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
@@ -20,6 +21,8 @@ use crate::plan_definition::decide::{Decision, Put, Situation, decide, died};
 use crate::plan_definition::facts::{Policy, Reason, from_resource};
 use crate::plan_definition::progress::{self, Progress};
 use crate::plan_definition::{Plan, calendar::Calendar, decide};
+use crate::search::expression::{Criterion, Filter, Search, TokenCriterion, Total};
+use crate::search::value::ParameterId;
 use crate::store::{Rows, Timer, Transaction};
 
 /// The plans in force and the policy they run under.
@@ -169,6 +172,50 @@ impl Pathways {
             .await?;
         let decision = progress::recount(&self.progress(context, &existing));
         carry_out(transaction, context, decision).await
+    }
+
+    /// Tells calendars apart.
+    pub fn calendar_fingerprint(&self) -> i64 {
+        let organisation = &self.config.care_organisation;
+        let mut days = String::new();
+        for (sign, holidays) in [
+            ('+', &organisation.holidays_added),
+            ('-', &organisation.holidays_removed),
+        ] {
+            for day in holidays {
+                let _ = write!(days, "{sign}{day}");
+            }
+        }
+        i64::from(ParameterId::new(&days, organisation.zone.name()).0)
+    }
+
+    /// The Tasks that somebody still has to do.
+    ///
+    /// # Errors
+    /// None in practice: Task is a resource type.
+    pub fn open_tasks(&self, services: &Services) -> Result<Search, Error> {
+        let open = [
+            "requested",
+            "received",
+            "accepted",
+            "in-progress",
+            "on-hold",
+        ];
+        let criteria = open.map(|status| Criterion::Token(TokenCriterion::Code(status.to_owned())));
+        Ok(Search {
+            resource_type: services.resource_type("Task")?,
+            filters: vec![Filter::Any {
+                parameter: ParameterId::new("Task", "status"),
+                criteria: criteria.into(),
+                negated: false,
+            }],
+            sort: Vec::new(),
+            count: 0,
+            after: None,
+            includes: Vec::new(),
+            revincludes: Vec::new(),
+            total: Total::None,
+        })
     }
 
     fn reader<'a>(&'a self, context: &'a Context) -> Reader<'a> {
