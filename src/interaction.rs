@@ -22,6 +22,7 @@ use crate::store::Store;
 
 pub mod bundle;
 pub mod capabilities;
+pub mod find;
 pub mod history;
 pub mod outcome;
 pub mod read;

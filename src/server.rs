@@ -141,7 +141,7 @@ impl Server {
     }
 }
 
-/// Our own PlanDefinitions, profiles and code systems are resources that clients read; those that
+/// Our own plans, profiles and code systems are resources that clients read; those that
 /// are as before write nothing.
 async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
     let context = Context {

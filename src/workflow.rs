@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::issue::IssueType;
-use fhir_model::key::ResourceKey;
 use fhir_model::reference::Reference;
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -19,7 +18,7 @@ use crate::access::Caller;
 use crate::clock::Instant;
 use crate::error::{self, Error};
 use crate::intake::Intake;
-use crate::interaction::{Context, Services, invalid};
+use crate::interaction::{Context, Services, find, invalid};
 use crate::operation::pathway::{Pathways, TASK_DUE};
 use crate::store::{ChangeRow, Timer, Transaction, Work};
 
@@ -219,9 +218,9 @@ impl Workflow {
         loop {
             let page = store.search(&search).await?;
             for stored in &page.matches {
-                let task: Value = serde_json::from_str(stored.text.as_deref().unwrap_or_default())
-                    .map_err(|error| Error::Internal(error.into()))?;
-                patients.extend(patient_of(&self.services, &task));
+                if let Some(task) = find::value(stored)? {
+                    patients.extend(patient_of(&self.services, &task));
+                }
             }
             match page.next {
                 Some(next) => search.after = Some(next),
@@ -355,7 +354,7 @@ impl Work for React {
             return Ok(());
         }
         // The resource as it is now: what it was in between does not matter.
-        if let Some(resource) = current(transaction, &self.change.key).await? {
+        if let Some(resource) = find::current(transaction, &self.change.key).await? {
             self.act(transaction, &resource).await?;
         }
         Ok(transaction
@@ -373,7 +372,7 @@ impl React {
         let resource_type = self.change.key.resource_type.as_str();
         if resource_type == "Encounter" {
             let key = services.key("Patient", &patient_id)?;
-            if let Some(patient) = current(transaction, &key).await? {
+            if let Some(patient) = find::current(transaction, &key).await? {
                 self.pathways
                     .visit_changed(transaction, &self.engine, resource, &patient)
                     .await?;
@@ -410,7 +409,7 @@ impl Work for Fire {
         if timer.kind != TASK_DUE {
             return Ok(());
         }
-        let Some(task) = current(transaction, &timer.subject).await? else {
+        let Some(task) = find::current(transaction, &timer.subject).await? else {
             return Ok(());
         };
         let Some(patient_id) = patient_of(&self.engine.services, &task) else {
@@ -441,24 +440,6 @@ impl Work for Recount {
             .await
             .map(drop)
     }
-}
-
-async fn current(
-    transaction: &mut Transaction<'_>,
-    key: &ResourceKey,
-) -> Result<Option<Value>, Error> {
-    let found = transaction
-        .read(std::slice::from_ref(key))
-        .await?
-        .into_iter()
-        .next()
-        .flatten();
-    let Some(text) = found.and_then(|stored| stored.text) else {
-        return Ok(None);
-    };
-    serde_json::from_str(&text)
-        .map(Some)
-        .map_err(|error| Error::Internal(error.into()))
 }
 
 /// The patient whom a resource concerns.

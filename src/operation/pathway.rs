@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use crate::config::Config;
 use crate::error::Error;
 use crate::interaction::write::{self, Change, Document, Outcome, Written, instant_text};
-use crate::interaction::{Context, Services};
+use crate::interaction::{Context, Services, find};
 use crate::operation::pathway::facts::Reader;
 use crate::plan_definition::decide::{Decision, Put, Situation, decide, died};
 use crate::plan_definition::facts::{Policy, Reason, from_resource};
 use crate::plan_definition::progress::{self, Progress};
 use crate::plan_definition::{Plan, calendar::Calendar, decide};
-use crate::search::expression::{Criterion, Filter, Search, TokenCriterion, Total};
+use crate::search::expression::{Criterion, Search, TokenCriterion};
 use crate::search::value::ParameterId;
 use crate::store::{Rows, Timer, Transaction};
 
@@ -202,20 +202,7 @@ impl Pathways {
             "on-hold",
         ];
         let criteria = open.map(|status| Criterion::Token(TokenCriterion::Code(status.to_owned())));
-        Ok(Search {
-            resource_type: services.resource_type("Task")?,
-            filters: vec![Filter::Any {
-                parameter: ParameterId::new("Task", "status"),
-                criteria: criteria.into(),
-                negated: false,
-            }],
-            sort: Vec::new(),
-            count: 0,
-            after: None,
-            includes: Vec::new(),
-            revincludes: Vec::new(),
-            total: Total::None,
-        })
+        find::by(services, "Task", "status", criteria.into())
     }
 
     fn reader<'a>(&'a self, context: &'a Context) -> Reader<'a> {

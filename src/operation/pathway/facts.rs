@@ -2,20 +2,16 @@
 
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
-use fhir_model::key::{LogicalId, ResourceType};
 use serde_json::Value;
 
 use crate::adt::encounter::{FEED, FIRST_NOTIFIED, TIME_ZONE};
 use crate::config::{Config, FacilityKind};
 use crate::error::Error;
-use crate::interaction::Services;
+use crate::interaction::{Services, find};
 use crate::plan_definition::facts::{
     Moment, PanelPeriod, PatientFacts, Policy, VisitFacts, VisitStatus, from_resource,
 };
-use crate::search::expression::{
-    Criterion, Filter, ReferenceCriterion, Search, TokenCriterion, Total,
-};
-use crate::search::value::ParameterId;
+use crate::search::expression::Search;
 use crate::store::Transaction;
 
 /// `Group.code` of a panel: the patients that the care organisation follows.
@@ -24,9 +20,6 @@ const PANEL_CODE: &str = "panel";
 
 /// LOINC panels of screenings for social needs: AHC-HRSN, PRAPARE, Hunger Vital Sign.
 const SOCIAL_NEEDS_PANELS: &[&str] = &["96777-8", "93025-5", "88121-9"];
-
-/// One patient's resources of a type that are read at most.
-const RESOURCES_MAX: u32 = 1000;
 
 /// What a pathway consists of.
 const PATHWAY_TYPES: &[(&str, &str)] = &[
@@ -53,15 +46,12 @@ impl Reader<'_> {
         patient_id: &str,
     ) -> Result<Vec<PanelPeriod>, Error> {
         let mut search = self.search("Group", "member", patient_id)?;
-        search.filters.push(Filter::Any {
-            parameter: ParameterId::new("Group", "code"),
-            criteria: vec![Criterion::Token(TokenCriterion::SystemAndCode(
-                PANEL_SYSTEM.to_owned(),
-                PANEL_CODE.to_owned(),
-            ))],
-            negated: false,
-        });
-        let groups = self.read(transaction, &search).await?;
+        search.filters.push(find::any(
+            "Group",
+            "code",
+            vec![find::token(PANEL_SYSTEM, PANEL_CODE)],
+        ));
+        let groups = find::matches(transaction, &search).await?;
         let reference = format!("Patient/{patient_id}");
         let members = groups.iter().flat_map(|group| each(group, "member"));
         Ok(members
@@ -83,7 +73,7 @@ impl Reader<'_> {
         let mut existing = Vec::new();
         for (resource_type, parameter) in PATHWAY_TYPES {
             let search = self.search(resource_type, parameter, patient_id)?;
-            existing.extend(self.read(transaction, &search).await?);
+            existing.extend(find::matches(transaction, &search).await?);
         }
         Ok(existing)
     }
@@ -95,7 +85,7 @@ impl Reader<'_> {
         patient_id: &str,
     ) -> Result<Option<Value>, Error> {
         let search = self.search("Encounter", "patient", patient_id)?;
-        let encounters = self.read(transaction, &search).await?;
+        let encounters = find::matches(transaction, &search).await?;
         let start = |encounter: &Value| {
             let moment = text(encounter, "/period/start").and_then(Moment::parse);
             moment.map(|moment| match moment {
@@ -113,7 +103,7 @@ impl Reader<'_> {
         patient_id: &str,
     ) -> Result<Vec<Value>, Error> {
         let search = self.search("Communication", "patient", patient_id)?;
-        self.read(transaction, &search).await
+        find::matches(transaction, &search).await
     }
 
     /// The patient, with conditions, other visits and screenings.
@@ -125,12 +115,10 @@ impl Reader<'_> {
         visit: &VisitFacts,
     ) -> Result<PatientFacts, Error> {
         let id = text(patient, "/id").unwrap_or_default();
-        let conditions = self
-            .read(transaction, &self.search("Condition", "patient", id)?)
-            .await?;
-        let encounters = self
-            .read(transaction, &self.search("Encounter", "patient", id)?)
-            .await?;
+        let conditions =
+            find::matches(transaction, &self.search("Condition", "patient", id)?).await?;
+        let encounters =
+            find::matches(transaction, &self.search("Encounter", "patient", id)?).await?;
         Ok(PatientFacts {
             id: id.to_owned(),
             birth_date: text(patient, "/birthDate").and_then(|text| text.parse().ok()),
@@ -159,7 +147,7 @@ impl Reader<'_> {
         patient_id: &str,
     ) -> Result<Option<NaiveDate>, Error> {
         let search = self.search("QuestionnaireResponse", "patient", patient_id)?;
-        let responses = self.read(transaction, &search).await?;
+        let responses = find::matches(transaction, &search).await?;
         let is_screening = |response: &&Value| {
             let questionnaire = text(response, "/questionnaire").unwrap_or_default();
             let is_done = matches!(text(response, "/status"), Some("completed" | "amended"));
@@ -211,39 +199,13 @@ impl Reader<'_> {
         parameter: &str,
         patient_id: &str,
     ) -> Result<Search, Error> {
-        let patient =
-            LogicalId::parse(patient_id).map_err(|error| Error::Internal(error.into()))?;
-        let patient_type: ResourceType = self.services.resource_type("Patient")?;
-        Ok(Search {
-            resource_type: self.services.resource_type(resource_type)?,
-            filters: vec![Filter::Any {
-                parameter: ParameterId::new(resource_type, parameter),
-                criteria: vec![Criterion::Reference(ReferenceCriterion::Local(
-                    patient_type,
-                    patient,
-                ))],
-                negated: false,
-            }],
-            sort: Vec::new(),
-            count: RESOURCES_MAX,
-            after: None,
-            includes: Vec::new(),
-            revincludes: Vec::new(),
-            total: Total::None,
-        })
-    }
-
-    async fn read(
-        &self,
-        transaction: &mut Transaction<'_>,
-        search: &Search,
-    ) -> Result<Vec<Value>, Error> {
-        let page = transaction.search(search).await?;
-        page.matches
-            .iter()
-            .filter_map(|stored| stored.text.as_deref())
-            .map(|text| serde_json::from_str(text).map_err(|error| Error::Internal(error.into())))
-            .collect()
+        find::by_reference(
+            self.services,
+            resource_type,
+            parameter,
+            "Patient",
+            patient_id,
+        )
     }
 }
 
