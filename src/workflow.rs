@@ -5,11 +5,13 @@
 //! and repeats nothing. What must be atomic with an ADT message happens in the intake's commit.
 
 use std::collections::BTreeSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::issue::IssueType;
 use fhir_model::reference::Reference;
+use futures_util::FutureExt as _;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -67,9 +69,13 @@ impl Workflow {
         let mut changed = self.services.store.changed();
         loop {
             let _ = changed.borrow_and_update();
-            let pause = match self.catch_up().await {
-                Ok(()) => self.pause().await,
-                Err(error) => {
+            let pause = match AssertUnwindSafe(self.catch_up()).catch_unwind().await {
+                Ok(Ok(())) => self.pause().await,
+                Err(_) => {
+                    tracing::error!("The workflow engine panicked; it tries again");
+                    FAILURE_PAUSE
+                }
+                Ok(Err(error)) => {
                     tracing::error!(
                         error = error::chain(&error),
                         "The workflow engine failed; it tries again"

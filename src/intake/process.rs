@@ -1,8 +1,11 @@
 //! Processing: one message of the inbox takes its effects, in one commit with its new state.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+use futures_util::FutureExt as _;
 use hl7v2::Message;
 use tokio_util::sync::CancellationToken;
 
@@ -24,7 +27,9 @@ mod effects;
 
 /// How often rows that no lane holds are looked for.
 const SWEEP_PERIOD: Duration = Duration::from_secs(30);
-/// Rows of the inbox looked at in one sweep.
+/// A row that has waited for so long is in no lane.
+const SWEEP_AGE_SECS: i64 = 60;
+/// Rows of the inbox read at once in a sweep.
 const SWEEP_ROWS_MAX: u32 = 1000;
 /// The pause after a failed attempt; doubled at each further one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
@@ -39,7 +44,16 @@ impl Intake {
                 row = queue.next() => row,
             };
             let Some(row) = row else { return };
-            self.process_row(row).await;
+            // A panic is a defect that one message brings to light: the others of the lane go on.
+            if AssertUnwindSafe(self.process_row(row))
+                .catch_unwind()
+                .await
+                .is_err()
+            {
+                tracing::error!(message.row = row, "Processing a message panicked");
+                self.set_aside(row, "processing the message failed by a defect of Baton")
+                    .await;
+            }
             queue.done();
         }
     }
@@ -47,10 +61,12 @@ impl Intake {
     /// Queues the rows that are durable and not processed: at the start, and those that got lost
     /// between the store and a lane.
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let mut until = TimeDelta::zero();
         loop {
-            if let Err(error) = self.queue_unprocessed().await {
+            if let Err(error) = self.queue_unprocessed(until).await {
                 tracing::error!(error = error::chain(&error), "The inbox could not be read");
             }
+            until = TimeDelta::seconds(SWEEP_AGE_SECS);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(SWEEP_PERIOD) => {}
@@ -58,7 +74,9 @@ impl Intake {
         }
     }
 
-    async fn queue_unprocessed(&self) -> Result<(), crate::store::Error> {
+    /// Queues what has waited for at least `age`: younger rows are in their lanes.
+    async fn queue_unprocessed(&self, age: TimeDelta) -> Result<(), crate::store::Error> {
+        let until = self.services.clock.now() - age;
         for state in [MessageState::Received, MessageState::Failed] {
             let mut after = None;
             loop {
@@ -71,7 +89,8 @@ impl Intake {
                 let rows = self.services.store.messages(&query).await?;
                 let Some(last) = rows.last() else { break };
                 after = Some(last.row);
-                for stored in rows {
+                let waiting = |stored: &StoredMessage| stored.message.received <= until;
+                for stored in rows.into_iter().filter(waiting) {
                     let key = match hl7v2::parse(&stored.message.bytes) {
                         Ok(parsed) => super::lane_key(&parsed.message, &stored),
                         Err(_) => String::new(),
@@ -83,7 +102,8 @@ impl Intake {
         Ok(())
     }
 
-    /// Processes a row; tries again when it fails for a reason that may pass, then sets it aside.
+    /// Processes a row. One that cannot succeed is set aside; one that fails for a reason that may
+    /// pass is tried again, and left for the next sweep when the reason lasts.
     async fn process_row(&self, row: i64) {
         let mut pause = RETRY_PAUSE;
         for attempt in 1..=self.config.intake.attempts_max {
@@ -104,8 +124,8 @@ impl Intake {
                         error = cause,
                         "Processing a message failed"
                     );
-                    if !may_pass(&error) || attempt == self.config.intake.attempts_max {
-                        self.set_aside(row, &error).await;
+                    if !may_pass(&error) {
+                        self.set_aside(row, &reason(&error)).await;
                         return;
                     }
                 }
@@ -115,23 +135,11 @@ impl Intake {
         }
     }
 
-    async fn set_aside(&self, row: i64, error: &Error) {
-        // The kind of error and the place in our own resource: nothing of the message.
-        let reason = match error {
-            Error::Unprocessable(issues) => {
-                let places: Vec<String> = issues
-                    .iter()
-                    .filter(|issue| issue.is_error())
-                    .map(|issue| issue.location.clone())
-                    .collect();
-                format!(
-                    "what the message was mapped to is not valid: {}",
-                    places.join(", ")
-                )
-            }
-            other => other.to_string(),
+    async fn set_aside(&self, row: i64, reason: &str) {
+        let work = SetAside {
+            row,
+            reason: reason.to_owned(),
         };
-        let work = SetAside { row, reason };
         if let Err(error) = self.services.store.transact(work).await {
             tracing::error!(
                 message.row = row,
@@ -140,6 +148,20 @@ impl Intake {
             );
         }
     }
+}
+
+/// Why a message was set aside: the kind of error and the place in our own resource, nothing of
+/// the message.
+fn reason(error: &Error) -> String {
+    let Error::Unprocessable(issues) = error else {
+        return error.to_string();
+    };
+    let errors = issues.iter().filter(|issue| issue.is_error());
+    let places: Vec<&str> = errors.map(|issue| issue.location.as_str()).collect();
+    format!(
+        "what the message was mapped to is not valid: {}",
+        places.join(", ")
+    )
 }
 
 /// Whether the same attempt may succeed later.
