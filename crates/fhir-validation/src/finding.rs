@@ -99,7 +99,7 @@ impl<'a> Findings<'a> {
             issues.push(Issue::information(
                 IssueType::TooCostly,
                 format!(
-                    "There are more than {} issues; the rest was not checked.",
+                    "There are more than {} issues; the rest was not checked",
                     self.issues_max
                 ),
             ));

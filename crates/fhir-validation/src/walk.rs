@@ -239,19 +239,19 @@ impl<'a> Walk<'a> {
         if array.is_empty() {
             return self.wrong(array, rule, EMPTY_ARRAY.to_owned());
         }
-        let mut siblings = is_primitive(rule)
-            .then(|| sibling_items(object, array))
-            .into_iter()
-            .flatten();
+        let sibling = sibling_of(object, array).filter(|_| is_primitive(rule));
+        let mut siblings = sibling.into_iter().flat_map(Node::items);
+        // That the two are not side by side is said once, where the sibling is looked at.
+        let is_uneven = sibling.is_some_and(|sibling| item_count(sibling) != item_count(array));
         let mut count = 0_u32;
         for item in array.items() {
             if self.findings.is_full() {
                 return;
             }
-            let sibling = siblings.next();
+            let beside = siblings.next();
             count = count.saturating_add(1);
             if item.kind() == Kind::Null && is_primitive(rule) {
-                if sibling.is_none_or(|sibling| sibling.kind() == Kind::Null) {
+                if !is_uneven && beside.is_none_or(|beside| beside.kind() == Kind::Null) {
                     self.wrong(item, rule, NULL_ITEM.to_owned());
                 }
                 continue;
@@ -293,7 +293,7 @@ impl<'a> Walk<'a> {
             return self.wrong(sibling, rule, EMPTY_ARRAY.to_owned());
         }
         if let Some(value) = value {
-            let (values, siblings) = (value.items().count(), sibling.items().count());
+            let (values, siblings) = (item_count(value), item_count(sibling));
             if values != siblings {
                 let text = format!(
                     "{} and its sibling with _ go side by side, but have {values} and {siblings} \
@@ -404,13 +404,16 @@ fn is_primitive(rule: &PropertyRule) -> bool {
     matches!(rule.content, Content::Primitive(_))
 }
 
-/// The items beside those of an array of primitives: of `_given` for `given`.
-fn sibling_items<'a>(object: Node<'a>, array: Node<'a>) -> impl Iterator<Item = Node<'a>> {
+/// The array beside that of a repeating primitive: `_given` for `given`.
+fn sibling_of<'a>(object: Node<'a>, array: Node<'a>) -> Option<Node<'a>> {
     object
         .children()
         .find(|other| other.is_shadow() && other.name() == array.name())
-        .into_iter()
-        .flat_map(Node::items)
+        .filter(|other| other.kind() == Kind::Array)
+}
+
+fn item_count(array: Node<'_>) -> usize {
+    array.items().count()
 }
 
 fn did_you_mean(candidate: Option<&str>) -> String {
