@@ -3,6 +3,8 @@
 //! A finding remembers the node only. Locations, lines and columns are worked out once the walk is
 //! over, because most resources have nothing wrong with them.
 
+use std::fmt::Write as _;
+
 use fhir_model::definition::{Definitions, ElementId, Text, TypeId, TypeKind};
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::name::Name;
@@ -145,7 +147,8 @@ pub(crate) fn location(definitions: &Definitions, node: Node<'_>) -> String {
         if child.is_member() {
             type_id = push_member(&mut path, definitions, type_id, child);
         } else {
-            path.push_str(&format!("[{position}]"));
+            // Writing to a String cannot fail.
+            let _ = write!(path, "[{position}]");
         }
         if child.kind() == Kind::Object && is_resource(definitions, type_id) {
             type_id = resource_type(definitions, child);

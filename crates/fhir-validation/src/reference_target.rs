@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
             node,
             severity: Severity::Error,
             code,
-            about: About::Rule,
+            about: About::Value,
             rule,
             text,
         });

@@ -9,4 +9,5 @@
 mod any_json;
 mod broken;
 mod examples;
+mod profiles;
 mod support;
