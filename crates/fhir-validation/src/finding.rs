@@ -38,6 +38,7 @@ pub(crate) enum About {
 #[derive(Debug)]
 pub(crate) struct Findings<'a> {
     list: Vec<Finding<'a>>,
+    misshapen_count: usize,
     issues_max: usize,
     is_full: bool,
 }
@@ -46,6 +47,7 @@ impl<'a> Findings<'a> {
     pub(crate) fn new(issues_max: usize) -> Self {
         Self {
             list: Vec::new(),
+            misshapen_count: 0,
             issues_max,
             is_full: false,
         }
@@ -57,7 +59,15 @@ impl<'a> Findings<'a> {
         self.is_full
     }
 
+    /// How many errors there are up to now because of which an expression cannot be relied on.
+    #[inline]
+    pub(crate) fn misshapen_count(&self) -> usize {
+        self.misshapen_count
+    }
+
     pub(crate) fn push(&mut self, finding: Finding<'a>) {
+        let is_misshapen = finding.severity >= Severity::Error && finding.about != About::Rule;
+        self.misshapen_count += usize::from(is_misshapen);
         if self.list.len() < self.issues_max {
             self.list.push(finding);
         } else {

@@ -208,6 +208,19 @@ fn rules_of_the_json_form_are_kept() {
 }
 
 #[test]
+fn what_has_no_content_is_found() {
+    #[rustfmt::skip]
+    let rows: &[Row] = &[
+        ((r##"{"reference": "#clinic"}"##, r#"{"id": "x"}"#), "Patient.managingOrganization", "ele-1"),
+        ((r#""_birthDate": {"#, r#""_active": {"id": "x"}, "_gender": {"id": "x"}, "_multipleBirthBoolean": {"id": "x"}, "_birthDate": {"#), "Patient.multipleBirth", "ele-1"),
+        ((r#", "valueString": "calls back""#, ""), "Patient.extension[0]", "ext-1"),
+        ((r#""valueString": "calls back""#, r#""valueString": "x", "extension": [{"url": "http://example.org/x", "valueString": "y"}]"#), "Patient.extension[0]", "ext-1"),
+        ((r#"{"url": "http://example.org/note", "valueString": "calls back"}"#, "{}"), "Patient.extension[0]", "ele-1"),
+    ];
+    check_all(PATIENT, rows);
+}
+
+#[test]
 fn wrong_forms_of_primitives_are_found() {
     #[rustfmt::skip]
     let rows: &[Row] = &[

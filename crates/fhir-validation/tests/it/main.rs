@@ -9,5 +9,6 @@
 mod any_json;
 mod broken;
 mod examples;
+mod invariants;
 mod profiles;
 mod support;

@@ -114,7 +114,8 @@ pub(crate) fn examples(guide: &str) -> BTreeMap<String, String> {
         let Some((_, name)) = path.split_once('/') else {
             continue;
         };
-        if name.starts_with(guide) && path.ends_with(".json") {
+        let is_json = Path::new(name).extension().is_some_and(|end| end == "json");
+        if name.starts_with(guide) && is_json {
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();
             found.insert(name.to_owned(), text);
