@@ -106,7 +106,7 @@ impl<'a> Walk<'a> {
             node: value,
             severity: Severity::Error,
             code: IssueType::CodeInvalid,
-            about: About::Rule,
+            about: About::Value,
             rule: self.rule_of(rule),
             text,
         });

@@ -13,6 +13,7 @@ use crate::walk::Walk;
 impl<'a> Walk<'a> {
     /// An extension against the definition that its URL names.
     pub(crate) fn extension(&mut self, extension: Node<'a>, is_modifier: bool) {
+        self.either_value_or_extensions(extension);
         let url = extension.get(self.rules.known.names.url);
         let Some(url) = url.and_then(Node::as_str) else {
             return;
@@ -39,5 +40,24 @@ impl<'a> Walk<'a> {
             }),
             None => {}
         }
+    }
+
+    /// The invariant ext-1.
+    fn either_value_or_extensions(&mut self, extension: Node<'a>) {
+        let names = &self.rules.known.names;
+        let is_other =
+            |member: &Node<'a>| ![names.url, names.id, names.extension].contains(&member.name());
+        let has_extensions = extension.get(names.extension).is_some();
+        // What is none of the others is the value, else it was reported.
+        let text = match (
+            has_extensions,
+            extension.children().any(|member| is_other(&member)),
+        ) {
+            (true, true) => "An extension has either a value or extensions, and this has both",
+            (false, false) => "An extension has either a value or extensions, and this has neither",
+            _ => return,
+        };
+        self.findings
+            .error(extension, IssueType::Invariant, "ext-1", text.to_owned());
     }
 }

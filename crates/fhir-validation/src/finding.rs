@@ -3,6 +3,8 @@
 //! A finding remembers the node only. Locations, lines and columns are worked out once the walk is
 //! over, because most resources have nothing wrong with them.
 
+use std::fmt::Write as _;
+
 use fhir_model::definition::{Definitions, ElementId, Text, TypeId, TypeKind};
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::name::Name;
@@ -36,6 +38,7 @@ pub(crate) enum About {
 #[derive(Debug)]
 pub(crate) struct Findings<'a> {
     list: Vec<Finding<'a>>,
+    misshapen_count: usize,
     issues_max: usize,
     is_full: bool,
 }
@@ -44,6 +47,7 @@ impl<'a> Findings<'a> {
     pub(crate) fn new(issues_max: usize) -> Self {
         Self {
             list: Vec::new(),
+            misshapen_count: 0,
             issues_max,
             is_full: false,
         }
@@ -55,7 +59,15 @@ impl<'a> Findings<'a> {
         self.is_full
     }
 
+    /// How many errors there are up to now because of which an expression cannot be relied on.
+    #[inline]
+    pub(crate) fn misshapen_count(&self) -> usize {
+        self.misshapen_count
+    }
+
     pub(crate) fn push(&mut self, finding: Finding<'a>) {
+        let is_misshapen = finding.severity >= Severity::Error && finding.about != About::Rule;
+        self.misshapen_count += usize::from(is_misshapen);
         if self.list.len() < self.issues_max {
             self.list.push(finding);
         } else {
@@ -99,7 +111,7 @@ impl<'a> Findings<'a> {
             issues.push(Issue::information(
                 IssueType::TooCostly,
                 format!(
-                    "There are more than {} issues; the rest was not checked.",
+                    "There are more than {} issues; the rest was not checked",
                     self.issues_max
                 ),
             ));
@@ -145,7 +157,8 @@ pub(crate) fn location(definitions: &Definitions, node: Node<'_>) -> String {
         if child.is_member() {
             type_id = push_member(&mut path, definitions, type_id, child);
         } else {
-            path.push_str(&format!("[{position}]"));
+            // Writing to a String cannot fail.
+            let _ = write!(path, "[{position}]");
         }
         if child.kind() == Kind::Object && is_resource(definitions, type_id) {
             type_id = resource_type(definitions, child);

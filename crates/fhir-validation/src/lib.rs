@@ -12,6 +12,7 @@
 mod binding;
 mod extension;
 mod finding;
+mod invariant;
 mod primitive;
 mod profile;
 mod reference_target;
@@ -24,6 +25,8 @@ use std::sync::Arc;
 use fhir_model::definition::Definitions;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::tree::Node;
+
+pub use crate::invariant::{Focus, Invariants, Outcome};
 
 use crate::rules::Rules;
 use crate::walk::Walk;
@@ -45,8 +48,10 @@ pub enum Level {
 pub struct Options {
     /// How much is checked.
     pub level: Level,
-    /// Whether to say, as information, which required bindings could not be checked.
+    /// Whether to say, as information, which bindings and invariants could not be checked.
     pub report_unchecked: bool,
+    /// Whether invariants are evaluated, if the validator can ([`Validator::with_invariants`]).
+    pub invariants: bool,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
 }
@@ -59,6 +64,7 @@ impl Default for Options {
         Self {
             level: Level::default(),
             report_unchecked: false,
+            invariants: true,
             issues_max: ISSUES_MAX,
         }
     }
@@ -71,13 +77,25 @@ impl Default for Options {
 pub struct Validator {
     definitions: Arc<Definitions>,
     rules: Rules,
+    invariants: Option<Box<dyn Invariants>>,
 }
 
 impl Validator {
     /// A validator by these definitions. Trees must be parsed with the names of the same set.
     pub fn new(definitions: Arc<Definitions>) -> Self {
         let rules = Rules::new(&definitions);
-        Self { definitions, rules }
+        Self {
+            definitions,
+            rules,
+            invariants: None,
+        }
+    }
+
+    /// The same validator, evaluating the invariants of types, elements and profiles.
+    #[must_use]
+    pub fn with_invariants(mut self, invariants: Box<dyn Invariants>) -> Self {
+        self.invariants = Some(invariants);
+        self
     }
 
     /// The definitions it goes by.
@@ -101,8 +119,14 @@ impl Validator {
         if options.level == Level::Off {
             return Vec::new();
         }
-        let mut walk = Walk::new(&self.definitions, &self.rules, options, resource);
-        if let Some(type_id) = walk.resource(resource) {
+        let mut walk = Walk::new(
+            &self.definitions,
+            &self.rules,
+            self.invariants.as_deref(),
+            options,
+            resource,
+        );
+        if let Some(type_id) = walk.check_resource(resource) {
             let actual = self.definitions.type_name(type_id);
             if actual != resource_type {
                 let text = format!("A {resource_type} is expected here, and this is a {actual}");

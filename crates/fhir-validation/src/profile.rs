@@ -11,7 +11,7 @@ mod compile;
 mod slicing;
 mod value;
 
-use fhir_model::definition::{ElementId, StructureId, Text, TypeId};
+use fhir_model::definition::{ConstraintId, ElementId, StructureId, Text, TypeId};
 use fhir_model::name::Name;
 use fhir_model::tree::Tree;
 
@@ -20,6 +20,8 @@ use crate::rules::Bound;
 /// The rules that a profile adds to its type.
 #[derive(Debug, Default)]
 pub(crate) struct ProfileRules {
+    /// Invariants of the resource or data type.
+    constraints: Box<[ConstraintId]>,
     /// Rules on the elements of the resource or data type.
     elements: Box<[ElementRule]>,
 }
@@ -58,6 +60,7 @@ struct ValueRules {
     /// The types that a resource must be one of; all, if there are none.
     resource_types: Box<[TypeId]>,
     by_type: Box<[TypeRule]>,
+    constraints: Box<[ConstraintId]>,
     elements: Box<[ElementRule]>,
 }
 
@@ -112,6 +115,12 @@ enum Test {
     Type(Box<[TypeId]>),
 }
 
+impl ProfileRules {
+    fn is_empty(&self) -> bool {
+        self.constraints.is_empty() && self.elements.is_empty()
+    }
+}
+
 impl ValueRules {
     fn is_empty(&self) -> bool {
         self.fixed.is_none()
@@ -119,6 +128,7 @@ impl ValueRules {
             && self.max_length.is_none()
             && self.resource_types.is_empty()
             && self.by_type.is_empty()
+            && self.constraints.is_empty()
             && self.elements.is_empty()
     }
 }

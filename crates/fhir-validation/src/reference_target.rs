@@ -59,7 +59,10 @@ impl<'a> Walk<'a> {
                     .get_str("resourceType")
                     .and_then(Node::as_str)
                     .unwrap_or_default();
-                self.judge(reference, &type_name, targets, rule);
+                // A contained resource of no known type was reported where it stands.
+                if self.definitions.resource_type(&type_name).is_some() {
+                    self.judge(reference, &type_name, targets, rule);
+                }
             }
             None if self.is_own_id(id) => {}
             None => {
@@ -155,7 +158,7 @@ impl<'a> Walk<'a> {
             node,
             severity: Severity::Error,
             code,
-            about: About::Rule,
+            about: About::Value,
             rule,
             text,
         });

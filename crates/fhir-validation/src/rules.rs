@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use fhir_model::definition::{
-    BindingStrength, Definitions, Element, ElementId, ElementType, PrimitiveKind, Property,
-    StructureId, TypeId, TypeKind, ValueSetId,
+    BindingStrength, ConstraintId, Definitions, Element, ElementId, ElementType, PrimitiveKind,
+    Property, StructureId, TypeId, TypeKind, ValueSetId,
 };
 use fhir_model::name::Name;
 use fhir_model::primitive::Primitive;
 
+use crate::invariant::constraints;
 use crate::primitive::of_system;
 use crate::profile::ProfileRules;
 
@@ -46,6 +47,7 @@ pub(crate) struct KnownNames {
     pub(crate) profile: Name,
     pub(crate) contained: Name,
     pub(crate) url: Name,
+    pub(crate) extension: Name,
     pub(crate) modifier_extension: Name,
     pub(crate) reference: Name,
     pub(crate) type_name: Name,
@@ -64,6 +66,7 @@ impl KnownNames {
             profile: name("profile"),
             contained: name("contained"),
             url: name("url"),
+            extension: name("extension"),
             modifier_extension: name("modifierExtension"),
             reference: name("reference"),
             type_name: name("type"),
@@ -83,6 +86,8 @@ pub(crate) struct TypeRules {
     pub(crate) tracked: Box<[ElementId]>,
     /// The bits of the required ones.
     pub(crate) required: u128,
+    /// The invariants of the type.
+    pub(crate) constraints: Box<[ConstraintId]>,
 }
 
 /// What one property may be.
@@ -105,6 +110,8 @@ pub(crate) struct PropertyRule {
     pub(crate) targets: Box<[TypeId]>,
     /// Profiles on the type, such as `SimpleQuantity`.
     pub(crate) profiles: Box<[StructureId]>,
+    /// Invariants of the element that are not of its type already.
+    pub(crate) constraints: Box<[ConstraintId]>,
 }
 
 /// What kind of JSON value stands for a type.
@@ -244,6 +251,10 @@ impl TypeRules {
             properties: properties.iter().map(rule).collect(),
             tracked,
             required,
+            constraints: definitions
+                .type_of(type_id)
+                .element
+                .map_or_else(Box::default, |root| constraints(definitions, root, &[])),
         }
     }
 
@@ -312,6 +323,11 @@ impl PropertyRule {
             binding: known.required_binding(definitions, element, property.type_id),
             targets: element_type.map_or_else(Box::default, |found| targets(definitions, found)),
             profiles: element_type.map_or_else(Box::default, |found| profiles(definitions, found)),
+            constraints: constraints(
+                definitions,
+                property.element,
+                definitions.type_of(property.type_id).element.as_slice(),
+            ),
         }
     }
 }

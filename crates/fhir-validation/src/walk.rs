@@ -9,10 +9,12 @@
 use std::collections::HashSet;
 
 use fhir_model::definition::{Definitions, ElementId, StructureId, TypeId, TypeKind};
+use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::tree::{Kind, Node, NodeId};
 
 use crate::finding::{About, Finding, Findings, any_of, path, quote};
+use crate::invariant::Invariants;
 use crate::rules::{Content, PropertyRule, Rules, TypeRules};
 use crate::suggest::nearest;
 use crate::{Level, Options};
@@ -22,7 +24,10 @@ pub(crate) struct Walk<'a> {
     pub(crate) definitions: &'a Definitions,
     pub(crate) rules: &'a Rules,
     pub(crate) options: &'a Options,
+    pub(crate) invariants: Option<&'a dyn Invariants>,
     pub(crate) findings: Findings<'a>,
+    /// The resource that is walked.
+    pub(crate) resource: Node<'a>,
     /// The resource whose contained resources a reference `#id` leads to.
     pub(crate) container: Node<'a>,
     /// The profiles that were applied to nodes, to apply each once.
@@ -33,6 +38,7 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(
         definitions: &'a Definitions,
         rules: &'a Rules,
+        invariants: Option<&'a dyn Invariants>,
         options: &'a Options,
         resource: Node<'a>,
     ) -> Self {
@@ -40,6 +46,8 @@ impl<'a> Walk<'a> {
             definitions,
             rules,
             options,
+            invariants,
+            resource,
             findings: Findings::new(options.issues_max),
             container: resource,
             applied: HashSet::new(),
@@ -51,7 +59,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A resource and everything in it. Returns its type, if it says a right one.
-    pub(crate) fn resource(&mut self, resource: Node<'a>) -> Option<TypeId> {
+    pub(crate) fn check_resource(&mut self, resource: Node<'a>) -> Option<TypeId> {
         let type_id = self.type_of_resource(resource)?;
         self.object(resource, type_id);
         if self.options.level == Level::Profile {
@@ -85,15 +93,10 @@ impl<'a> Walk<'a> {
 
     /// An object of a type: its members, and those that it lacks.
     fn object(&mut self, object: Node<'a>, type_id: TypeId) {
-        if object.is_empty() {
-            let text = format!(
-                "This {} is empty; what has no content is left out",
-                self.definitions.type_name(type_id)
-            );
-            self.findings
-                .error(object, IssueType::Structure, "ele-1", text);
-            return;
+        if self.is_hollow(object) {
+            return self.hollow(object, self.definitions.type_name(type_id));
         }
+        let misshapen = self.findings.misshapen_count();
         let Some(rules) = self.rules.of_type(self.definitions, type_id) else {
             return;
         };
@@ -110,13 +113,42 @@ impl<'a> Walk<'a> {
                 self.second_choice(object, member, rule, rules);
             }
             seen |= rule.bit;
+            let before = self.findings.misshapen_count();
             self.member(object, member, rule);
+            if !rule.constraints.is_empty() && self.findings.misshapen_count() == before {
+                self.member_invariants(object, rule);
+            }
         }
         let missing = rules.required & !seen;
         if missing != 0 {
             for element in rules.elements(missing) {
                 self.missing(object, type_id, element);
             }
+        }
+        // An expression is meant for what has the right shape.
+        if self.findings.misshapen_count() == misshapen {
+            self.invariants(Element::of(object), type_id, &rules.constraints);
+        }
+    }
+
+    /// Whether an object has nothing in it, or an id only. A resource has its type.
+    fn is_hollow(&self, object: Node<'a>) -> bool {
+        let is_id = |member: Node<'a>| member.name() == self.rules.known.names.id;
+        object.children().all(is_id)
+    }
+
+    fn hollow(&mut self, object: Node<'a>, type_name: &str) {
+        let text = format!(
+            "This {type_name} has no content; what is left out is written as nothing at all"
+        );
+        self.findings
+            .error(object, IssueType::Structure, "ele-1", text);
+    }
+
+    /// The invariants that an element adds to those of its type.
+    fn member_invariants(&mut self, object: Node<'a>, rule: &'a PropertyRule) {
+        for element in Element::of(object).children(rule.name) {
+            self.invariants(element, rule.type_id, &rule.constraints);
         }
     }
 
@@ -239,19 +271,19 @@ impl<'a> Walk<'a> {
         if array.is_empty() {
             return self.wrong(array, rule, EMPTY_ARRAY.to_owned());
         }
-        let mut siblings = is_primitive(rule)
-            .then(|| sibling_items(object, array))
-            .into_iter()
-            .flatten();
+        let sibling = sibling_of(object, array).filter(|_| is_primitive(rule));
+        let mut siblings = sibling.into_iter().flat_map(Node::items);
+        // That the two are not side by side is said once, where the sibling is looked at.
+        let is_uneven = sibling.is_some_and(|sibling| item_count(sibling) != item_count(array));
         let mut count = 0_u32;
         for item in array.items() {
             if self.findings.is_full() {
                 return;
             }
-            let sibling = siblings.next();
+            let beside = siblings.next();
             count = count.saturating_add(1);
             if item.kind() == Kind::Null && is_primitive(rule) {
-                if sibling.is_none_or(|sibling| sibling.kind() == Kind::Null) {
+                if !is_uneven && beside.is_none_or(|beside| beside.kind() == Kind::Null) {
                     self.wrong(item, rule, NULL_ITEM.to_owned());
                 }
                 continue;
@@ -278,7 +310,10 @@ impl<'a> Walk<'a> {
             return self.wrong(sibling, rule, text);
         }
         match (rule.is_array, sibling.kind()) {
-            (false, Kind::Object) => self.element(sibling),
+            (false, Kind::Object) => {
+                let has_value = object.get(sibling.name()).is_some();
+                self.element(sibling, has_value);
+            }
             (true, Kind::Array) => self.sibling_array(object, sibling, rule),
             (false, _) => self.wrong(sibling, rule, SIBLING_OBJECT.to_owned()),
             (true, _) => self.wrong(sibling, rule, SIBLING_ARRAY.to_owned()),
@@ -293,7 +328,7 @@ impl<'a> Walk<'a> {
             return self.wrong(sibling, rule, EMPTY_ARRAY.to_owned());
         }
         if let Some(value) = value {
-            let (values, siblings) = (value.items().count(), sibling.items().count());
+            let (values, siblings) = (item_count(value), item_count(sibling));
             if values != siblings {
                 let text = format!(
                     "{} and its sibling with _ go side by side, but have {values} and {siblings} \
@@ -303,9 +338,14 @@ impl<'a> Walk<'a> {
                 return self.wrong(sibling, rule, text);
             }
         }
+        let mut values = value.into_iter().flat_map(Node::items);
         for item in sibling.items() {
+            let beside = values.next();
             match item.kind() {
-                Kind::Object => self.element(item),
+                Kind::Object => {
+                    let has_value = beside.is_some_and(|beside| beside.kind() != Kind::Null);
+                    self.element(item, has_value);
+                }
                 // That there is a value in its place is seen to where the values are walked.
                 Kind::Null if value.is_some() => {}
                 Kind::Null => self.wrong(item, rule, NULL_ITEM.to_owned()),
@@ -314,9 +354,10 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The object of a `_` sibling.
-    fn element(&mut self, node: Node<'a>) {
-        if let Some(element) = self.rules.known.element {
+    /// The object of a `_` sibling, which may have an id only if there is a value beside it.
+    fn element(&mut self, node: Node<'a>, has_value: bool) {
+        let has_id_only = has_value && !node.is_empty() && self.is_hollow(node);
+        if let Some(element) = self.rules.known.element.filter(|_| !has_id_only) {
             self.object(node, element);
         }
     }
@@ -345,6 +386,9 @@ impl<'a> Walk<'a> {
             return self.not_an_object(value, self.definitions.type_name(rule.type_id));
         }
         self.object(value, rule.type_id);
+        if self.is_hollow(value) {
+            return;
+        }
         if let Some(bound) = rule.binding {
             self.binding(value, bound, rule.element);
         }
@@ -362,12 +406,13 @@ impl<'a> Walk<'a> {
     /// A resource in a property. References within look into the outermost one, but those of a
     /// Bundle's entry or of a parameter are resources of their own.
     fn inner_resource(&mut self, value: Node<'a>) {
-        let container = self.container;
+        let (resource, container) = (self.resource, self.container);
+        self.resource = value;
         if value.name() != self.rules.known.names.contained {
             self.container = value;
         }
-        self.resource(value);
-        self.container = container;
+        self.check_resource(value);
+        (self.resource, self.container) = (resource, container);
     }
 
     fn not_an_object(&mut self, value: Node<'a>, wanted: &str) {
@@ -404,13 +449,16 @@ fn is_primitive(rule: &PropertyRule) -> bool {
     matches!(rule.content, Content::Primitive(_))
 }
 
-/// The items beside those of an array of primitives: of `_given` for `given`.
-fn sibling_items<'a>(object: Node<'a>, array: Node<'a>) -> impl Iterator<Item = Node<'a>> {
+/// The array beside that of a repeating primitive: `_given` for `given`.
+fn sibling_of<'a>(object: Node<'a>, array: Node<'a>) -> Option<Node<'a>> {
     object
         .children()
         .find(|other| other.is_shadow() && other.name() == array.name())
-        .into_iter()
-        .flat_map(Node::items)
+        .filter(|other| other.kind() == Kind::Array)
+}
+
+fn item_count(array: Node<'_>) -> usize {
+    array.items().count()
 }
 
 fn did_you_mean(candidate: Option<&str>) -> String {

@@ -73,8 +73,15 @@ impl<'a> Walk<'a> {
         let Some(rules) = self.rules.of_profile(self.definitions, structure) else {
             return;
         };
-        if !rules.elements.is_empty() && self.applied.insert((value.id(), structure)) {
-            self.element_rules(Instance::of(value), &rules.elements);
+        if rules.is_empty() || !self.applied.insert((value.id(), structure)) {
+            return;
+        }
+        let misshapen = self.findings.misshapen_count();
+        let instance = Instance::of(value);
+        self.element_rules(instance, &rules.elements);
+        if self.findings.misshapen_count() == misshapen {
+            let type_id = self.definitions.structure_of(structure).type_id;
+            self.invariants(instance, type_id, &rules.constraints);
         }
     }
 
@@ -111,6 +118,7 @@ impl<'a> Walk<'a> {
     }
 
     fn value_rules(&mut self, instance: Instance<'a>, type_id: TypeId, rules: &'a ValueRules) {
+        let misshapen = self.findings.misshapen_count();
         if let Some(value) = instance.value() {
             self.given_value(value, rules);
             for rule in &rules.by_type {
@@ -120,6 +128,9 @@ impl<'a> Walk<'a> {
             }
         }
         self.element_rules(instance, &rules.elements);
+        if self.findings.misshapen_count() == misshapen {
+            self.invariants(instance, type_id, &rules.constraints);
+        }
     }
 
     /// The value against those that the profile gives.

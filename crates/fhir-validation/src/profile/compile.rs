@@ -1,9 +1,10 @@
 //! From the snapshot of a profile to the rules that are tighter than the base.
 
 use fhir_model::definition::{
-    Definitions, Derivation, Element, ElementId, Property, StructureId, TypeId,
+    ConstraintId, Definitions, Derivation, Element, ElementId, Property, StructureId, TypeId,
 };
 
+use crate::invariant::constraints;
 use crate::profile::{ElementRule, Expected, Form, ProfileRules, TypeRule, ValueRules, slicing};
 use crate::rules::{Content, Known, content, profiles, targets, type_of_element};
 
@@ -26,7 +27,9 @@ impl ProfileRules {
         if found.derivation != Some(Derivation::Constraint) {
             return Self::default();
         }
+        let base = definitions.type_of(found.type_id).element;
         Self {
+            constraints: constraints(definitions, found.root, base.as_slice()),
             elements: compiler.elements(found.root, found.type_id),
         }
     }
@@ -125,10 +128,28 @@ impl<'d> Compiler<'d> {
             by_type: allowed()
                 .filter_map(|property| self.of_type(found, property))
                 .collect(),
+            constraints: self.constraints(element, properties),
             elements: only_type
                 .map(|type_id| self.elements(element, self.type_below(found, type_id)))
                 .unwrap_or_default(),
         }
+    }
+
+    /// The invariants that the profile adds to an element: not those of the base element, of the
+    /// types or, of a slice, of the element that it is a slice of.
+    fn constraints(self, element: ElementId, properties: &[Property]) -> Box<[ConstraintId]> {
+        let definitions = self.definitions;
+        let found = definitions.element(element);
+        let sliced = found
+            .parent
+            .filter(|_| found.slice_name.is_some())
+            .and_then(|parent| definitions.child(parent, found.name));
+        let bases = properties.iter().map(|property| property.element);
+        let types = properties
+            .iter()
+            .filter_map(|property| definitions.type_of(property.type_id).element);
+        let elsewhere: Vec<ElementId> = bases.chain(types).chain(sliced).collect();
+        constraints(definitions, element, &elsewhere)
     }
 
     /// The types that a resource in an element is narrowed to.

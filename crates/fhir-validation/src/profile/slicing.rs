@@ -11,6 +11,7 @@ use fhir_model::definition::{
     SlicingRules, StructureId, TypeId,
 };
 use fhir_model::element::Element as Instance;
+use fhir_model::name::Name;
 
 use crate::profile::compile::{Compiler, tighter_max};
 use crate::profile::{Expected, Form, Matcher, Slice, SlicingRule, Test};
@@ -234,13 +235,14 @@ fn follow(
         if is_extension_url && child.is_none() {
             place.extension_url = profile.map(str::to_owned);
         }
-        let forms = step(compiler, above, child, segment)?;
+        let forms = step(compiler, above, child, name)?;
+        let only_form = match &*forms {
+            [only] => Some(only.type_id),
+            _ => None,
+        };
         type_id = child
             .and_then(|child| only_type(definitions, definitions.element(child)))
-            .or_else(|| match &*forms {
-                [only] => Some(only.type_id),
-                _ => None,
-            });
+            .or(only_form);
         place.steps.push(forms);
         place.element = child;
     }
@@ -253,18 +255,16 @@ fn step(
     compiler: Compiler<'_>,
     above: TypeId,
     child: Option<ElementId>,
-    segment: &str,
+    name: Name,
 ) -> Option<Box<[Form]>> {
     let definitions = compiler.definitions;
-    let properties = match child {
-        Some(child) => compiler.properties(definitions.element(child), above),
-        None => {
-            let name = definitions.names().get(segment)?;
-            definitions
-                .property(above, name)
-                .map(std::slice::from_ref)
-                .unwrap_or_default()
-        }
+    let properties = if let Some(child) = child {
+        compiler.properties(definitions.element(child), above)
+    } else {
+        definitions
+            .property(above, name)
+            .map(std::slice::from_ref)
+            .unwrap_or_default()
     };
     let form = |property: &Property| Form {
         name: property.name,
@@ -308,31 +308,13 @@ impl<'a> Walk<'a> {
     fn matches(&self, matcher: &Matcher, instance: Instance<'a>, type_id: TypeId) -> bool {
         match &matcher.test {
             Test::Exists(wanted) => {
-                let is_there = self.any(&matcher.steps, instance, type_id, &|_, _| true);
+                let is_there = leads_to(&matcher.steps, instance, type_id, &|_, _| true);
                 is_there == *wanted
             }
-            test => self.any(&matcher.steps, instance, type_id, &|instance, type_id| {
+            test => leads_to(&matcher.steps, instance, type_id, &|instance, type_id| {
                 self.passes(test, instance, type_id)
             }),
         }
-    }
-
-    /// Whether something that the steps lead to satisfies the condition. As deep as the steps.
-    fn any(
-        &self,
-        steps: &[Box<[Form]>],
-        instance: Instance<'a>,
-        type_id: TypeId,
-        condition: &dyn Fn(Instance<'a>, TypeId) -> bool,
-    ) -> bool {
-        let Some((step, further)) = steps.split_first() else {
-            return condition(instance, type_id);
-        };
-        step.iter().any(|form| {
-            instance
-                .children(form.name)
-                .any(|child| self.any(further, child, form.type_id, condition))
-        })
     }
 
     fn passes(&self, test: &Test, instance: Instance<'a>, type_id: TypeId) -> bool {
@@ -360,4 +342,21 @@ impl<'a> Walk<'a> {
             .and_then(|name| self.definitions.resource_type(&name))
             .is_some_and(is_wanted)
     }
+}
+
+/// Whether something that the steps lead to satisfies the condition. As deep as the steps are many.
+fn leads_to<'a>(
+    steps: &[Box<[Form]>],
+    instance: Instance<'a>,
+    type_id: TypeId,
+    condition: &dyn Fn(Instance<'a>, TypeId) -> bool,
+) -> bool {
+    let Some((step, further)) = steps.split_first() else {
+        return condition(instance, type_id);
+    };
+    step.iter().any(|form| {
+        instance
+            .children(form.name)
+            .any(|child| leads_to(further, child, form.type_id, condition))
+    })
 }

@@ -1,9 +1,9 @@
 //! The examples of the specification have nothing wrong with them, and those of the guides fit
 //! the base.
 
-use fhir_validation::Options;
+use fhir_validation::{Options, Validator};
 
-use crate::support::{core, examples, validate};
+use crate::support::{core, core_with_packages, examples, validate};
 
 /// Examples that break a rule: the file, the rule and why the example is wrong.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
@@ -29,13 +29,14 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// The examples of a guide have no errors by this validator, but for the exceptions.
 #[track_caller]
-fn check(guide: &str) {
+fn check(validator: &Validator, guide: &str) {
     let examples = examples(guide);
     let options = Options::default();
     let mut wrong = Vec::new();
     for (name, json) in &examples {
-        let issues = validate(core(), json, &options);
+        let issues = validate(validator, json, &options);
         let is_expected = |rule: Option<&str>| {
             EXCEPTIONS
                 .iter()
@@ -54,5 +55,63 @@ fn check(guide: &str) {
 
 #[test]
 fn every_example_of_the_specification_is_valid() {
-    check("r4-spec/");
+    check(core(), "r4-spec/");
+}
+
+/// The packages of the guides, and the examples that claim their profiles.
+const GUIDES: &[(&[&str], &str)] = &[
+    (
+        &[
+            "extensions-5.3.0-ballot-tc1.ndjson.zst",
+            "us-core-6.1.0.ndjson.zst",
+        ],
+        "us-core-6.1.0/",
+    ),
+    (
+        &[
+            "extensions-5.3.0-ballot-tc1.ndjson.zst",
+            "us-core-7.0.0.ndjson.zst",
+        ],
+        "us-core-7.0.0/",
+    ),
+    (
+        &[
+            "extensions-5.3.0-ballot-tc1.ndjson.zst",
+            "us-core-8.0.0.ndjson.zst",
+        ],
+        "us-core-8.0.0/",
+    ),
+    (
+        &[
+            "extensions-5.3.0-ballot-tc1.ndjson.zst",
+            "sdc-4.0.0-ballot.ndjson.zst",
+        ],
+        "sdc-4.0.0-ballot/",
+    ),
+    (&["ips-2.0.0.ndjson.zst"], "ips-2.0.0/"),
+    (
+        &["us-core-6.1.0.ndjson.zst", "care-igs.ndjson.zst"],
+        "mcc-1.0.0",
+    ),
+    (
+        &["us-core-6.1.0.ndjson.zst", "care-igs.ndjson.zst"],
+        "sdoh-clinicalcare-3.0.0/",
+    ),
+    (
+        &["us-core-6.1.0.ndjson.zst", "care-igs.ndjson.zst"],
+        "davinci-alerts-1.1.0/",
+    ),
+    (
+        &["us-core-6.1.0.ndjson.zst", "care-igs.ndjson.zst"],
+        "pacio-pfe-2.0.0-ballot/",
+    ),
+];
+
+#[test]
+fn every_example_of_the_guides_is_valid_by_their_profiles() {
+    for (files, guide) in GUIDES {
+        if let Some(validator) = core_with_packages(files) {
+            check(&validator, guide);
+        }
+    }
 }

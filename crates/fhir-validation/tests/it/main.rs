@@ -6,5 +6,9 @@
     reason = "a failing test may panic, and says what it left out"
 )]
 
+mod any_json;
+mod broken;
 mod examples;
+mod invariants;
+mod profiles;
 mod support;

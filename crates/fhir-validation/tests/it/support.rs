@@ -33,20 +33,32 @@ fn read_zstd(path: &Path) -> String {
     text
 }
 
-fn core_builder() -> Builder {
-    let mut builder = Builder::new();
-    for file in CORE_FILES {
-        let path = root().join("fhir-profiles").join(CORE).join(file);
-        for line in read_zstd(&path).lines() {
-            builder.add_json(line).unwrap();
-        }
-    }
-    builder
-}
-
 /// The definitions of the R4 core package, compiled now.
 pub(crate) fn core_definitions() -> Definitions {
-    core_builder().finish().0
+    let mut builder = Builder::new();
+    for file in CORE_FILES {
+        add_file(
+            &mut builder,
+            &root().join("fhir-profiles").join(CORE).join(file),
+        );
+    }
+    builder.finish().0
+}
+
+fn add_file(builder: &mut Builder, path: &Path) {
+    for line in read_zstd(path).lines() {
+        builder.add_json(line).unwrap();
+    }
+}
+
+/// A validator by the R4 core package and these files of the shared data, if it is there.
+pub(crate) fn core_with_packages(files: &[&str]) -> Option<Validator> {
+    let folder = shared_data()?.join("embed");
+    let mut builder = Builder::extending(core().definitions());
+    for file in files {
+        add_file(&mut builder, &folder.join(file));
+    }
+    Some(Validator::new(Arc::new(builder.finish().0)))
 }
 
 /// A validator by the R4 core package.
@@ -102,7 +114,8 @@ pub(crate) fn examples(guide: &str) -> BTreeMap<String, String> {
         let Some((_, name)) = path.split_once('/') else {
             continue;
         };
-        if name.starts_with(guide) && path.ends_with(".json") {
+        let is_json = Path::new(name).extension().is_some_and(|end| end == "json");
+        if name.starts_with(guide) && is_json {
             let mut text = String::new();
             entry.read_to_string(&mut text).unwrap();
             found.insert(name.to_owned(), text);
