@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use baton::search::value::{ParameterId, SearchValues, Token};
-use baton::store::{ChangeKind, Error, NewVersion, Rows, Store, Stored, Transaction, Work};
+use baton::store::{ChangeKind, ChangeRow, Error, NewVersion, Rows, Store, Stored, Transaction, Work};
 use chrono::{DateTime, TimeDelta, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 
@@ -112,4 +112,25 @@ fn shown(stored: &Stored) -> String {
 
 fn all_shown(stored: &[Stored]) -> Vec<String> {
     stored.iter().map(shown).collect()
+}
+
+/// The first `count` changes, once the feed gives them: other tests' transactions on the same
+/// server may still stand before them.
+async fn changes(store: &Store, count: usize) -> Vec<ChangeRow> {
+    eventually(async || {
+        let changes = store.changes_after(0, 1_000).await.unwrap();
+        (changes.len() >= count).then_some(changes)
+    })
+    .await
+}
+
+/// Asks until there is an answer.
+async fn eventually<T>(ask: impl AsyncFn() -> Option<T>) -> T {
+    for _ in 0..10_000 {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+    panic!("no answer");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use baton::store::{AuditRow, ChangeKind, Error, Rows};
 use futures_util::future::{join, join_all};
 
-use super::{instant, key, new_version, script, version, write};
+use super::{changes, eventually, instant, key, new_version, script, version, write};
 use crate::support::database::on_each_engine;
 
 #[tokio::test]
@@ -20,6 +20,7 @@ async fn changes_come_in_the_order_of_their_commits() {
             write(&store, vec![new_version(name, number, text)]).await.unwrap();
         }
         assert!(changed.has_changed().unwrap());
+        changes(&store, 3).await;
         let changes = store.changes_after(0, 2).await.unwrap();
         let kinds: Vec<ChangeKind> = changes.iter().map(|change| change.kind).collect();
         assert_eq!(kinds, [ChangeKind::Create, ChangeKind::Update]);
@@ -108,7 +109,11 @@ async fn the_audit_trail_is_read_in_order() {
             Box::pin(async { Ok(()) })
         });
         store.transact(append).await.unwrap();
-        let first = store.audit_after(0, 1).await.unwrap();
+        let first = eventually(async || {
+            let audit = store.audit_after(0, 1).await.unwrap();
+            (!audit.is_empty()).then_some(audit)
+        })
+        .await;
         assert_eq!((first[0].interaction.as_str(), first[0].caller.as_str()), ("create", "caller"));
         let rest = store.audit_after(first[0].row, 9).await.unwrap();
         assert_eq!(rest.len(), 1);

@@ -6,12 +6,12 @@ use baton::search::expression::{Criterion, Filter, Search, TokenCriterion, Total
 use baton::store::{
     AuditRow, Claim, Error, HistoryQuery, HistoryScope, Received, Rows, Store, Timer, VisitMessage,
 };
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use sqlx::{Connection as _, SqliteConnection};
 
 use super::inbox::new_message;
 use super::{
-    code_parameter, instant, key, new_version, resource_type, script, version, with_token, write,
+    changes, code_parameter, instant, key, new_version, resource_type, script, version, with_token, write,
 };
 use crate::support::database::on_each_engine;
 
@@ -122,26 +122,47 @@ async fn sixty_four_conditional_creates_make_one_resource() {
     .await;
 }
 
+/// Claims `first`, pauses, claims `second`, creates a patient.
+async fn claim_twice(store: &Store, number: i32, first: &[&str], second: &[&str]) {
+    let claims = |names: &[&str]| -> Vec<Claim> {
+        names.iter().map(|name| Claim((*name).to_owned())).collect()
+    };
+    let (first, second) = (claims(first), claims(second));
+    let claim = script(move |transaction| {
+        let (first, second) = (first.clone(), second.clone());
+        Box::pin(async move {
+            transaction.claim(&first).await?;
+            transaction.read(&[key("Patient/none")]).await?;
+            transaction.claim(&second).await?;
+            let version = new_version(&format!("Patient/p{number}"), 1, "one");
+            transaction.append(Rows { versions: vec![version], ..Rows::default() });
+            Ok(())
+        })
+    });
+    store.transact(claim).await.unwrap();
+}
+
 #[tokio::test]
-async fn works_that_wait_for_each_others_claims_all_end() {
+async fn claims_are_taken_in_one_order() {
     on_each_engine(async |store| {
         let works = (0..32).map(|number| {
-            let (first, second) = if number % 2 == 0 { ("a", "b") } else { ("b", "a") };
-            let claim = script(move |transaction| {
-                Box::pin(async move {
-                    transaction.claim(&[Claim(first.to_owned())]).await?;
-                    transaction.claim(&[Claim(second.to_owned())]).await?;
-                    let version = new_version(&format!("Patient/p{number}"), 1, "one");
-                    transaction.append(Rows { versions: vec![version], ..Rows::default() });
-                    Ok(())
-                })
-            });
-            store.transact(claim)
+            let names = if number % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
+            let store = &store;
+            async move { claim_twice(store, number, &names, &[]).await }
         });
-        for result in join_all(works).await {
-            result.unwrap();
-        }
+        join_all(works).await;
         assert_eq!(count_all(&store).await, 32);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn works_that_wait_for_each_other_are_tried_again() {
+    on_each_engine(async |store| {
+        let forth = claim_twice(&store, 1, &["a"], &["b"]);
+        let back = claim_twice(&store, 2, &["b"], &["a"]);
+        join(forth, back).await;
+        assert_eq!(count_all(&store).await, 2);
     })
     .await;
 }
@@ -211,7 +232,7 @@ async fn updates_of_one_resource_follow_each_other() {
         }
         let stored = store.read(&key("Patient/a")).await.unwrap().unwrap();
         assert_eq!(stored.version, version(41));
-        let changes = store.changes_after(0, 100).await.unwrap();
+        let changes = changes(&store, 41).await;
         let numbers: Vec<u64> = changes.iter().map(|change| change.version.number()).collect();
         assert_eq!(numbers, (1..=41).collect::<Vec<_>>());
         assert_eq!(store.search(&by_code("Patient", "x")).await.unwrap().matches.len(), 1);
