@@ -5,6 +5,7 @@
 //! as [`matching`] does in memory. [`parameter`], [`interval`], [`normalise`] and [`target`] are what both sides must agree on.
 
 pub mod expression;
+pub mod extract;
 pub mod interval;
 pub mod matching;
 pub mod normalise;

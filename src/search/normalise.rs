@@ -9,6 +9,9 @@ use unicode_normalization::char::is_combining_mark;
 /// The most bytes of a text that are kept and compared.
 pub const TEXT_BYTES_MAX: usize = 512;
 
+/// The most bytes of a text that are looked at: a letter with its marks is longer than what is kept.
+const FOLDED_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
+
 /// Letters that are no base letter with a mark, but are written for one.
 const FOLDED: &[(char, &str)] = &[
     ('ß', "ss"),
@@ -24,38 +27,55 @@ const FOLDED: &[(char, &str)] = &[
 
 /// Lower case, without accents, with single spaces between words and none around.
 pub fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
-    for word in text.split_whitespace() {
-        if folded.len() >= TEXT_BYTES_MAX {
-            break;
-        }
-        if !folded.is_empty() {
-            folded.push(' ');
-        }
-        push_folded(&mut folded, word);
+    if text.is_ascii() {
+        return join(text, |folded, word| {
+            folded.extend(word.chars().map(|char| char.to_ascii_lowercase()));
+        });
     }
-    folded.truncate(truncated(&folded).trim_end().len());
-    folded
+    let text = without_marks(beginning(text, FOLDED_BYTES_MAX));
+    join(&text, |folded, word| {
+        for char in word.chars() {
+            match FOLDED.iter().find(|(letter, _)| *letter == char) {
+                Some((_, letters)) => folded.push_str(letters),
+                None => folded.push(char),
+            }
+        }
+    })
 }
 
-fn push_folded(folded: &mut String, word: &str) {
-    if word.is_ascii() {
-        folded.extend(word.chars().map(|char| char.to_ascii_lowercase()));
-        return;
-    }
-    let plain = word.nfkd().flat_map(char::to_lowercase);
-    for char in plain.filter(|char| !is_combining_mark(*char)) {
-        match FOLDED.iter().find(|(letter, _)| *letter == char) {
-            Some((_, letters)) => folded.push_str(letters),
-            None => folded.push(char),
+/// Base letters in lower case; some marks stand alone and leave a space.
+fn without_marks(text: &str) -> String {
+    text.nfkd()
+        .filter(|char| !is_combining_mark(*char))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The words of a text, each written by `push`, until there is enough.
+fn join(text: &str, push: impl Fn(&mut String, &str)) -> String {
+    let mut joined = String::with_capacity(text.len().min(TEXT_BYTES_MAX));
+    for word in text.split_whitespace() {
+        if joined.len() >= TEXT_BYTES_MAX {
+            break;
         }
+        if !joined.is_empty() {
+            joined.push(' ');
+        }
+        push(&mut joined, word);
     }
+    joined.truncate(truncated(&joined).trim_end().len());
+    joined
 }
 
 /// The beginning of a text, at most [`TEXT_BYTES_MAX`] long.
 pub fn truncated(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX))
-        .unwrap_or(text)
+    beginning(text, TEXT_BYTES_MAX)
+}
+
+/// At most so many bytes, between characters.
+fn beginning(text: &str, bytes_max: usize) -> &str {
+    let end = text.floor_char_boundary(bytes_max);
+    text.get(..end).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -83,6 +103,8 @@ mod tests {
         check("山田 太郎", "山田 太郎");
         check("", "");
         check(" \u{a0} ", "");
+        // Marks that stand alone leave a space when they are taken off.
+        check("a\u{ffe3}b", "a b");
     }
 
     #[test]

@@ -180,14 +180,15 @@ struct Parser<'a> {
 /// Reads a parameter that shapes the result, and gives back its value as applied.
 type ResultParameter = fn(&mut Parser<'_>, &str) -> Result<String, Refusal>;
 
-/// The parameters that select nothing: <https://hl7.org/fhir/R4/search.html#return>.
+/// The parameters that select nothing: <https://hl7.org/fhir/R4/search.html#return>. The form of the
+/// answer is left to REST.
 const RESULT_PARAMETERS: &[(&str, ResultParameter)] = &[
     ("_count", |parser, value| parser.count(value)),
     ("_elements", |parser, value| parser.elements(value)),
-    ("_format", |parser, value| parser.left_to_rest(value)),
+    ("_format", |_, value| Ok(value.to_owned())),
     ("_include", |parser, value| parser.include(value)),
     (PAGE, |parser, value| parser.page(value)),
-    ("_pretty", |parser, value| parser.left_to_rest(value)),
+    ("_pretty", |_, value| Ok(value.to_owned())),
     ("_revinclude", |parser, value| parser.revinclude(value)),
     ("_sort", |parser, value| parser.sort(value)),
     ("_summary", |parser, value| parser.summary(value)),
@@ -305,6 +306,12 @@ impl<'a> Parser<'a> {
     }
 
     fn page(&mut self, value: &str) -> Result<String, Refusal> {
+        if value.len() > PAGE_TOKEN_CHARS_MAX {
+            return Err(Refusal::limit(
+                "characters in a page token",
+                PAGE_TOKEN_CHARS_MAX,
+            ));
+        }
         self.page = Some(value.to_owned());
         Ok(String::new())
     }
@@ -347,14 +354,6 @@ impl<'a> Parser<'a> {
             return Err(Refusal::empty("_elements"));
         }
         self.parsed.elements.extend(names);
-        Ok(value.to_owned())
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "shares the signature of its table"
-    )]
-    fn left_to_rest(&mut self, value: &str) -> Result<String, Refusal> {
         Ok(value.to_owned())
     }
 

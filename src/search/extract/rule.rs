@@ -84,7 +84,7 @@ pub(super) struct Sink<'a> {
 pub(super) type Rule = fn(&mut Sink<'_>, Element<'_>);
 
 /// One row for each pair of a parameter's and an element's type that means something.
-const RULES: &[(ValueKind, &str, Rule)] = &[
+pub(super) const RULES: &[(ValueKind, &str, Rule)] = &[
     (ValueKind::Token, "CodeableConcept", codeable_concept),
     (ValueKind::Token, "Coding", coding),
     (ValueKind::Token, "ContactPoint", contact_point),
@@ -135,14 +135,6 @@ const RULES: &[(ValueKind, &str, Rule)] = &[
     (ValueKind::Uri, "uuid", uri),
 ];
 
-/// The rule for elements of this type, if they have values for such a parameter.
-pub(super) fn rule(kind: ValueKind, type_name: &str) -> Option<Rule> {
-    RULES
-        .iter()
-        .find(|(of, name, _)| *of == kind && *name == type_name)
-        .map(|(_, _, rule)| *rule)
-}
-
 /// The primitive value of a child.
 fn child_text(element: Element<'_>, name: Name) -> Option<Cow<'_, str>> {
     element.child(name)?.value_text()
@@ -192,20 +184,20 @@ fn contact_point(sink: &mut Sink<'_>, element: Element<'_>) {
     }
 }
 
-fn push_string(sink: &mut Sink<'_>, text: Cow<'_, str>) {
-    let normalised = fold(&text);
+fn push_string(sink: &mut Sink<'_>, text: &str) {
+    let normalised = fold(text);
     if !normalised.is_empty() {
         sink.values.strings.push(Text {
             parameter: sink.parameter,
             normalised,
-            exact: truncated(&text).to_owned(),
+            exact: truncated(text).to_owned(),
         });
     }
 }
 
 fn plain_string(sink: &mut Sink<'_>, element: Element<'_>) {
     if let Some(text) = element.value_text() {
-        push_string(sink, text);
+        push_string(sink, &text);
     }
 }
 
@@ -240,7 +232,7 @@ fn human_name(sink: &mut Sink<'_>, element: Element<'_>) {
         }
     }
     if count > 1 {
-        push_string(sink, Cow::Owned(whole));
+        push_string(sink, &whole);
     }
 }
 
@@ -410,7 +402,9 @@ fn ends(fields: &Fields, element: Element<'_>) -> Option<(f64, f64)> {
 
 fn quantity_range(sink: &mut Sink<'_>, element: Element<'_>) {
     let fields = sink.fields;
-    let end = element.child(fields.low).or_else(|| element.child(fields.high));
+    let end = element
+        .child(fields.low)
+        .or_else(|| element.child(fields.high));
     if let Some((ends, end)) = ends(fields, element).zip(end) {
         let (system, code) = unit(fields, end);
         push_quantity(sink, ends, system, code);

@@ -475,6 +475,11 @@ fn what_is_wrong_is_named_with_its_reason() {
         "Patient?gender:missing=yes",
         "The value of the parameter 'gender:missing' is neither true nor false.",
     );
+}
+
+#[test]
+fn a_modifier_that_is_not_supported_is_named() {
+    let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     check(
         "Patient?gender:text=male",
         "The modifier ':text' of 'gender' is not supported; supported are :missing, :not.",
@@ -501,6 +506,11 @@ fn what_is_wrong_is_named_with_its_reason() {
         "Patient?_include:iterate=Patient:link",
         "The modifier ':iterate' of '_include' is not supported; there is none.",
     );
+}
+
+#[test]
+fn a_chain_that_leads_nowhere_is_refused() {
+    let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     check(
         "Patient?given.x=y",
         "The value of the parameter 'given' is asked for by a chain, \
@@ -524,6 +534,11 @@ fn what_is_wrong_is_named_with_its_reason() {
         "Organization?partof.partof.partof.partof._id=x",
         "A search has at most 3 links in a chain.",
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_result_parameter_is_named() {
+    let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     check(
         "Patient?_sort=foo",
         "The value of the parameter '_sort' names no parameter of the resource type to sort by.",
