@@ -205,3 +205,6 @@ impl Plan {
         patients
     }
 }
+
+#[cfg(test)]
+mod tests;

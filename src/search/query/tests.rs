@@ -5,7 +5,11 @@ use std::sync::LazyLock;
 
 use super::*;
 use crate::definitions::embedded;
-use crate::search::expression::{Criterion, ReferenceCriterion, SortValue, TokenCriterion};
+use crate::search::expression::{
+    Criterion, Filter, Include, ReferenceCriterion, Sort, SortBy, SortValue, TokenCriterion, Total,
+    ValueKind,
+};
+use crate::search::parameter;
 
 const BASE_URL: &str = "https://baton.example/fhir";
 
