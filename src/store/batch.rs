@@ -92,7 +92,12 @@ impl Table {
             ),
             Self::Token => (
                 "search_token",
-                &[("parameter", Integer), ("code", Text), ("system", Integer), ("row_key", Integer)],
+                &[
+                    ("parameter", Integer),
+                    ("code", Text),
+                    ("system", Integer),
+                    ("row_key", Integer),
+                ],
                 "",
             ),
             Self::String => (
@@ -107,7 +112,12 @@ impl Table {
             ),
             Self::Date => (
                 "search_date",
-                &[("parameter", Integer), ("low", Integer), ("high", Integer), ("row_key", Integer)],
+                &[
+                    ("parameter", Integer),
+                    ("low", Integer),
+                    ("high", Integer),
+                    ("row_key", Integer),
+                ],
                 "",
             ),
             Self::Reference => (
@@ -134,13 +144,24 @@ impl Table {
             ),
             Self::Number => (
                 "search_number",
-                &[("parameter", Integer), ("low", Real), ("high", Real), ("row_key", Integer)],
+                &[
+                    ("parameter", Integer),
+                    ("low", Real),
+                    ("high", Real),
+                    ("row_key", Integer),
+                ],
                 "",
             ),
-            Self::Uri => {
-                ("search_uri", &[("parameter", Integer), ("uri", Text), ("row_key", Integer)], "")
-            }
-            Self::Compartment => ("compartment", &[("patient", Text), ("row_key", Integer)], ""),
+            Self::Uri => (
+                "search_uri",
+                &[("parameter", Integer), ("uri", Text), ("row_key", Integer)],
+                "",
+            ),
+            Self::Compartment => (
+                "compartment",
+                &[("patient", Text), ("row_key", Integer)],
+                "",
+            ),
             Self::Change => (
                 "change",
                 &[
@@ -181,7 +202,11 @@ impl Table {
                  kind = excluded.kind",
             ),
         };
-        Layout { name, columns, conflict }
+        Layout {
+            name,
+            columns,
+            conflict,
+        }
     }
 }
 
@@ -247,12 +272,16 @@ impl Batches {
         }
         for (table, rows) in self.deletes {
             for rows in in_statements(rows) {
-                connection.execute(sqlite_delete(&table.layout(), rows)).await?;
+                connection
+                    .execute(sqlite_delete(&table.layout(), rows))
+                    .await?;
             }
         }
         for (table, rows) in self.inserts {
             for rows in in_statements(rows) {
-                connection.execute(sqlite_insert(&table.layout(), rows)).await?;
+                connection
+                    .execute(sqlite_insert(&table.layout(), rows))
+                    .await?;
             }
         }
         Ok(())
@@ -275,8 +304,14 @@ impl Batches {
         }
         if !self.timers_cancelled.is_empty() {
             part(&mut sql);
-            let names = self.timers_cancelled.into_iter().map(|name| Some(name.into())).collect();
-            sql.push("DELETE FROM timer WHERE name = ANY(").bind(Bind::Texts(names)).push(")");
+            let names = self
+                .timers_cancelled
+                .into_iter()
+                .map(|name| Some(name.into()))
+                .collect();
+            sql.push("DELETE FROM timer WHERE name = ANY(")
+                .bind(Bind::Texts(names))
+                .push(")");
         }
         for (table, rows) in self.deletes {
             part(&mut sql);
@@ -289,9 +324,12 @@ impl Batches {
         if parts == 0 {
             return None;
         }
-        sql.push(") SELECT count(*) FROM resource WHERE row_key IN ").bind_keys(superseded);
-        sql.push(" AND sequence >> ").push_number(SEQUENCES_PER_TRANSACTION_BITS);
-        sql.push(" > pg_current_xact_id()::text::bigint + ").bind(epoch);
+        sql.push(") SELECT count(*) FROM resource WHERE row_key IN ")
+            .bind_keys(superseded);
+        sql.push(" AND sequence >> ")
+            .push_number(SEQUENCES_PER_TRANSACTION_BITS);
+        sql.push(" > pg_current_xact_id()::text::bigint + ")
+            .bind(epoch);
         Some(sql)
     }
 }
@@ -329,7 +367,9 @@ fn sqlite_delete(layout: &Layout, rows: Vec<Vec<Bind>>) -> Sql {
 
 fn push_names(sql: &mut Sql, layout: &Layout, prefix: &str) {
     for (place, (name, _)) in layout.columns.iter().enumerate() {
-        sql.push(if place == 0 { "(" } else { ", " }).push(prefix).push(name);
+        sql.push(if place == 0 { "(" } else { ", " })
+            .push(prefix)
+            .push(name);
     }
     sql.push(")");
 }
@@ -352,7 +392,9 @@ fn postgres_insert(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>, epoch: 
                 sql.push("::jsonb");
             }
             Column::Sequence => {
-                sql.push(" + ((pg_current_xact_id()::text::bigint + ").bind(epoch).push(") << ");
+                sql.push(" + ((pg_current_xact_id()::text::bigint + ")
+                    .bind(epoch)
+                    .push(") << ");
                 sql.push_number(SEQUENCES_PER_TRANSACTION_BITS).push(")");
             }
             Column::Integer | Column::Real | Column::Text => {}
@@ -363,7 +405,9 @@ fn postgres_insert(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>, epoch: 
 }
 
 fn postgres_delete(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
-    sql.push("DELETE FROM ").push(layout.name).push(" t USING (SELECT *");
+    sql.push("DELETE FROM ")
+        .push(layout.name)
+        .push(" t USING (SELECT *");
     push_unnest(sql, layout, rows);
     sql.push(") u WHERE ");
     for (place, (name, _)) in layout.columns.iter().enumerate() {
@@ -374,8 +418,11 @@ fn postgres_delete(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
 
 /// Adds ` FROM unnest(columns…) u (names…)`.
 fn push_unnest(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
-    let mut columns: Vec<Vec<Bind>> =
-        layout.columns.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    let mut columns: Vec<Vec<Bind>> = layout
+        .columns
+        .iter()
+        .map(|_| Vec::with_capacity(rows.len()))
+        .collect();
     for row in rows {
         for (column, value) in columns.iter_mut().zip(row) {
             column.push(value);
@@ -406,11 +453,19 @@ fn push_unnest(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
 }
 
 fn as_integer(bind: Bind) -> i64 {
-    if let Bind::Integer(value) = bind { value } else { 0 }
+    if let Bind::Integer(value) = bind {
+        value
+    } else {
+        0
+    }
 }
 
 fn as_real(bind: Bind) -> f64 {
-    if let Bind::Real(value) = bind { value } else { 0.0 }
+    if let Bind::Real(value) = bind {
+        value
+    } else {
+        0.0
+    }
 }
 
 fn as_text(bind: Bind) -> Option<Arc<str>> {

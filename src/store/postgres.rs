@@ -71,7 +71,12 @@ impl PostgresStore {
         let epoch = epoch(&mut connection).await?;
         let last = last_key(&mut connection).await?;
         drop(pooled);
-        Ok(Self { pool, keys: Keys::new(last, 0), epoch, changed: watch::Sender::new(0) })
+        Ok(Self {
+            pool,
+            keys: Keys::new(last, 0),
+            epoch,
+            changed: watch::Sender::new(0),
+        })
     }
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Error> {
@@ -112,7 +117,11 @@ impl PostgresStore {
             (W::Error::from(error), again)
         };
         let mut pooled = self.connection().await.map_err(stopped)?;
-        let mut open = pooled.begin().await.map_err(Error::database).map_err(stopped)?;
+        let mut open = pooled
+            .begin()
+            .await
+            .map_err(Error::database)
+            .map_err(stopped)?;
         let (result, has_changes) = {
             let connection = Connection::Postgres(&mut open);
             let mut transaction = Transaction::new(connection, &self.keys, self.epoch);
@@ -132,7 +141,10 @@ impl PostgresStore {
         };
         match result {
             Ok(output) => {
-                open.commit().await.map_err(Error::database).map_err(stopped)?;
+                open.commit()
+                    .await
+                    .map_err(Error::database)
+                    .map_err(stopped)?;
                 if has_changes {
                     self.changed.send_modify(|count| *count += 1);
                 }
@@ -176,13 +188,17 @@ async fn epoch(connection: &mut Connection<'_>) -> Result<i64, Error> {
           >> {SEQUENCES_PER_TRANSACTION_BITS}) + 1 - pg_current_xact_id()::text::bigint) \
          RETURNING epoch"
     );
-    let row = connection.fetch_first(Sql::fixed(Dialect::Postgres, &text, [])).await?;
+    let row = connection
+        .fetch_first(Sql::fixed(Dialect::Postgres, &text, []))
+        .await?;
     row.ok_or(Error::Corrupt("change_epoch"))?.integer(0)
 }
 
 async fn last_key(connection: &mut Connection<'_>) -> Result<i64, Error> {
     let text = "SELECT greatest((SELECT coalesce(max(row_key), 0) FROM resource), \
                                 (SELECT coalesce(max(row_key), 0) FROM adt_message))";
-    let row = connection.fetch_first(Sql::fixed(Dialect::Postgres, text, [])).await?;
+    let row = connection
+        .fetch_first(Sql::fixed(Dialect::Postgres, text, []))
+        .await?;
     row.ok_or(Error::Corrupt("keys"))?.integer(0)
 }
