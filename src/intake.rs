@@ -160,7 +160,7 @@ impl Intake {
             return Reply::SILENCE;
         }
         let feed = self.feed(message);
-        let verdict = self.verdict(parsed, feed);
+        let verdict = verdict(parsed, feed);
         let policy = match feed.map(|feed| feed.acknowledge) {
             Some(Acknowledge::Always) => AckPolicy::Application,
             Some(Acknowledge::AsAsked) | None => AckPolicy::AsAsked,
@@ -181,7 +181,7 @@ impl Intake {
         };
         match self.keep(new).await {
             Ok(Received::New(stored)) => {
-                self.note(&stored);
+                note(&stored);
                 if stored.message.state == MessageState::Received {
                     self.lanes
                         .push(lane_key(message, &stored), stored.row)
@@ -281,63 +281,12 @@ impl Intake {
         self.config.feed(&part(3), &part(4)).or(unclaimed)
     }
 
-    fn verdict(&self, parsed: &Parsed, feed: Option<&Arc<Feed>>) -> Verdict {
-        let message = &parsed.message;
-        let header = |field| location("MSH", field);
-        if message.control_id().trim().is_empty() {
-            let error = AckError::at(ErrorCondition::RequiredFieldMissing, header(10));
-            return Verdict::refused(error, "MSH-10 is empty: an answer could not be told apart");
-        }
-        let Some(feed) = feed else {
-            let error = AckError::at(ErrorCondition::ApplicationInternalError, header(3));
-            return Verdict::rejected(error, "no feed is configured for this MSH-3 and MSH-4");
-        };
-        let processing_id = message.header().field(11).component(1).text();
-        if !processing_id.is_empty() && !feed.processing_ids.iter().any(|id| *id == processing_id) {
-            let error = AckError::at(ErrorCondition::UnsupportedProcessingId, header(11));
-            return Verdict::rejected(error, "this processing id is not taken by the feed");
-        }
-        if message.version().is_none_or(|version| version.major != 2) {
-            let error = AckError::at(ErrorCondition::UnsupportedVersionId, header(12));
-            return Verdict::rejected(error, "this is no version 2 of HL7");
-        }
-        if message.message_code().as_deref() != Some("ADT") {
-            let error = AckError::at(ErrorCondition::UnsupportedMessageType, header(9));
-            return Verdict::rejected(error, "only ADT messages are taken");
-        }
-        if parsed.has_errors() {
-            let error = AckError::new(ErrorCondition::SegmentSequenceError);
-            return Verdict::refused(error, "the structure of the message is broken");
-        }
-        event_verdict(message, feed)
-    }
-
     async fn keep(&self, message: NewMessage) -> Result<Received, store::Error> {
         let keeping = self.services.store.transact(Keep { message });
         // A store that does not answer must not keep the sender waiting to its time-out (R1, R20).
         tokio::time::timeout(self.store_timeout, keeping)
             .await
             .unwrap_or(Err(store::Error::TooSlow))
-    }
-
-    fn note(&self, stored: &StoredMessage) {
-        let message = &stored.message;
-        if message.state == MessageState::SetAside {
-            tracing::warn!(
-                feed = %message.feed,
-                message.row = stored.row,
-                reason = message.reason,
-                "A message was set aside: {}",
-                message.reason
-            );
-        }
-        if stored.control_id_reused {
-            tracing::warn!(
-                feed = %message.feed,
-                message.row = stored.row,
-                "A control id came again with other content; the message is taken as new"
-            );
-        }
     }
 
     fn answer(&self, message: &Message, code: AckCode, error: Option<AckError>) -> Vec<u8> {
@@ -371,6 +320,58 @@ impl Intake {
     /// Waits until every message received so far is processed.
     pub async fn settle(&self) {
         self.lanes.settle().await;
+    }
+}
+
+/// What is to become of a message, before it is stored.
+fn verdict(parsed: &Parsed, feed: Option<&Arc<Feed>>) -> Verdict {
+    let message = &parsed.message;
+    let header = |field| location("MSH", field);
+    if message.control_id().trim().is_empty() {
+        let error = AckError::at(ErrorCondition::RequiredFieldMissing, header(10));
+        return Verdict::refused(error, "MSH-10 is empty: an answer could not be told apart");
+    }
+    let Some(feed) = feed else {
+        let error = AckError::at(ErrorCondition::ApplicationInternalError, header(3));
+        return Verdict::rejected(error, "no feed is configured for this MSH-3 and MSH-4");
+    };
+    let processing_id = message.header().field(11).component(1).text();
+    if !processing_id.is_empty() && !feed.processing_ids.iter().any(|id| *id == processing_id) {
+        let error = AckError::at(ErrorCondition::UnsupportedProcessingId, header(11));
+        return Verdict::rejected(error, "this processing id is not taken by the feed");
+    }
+    if message.version().is_none_or(|version| version.major != 2) {
+        let error = AckError::at(ErrorCondition::UnsupportedVersionId, header(12));
+        return Verdict::rejected(error, "this is no version 2 of HL7");
+    }
+    if message.message_code().as_deref() != Some("ADT") {
+        let error = AckError::at(ErrorCondition::UnsupportedMessageType, header(9));
+        return Verdict::rejected(error, "only ADT messages are taken");
+    }
+    if parsed.has_errors() {
+        let error = AckError::new(ErrorCondition::SegmentSequenceError);
+        return Verdict::refused(error, "the structure of the message is broken");
+    }
+    event_verdict(message, feed)
+}
+
+fn note(stored: &StoredMessage) {
+    let message = &stored.message;
+    if message.state == MessageState::SetAside {
+        tracing::warn!(
+            feed = %message.feed,
+            message.row = stored.row,
+            reason = message.reason,
+            "A message was set aside: {}",
+            message.reason
+        );
+    }
+    if stored.control_id_reused {
+        tracing::warn!(
+            feed = %message.feed,
+            message.row = stored.row,
+            "A control id came again with other content; the message is taken as new"
+        );
     }
 }
 

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use fhir_model::definition::Definitions;
+use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
 use fhir_model::reference::BaseUrl;
@@ -87,6 +87,16 @@ impl Services {
             .resource_type(name)
             .and_then(|_| ResourceType::parse(name).ok())
             .ok_or_else(|| Error::UnknownType(name.to_owned()))
+    }
+
+    /// The definition of a resource type.
+    ///
+    /// # Errors
+    /// [`Error::UnknownType`] when R4 has no such type.
+    pub fn type_id(&self, resource_type: &ResourceType) -> Result<TypeId, Error> {
+        self.definitions
+            .resource_type(resource_type.as_str())
+            .ok_or_else(|| Error::UnknownType(resource_type.to_string()))
     }
 
     /// The key `resource_type/id`, both well-formed and the type known.

@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use fhir_model::reference::BaseUrl;
-use fhir_model::tree;
+use fhir_model::tree::{self, Tree};
 use fhir_validation::Validator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::access::Caller;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::definitions;
+use crate::error::Error;
 use crate::intake::{Intake, Lanes};
-use crate::interaction::{PageCounts, Services};
+use crate::interaction::write::{self, Change, Document};
+use crate::interaction::{Context, PageCounts, Services};
 use crate::operation::pathway::Pathways;
 use crate::search::extract::Extractor;
 use crate::store::Store;
@@ -60,6 +63,7 @@ impl Server {
         let mllp_address = mllp.local_addr()?;
         let services = Arc::new(services(&config, clock, store, http_address));
 
+        publish_own_resources(&services).await?;
         let stop = CancellationToken::new();
         let workers = TaskTracker::new();
         let config = Arc::new(config);
@@ -80,6 +84,7 @@ impl Server {
             pathways,
             Arc::clone(&intake),
         ));
+        workflow.follow_calendar().await?;
         workers.spawn(Arc::clone(&workflow).run(stop.clone()));
         let limits = rest::Limits {
             body_bytes_max: config.rest.body_bytes_max,
@@ -136,6 +141,36 @@ impl Server {
     }
 }
 
+/// Our own PlanDefinitions, profiles and code systems are resources that clients read; those that
+/// are as before write nothing.
+async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
+    let context = Context {
+        services: Arc::clone(services),
+        caller: Caller::engine("server"),
+    };
+    let changes: Result<Vec<Change>, Error> = definitions::own_resources()
+        .iter()
+        .map(|own| {
+            let tree = Tree::parse(
+                own.json,
+                services.definitions.names(),
+                &services.parse_limits,
+            )
+            .map_err(|error| Error::Internal(error.into()))?;
+            let key = services.key(own.resource_type, own.id)?;
+            Ok(Change::Update {
+                key,
+                document: Document::new(tree),
+                expected: None,
+            })
+        })
+        .collect();
+    write::commit(&context, changes?, "server")
+        .await
+        .context("our own resources are refused")?;
+    Ok(())
+}
+
 fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Services {
     let definitions = definitions::embedded();
     let base_url = config
@@ -146,7 +181,7 @@ fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Se
     Services {
         store,
         validator: Validator::new(Arc::clone(&definitions)),
-        extractor: Extractor::new(Arc::clone(&definitions), &base_url),
+        extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
         definitions,
         clock,
         ids: Ids::default(),

@@ -4,6 +4,7 @@
 //! time to time; every step is one transaction with the engine's position, so a crash loses nothing
 //! and repeats nothing. What must be atomic with an ADT message happens in the intake's commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,12 @@ use crate::store::{ChangeRow, Timer, Transaction, Work};
 const ENGINE: &str = "workflow";
 /// Changes read at once.
 const CHANGES_MAX: u32 = 500;
+/// So many changes that concern nobody may be passed over before the position is kept.
+const UNKEPT_MAX: i64 = 10_000;
+/// Under this name the table of positions keeps which calendar the open Tasks were counted by.
+const CALENDAR: &str = "workflow/calendar";
+/// Open Tasks read at once.
+const TASKS_PAGE: u32 = 500;
 /// Timers fired at once.
 const TIMERS_MAX: u32 = 100;
 /// However quiet it is, the engine looks so often.
@@ -41,8 +48,8 @@ pub struct Workflow {
     services: Arc<Services>,
     pathways: Arc<Pathways>,
     intake: Arc<Intake>,
-    /// One step at a time.
-    turn: Mutex<()>,
+    /// One step at a time; how far the feed was read.
+    turn: Mutex<Option<i64>>,
 }
 
 impl Workflow {
@@ -52,7 +59,7 @@ impl Workflow {
             services,
             pathways,
             intake,
-            turn: Mutex::new(()),
+            turn: Mutex::new(None),
         }
     }
 
@@ -93,8 +100,8 @@ impl Workflow {
 
     /// Does everything that is to do now.
     async fn catch_up(&self) -> Result<(), Error> {
-        let _turn = self.turn.lock().await;
-        self.read_changes().await?;
+        let mut position = self.turn.lock().await;
+        self.read_changes(&mut position).await?;
         self.fire_timers(self.services.clock.now()).await
     }
 
@@ -113,8 +120,8 @@ impl Workflow {
     /// [`Error::Invalid`] when the instant lies in the past.
     pub async fn advance(&self, instant: Instant) -> Result<(), Error> {
         self.intake.settle().await;
-        let _turn = self.turn.lock().await;
-        self.read_changes().await?;
+        let mut position = self.turn.lock().await;
+        self.read_changes(&mut position).await?;
         while let Some(due) = self
             .services
             .store
@@ -125,7 +132,7 @@ impl Workflow {
             let now = self.services.clock.now();
             self.move_clock(due.max(now))?;
             self.fire_timers(due.max(now)).await?;
-            self.read_changes().await?;
+            self.read_changes(&mut position).await?;
         }
         self.move_clock(instant)
     }
@@ -142,23 +149,33 @@ impl Workflow {
         })
     }
 
-    async fn read_changes(&self) -> Result<(), Error> {
+    /// Reads the feed to its end. What concerns nobody is passed over without a commit: after a
+    /// crash it is read again, to no effect.
+    async fn read_changes(&self, position: &mut Option<i64>) -> Result<(), Error> {
+        let mut read = match *position {
+            Some(read) => read,
+            None => self.services.store.transact(ReadPosition(ENGINE)).await?,
+        };
+        let mut kept = read;
         loop {
-            let position = self.services.store.transact(ReadPosition).await?;
-            let changes = self
-                .services
-                .store
-                .changes_after(position, CHANGES_MAX)
-                .await?;
+            let changes = self.services.store.changes_after(read, CHANGES_MAX).await?;
             let Some(last) = changes.last() else {
                 return Ok(());
             };
             let end = last.sequence;
-            let watched: Vec<ChangeRow> = changes.into_iter().filter(is_watched).collect();
-            for change in watched {
+            for change in changes.into_iter().filter(is_watched) {
+                kept = change.sequence;
                 self.take(change).await?;
             }
-            self.services.store.transact(SetPosition(end)).await?;
+            if end - kept > UNKEPT_MAX {
+                self.services
+                    .store
+                    .transact(SetPosition(ENGINE, end))
+                    .await?;
+                kept = end;
+            }
+            read = end;
+            *position = Some(read);
         }
     }
 
@@ -175,10 +192,53 @@ impl Workflow {
         match self.services.store.transact(work).await {
             Err(error) if is_lasting(&error) => {
                 tracing::error!(resource = %key, error = error::chain(&error), "A change of {key} could not be acted on");
-                Ok(self.services.store.transact(SetPosition(sequence)).await?)
+                Ok(self
+                    .services
+                    .store
+                    .transact(SetPosition(ENGINE, sequence))
+                    .await?)
             }
             other => other,
         }
+    }
+
+    /// When the organisation's calendar is another than at the last start, open Tasks that count
+    /// business days are due anew.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn follow_calendar(&self) -> Result<(), Error> {
+        let fingerprint = self.pathways.calendar_fingerprint();
+        let store = &self.services.store;
+        if store.transact(ReadPosition(CALENDAR)).await? == fingerprint {
+            return Ok(());
+        }
+        let mut search = self.pathways.open_tasks(&self.services)?;
+        search.count = TASKS_PAGE;
+        let mut patients = BTreeSet::new();
+        loop {
+            let page = store.search(&search).await?;
+            for stored in &page.matches {
+                let task: Value = serde_json::from_str(stored.text.as_deref().unwrap_or_default())
+                    .map_err(|error| Error::Internal(error.into()))?;
+                patients.extend(patient_of(&self.services, &task));
+            }
+            match page.next {
+                Some(next) => search.after = Some(next),
+                None => break,
+            }
+        }
+        for patient_id in patients {
+            let pathways = Arc::clone(&self.pathways);
+            store
+                .transact(Recount {
+                    engine: self.context(),
+                    pathways,
+                    patient_id,
+                })
+                .await?;
+        }
+        Ok(store.transact(SetPosition(CALENDAR, fingerprint)).await?)
     }
 
     async fn fire_timers(&self, until: Instant) -> Result<(), Error> {
@@ -236,7 +296,7 @@ fn is_watched(change: &ChangeRow) -> bool {
     from_outside && WATCHED.contains(&change.key.resource_type.as_str())
 }
 
-struct ReadPosition;
+struct ReadPosition(&'static str);
 
 impl Work for ReadPosition {
     type Output = i64;
@@ -246,11 +306,11 @@ impl Work for ReadPosition {
         &'a mut self,
         transaction: &'a mut Transaction<'_>,
     ) -> Result<i64, crate::store::Error> {
-        transaction.position(ENGINE).await
+        transaction.position(self.0).await
     }
 }
 
-struct SetPosition(i64);
+struct SetPosition(&'static str, i64);
 
 impl Work for SetPosition {
     type Output = ();
@@ -260,7 +320,7 @@ impl Work for SetPosition {
         &'a mut self,
         transaction: &'a mut Transaction<'_>,
     ) -> Result<(), crate::store::Error> {
-        transaction.set_position(ENGINE, self.0).await
+        transaction.set_position(self.0, self.1).await
     }
 }
 
@@ -361,6 +421,25 @@ impl Work for Fire {
             .task_due(transaction, &self.engine, task_id, &patient_id)
             .await?;
         Ok(())
+    }
+}
+
+/// Counts the business days of one patient's open Tasks again.
+struct Recount {
+    engine: Context,
+    pathways: Arc<Pathways>,
+    patient_id: String,
+}
+
+impl Work for Recount {
+    type Output = ();
+    type Error = Error;
+
+    async fn run<'a>(&'a mut self, transaction: &'a mut Transaction<'_>) -> Result<(), Error> {
+        self.pathways
+            .recount(transaction, &self.engine, &self.patient_id)
+            .await
+            .map(drop)
     }
 }
 

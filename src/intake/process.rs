@@ -484,7 +484,7 @@ impl Effects<'_, '_, '_> {
         self.current("Encounter", &id).await
     }
 
-    /// Writes RelatedPersons and Coverages.
+    /// Writes next of kin and insurances.
     async fn relations(&mut self, arrival: &Arrival<'_>, person: &Value) -> Result<(), Error> {
         let services = Arc::clone(self.services());
         let id = person["id"].as_str().unwrap_or_default();

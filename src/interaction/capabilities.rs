@@ -103,11 +103,13 @@ fn resource(services: &Services, type_id: TypeId) -> Value {
             "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate",
         }],
     });
-    if !includes.is_empty() {
-        resource["searchInclude"] = json!(includes);
-    }
-    if let Some(profiles) = services.profiles.get(name) {
-        resource["supportedProfile"] = json!(profiles);
+    if let Some(resource) = resource.as_object_mut() {
+        if !includes.is_empty() {
+            resource.insert("searchInclude".to_owned(), json!(includes));
+        }
+        if let Some(profiles) = services.profiles.get(name) {
+            resource.insert("supportedProfile".to_owned(), json!(profiles));
+        }
     }
     resource
 }

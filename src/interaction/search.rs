@@ -68,7 +68,7 @@ pub fn parse(
 ) -> Result<Parsed, Error> {
     let context = query::Context {
         definitions: &services.definitions,
-        base_url: &services.base_url,
+        base_url: &services.own_base,
         handling,
         count_default: services.page_counts.default,
         count_max: services.page_counts.max,

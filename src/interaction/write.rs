@@ -185,8 +185,10 @@ struct Patients {
 
 impl Patients {
     fn with(&self, id: &LogicalId) -> Vec<LogicalId> {
-        let itself = self.itself.then(|| id.clone());
-        self.others.iter().cloned().chain(itself).collect()
+        if self.itself {
+            return vec![id.clone()];
+        }
+        self.others.clone()
     }
 }
 
@@ -302,12 +304,24 @@ pub fn prepare(services: &Services, change: Change) -> Result<Prepared, Error> {
         });
     };
     validate(services, document, &resource_type)?;
-    let element = Element::of(document.node());
-    let values = services.extractor.extract(element, &resource_type);
+    let type_id = services.type_id(&resource_type)?;
+    let extracted = services
+        .extractor
+        .extract(Element::of(document.node()), type_id);
+    for problem in &extracted.problems {
+        // Nobody will find the resource by this parameter: a defect, but no reason to lose data.
+        tracing::error!(
+            parameter = %problem.code,
+            reason = problem.reason,
+            "{resource_type} cannot be indexed by {}",
+            problem.code
+        );
+    }
     let patients = Patients {
-        others: services.extractor.patients(element, &resource_type),
+        others: extracted.patients,
         itself: resource_type.as_str() == "Patient",
     };
+    let values = extracted.values;
     Ok(Prepared {
         change,
         resource_type,

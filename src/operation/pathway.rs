@@ -6,6 +6,7 @@
 
 mod facts;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
@@ -16,10 +17,12 @@ use crate::error::Error;
 use crate::interaction::write::{self, Change, Document, Outcome, Written, instant_text};
 use crate::interaction::{Context, Services};
 use crate::operation::pathway::facts::Reader;
-use crate::plan_definition::decide::{Decision, Put, Situation, decide};
-use crate::plan_definition::facts::{Policy, Reason};
+use crate::plan_definition::decide::{Decision, Put, Situation, decide, died};
+use crate::plan_definition::facts::{Policy, Reason, from_resource};
 use crate::plan_definition::progress::{self, Progress};
 use crate::plan_definition::{Plan, calendar::Calendar, decide};
+use crate::search::expression::{Criterion, Filter, Search, TokenCriterion, Total};
+use crate::search::value::ParameterId;
 use crate::store::{Rows, Timer, Transaction};
 
 /// The plans in force and the policy they run under.
@@ -72,9 +75,7 @@ impl Pathways {
         if panel.is_empty() && existing.is_empty() {
             return Ok(Vec::new());
         }
-        let Some(visit) = reader.visit(encounter) else {
-            return Ok(Vec::new());
-        };
+        let visit = reader.visit(encounter);
         let patient = reader.patient(transaction, patient, panel, &visit).await?;
         let now = context.services.clock.now();
         let situation = Situation {
@@ -103,13 +104,18 @@ impl Pathways {
             return Ok(Vec::new());
         };
         let reader = self.reader(context);
-        match reader.latest_encounter(transaction, id).await? {
-            Some(encounter) => {
-                self.visit_changed(transaction, context, &encounter, patient)
-                    .await
-            }
-            None => Ok(Vec::new()),
+        if let Some(encounter) = reader.latest_encounter(transaction, id).await? {
+            return self
+                .visit_changed(transaction, context, &encounter, patient)
+                .await;
         }
+        if !from_resource::is_deceased(patient) {
+            return Ok(Vec::new());
+        }
+        let existing = reader.existing(transaction, id).await?;
+        let now = context.services.clock.now();
+        let decision = died(id, &existing, &self.plans, &self.policy, now);
+        carry_out(transaction, context, decision).await
     }
 
     /// What a Communication, Encounter or Task, as it is now, means for its patient's pathways.
@@ -166,6 +172,50 @@ impl Pathways {
             .await?;
         let decision = progress::recount(&self.progress(context, &existing));
         carry_out(transaction, context, decision).await
+    }
+
+    /// Tells calendars apart.
+    pub fn calendar_fingerprint(&self) -> i64 {
+        let organisation = &self.config.care_organisation;
+        let mut days = String::new();
+        for (sign, holidays) in [
+            ('+', &organisation.holidays_added),
+            ('-', &organisation.holidays_removed),
+        ] {
+            for day in holidays {
+                let _ = write!(days, "{sign}{day}");
+            }
+        }
+        i64::from(ParameterId::new(&days, organisation.zone.name()).0)
+    }
+
+    /// The Tasks that somebody still has to do.
+    ///
+    /// # Errors
+    /// None in practice: Task is a resource type.
+    pub fn open_tasks(&self, services: &Services) -> Result<Search, Error> {
+        let open = [
+            "requested",
+            "received",
+            "accepted",
+            "in-progress",
+            "on-hold",
+        ];
+        let criteria = open.map(|status| Criterion::Token(TokenCriterion::Code(status.to_owned())));
+        Ok(Search {
+            resource_type: services.resource_type("Task")?,
+            filters: vec![Filter::Any {
+                parameter: ParameterId::new("Task", "status"),
+                criteria: criteria.into(),
+                negated: false,
+            }],
+            sort: Vec::new(),
+            count: 0,
+            after: None,
+            includes: Vec::new(),
+            revincludes: Vec::new(),
+            total: Total::None,
+        })
     }
 
     fn reader<'a>(&'a self, context: &'a Context) -> Reader<'a> {

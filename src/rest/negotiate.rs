@@ -52,18 +52,13 @@ fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 
 /// Refuses a format that Baton does not write: `_format` wins over `Accept`.
 pub(super) fn acceptable(format: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
-    let accepted = match format {
-        Some(format) => is_json(format),
-        None => {
-            let mut ranges = headers
-                .get_all(header::ACCEPT)
-                .into_iter()
-                .filter_map(|value| value.to_str().ok())
-                .flat_map(|value| value.split(','))
-                .peekable();
-            ranges.peek().is_none() || ranges.any(is_json)
-        }
-    };
+    let mut ranges = headers
+        .get_all(header::ACCEPT)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .peekable();
+    let accepted = format.map_or_else(|| ranges.peek().is_none() || ranges.any(is_json), is_json);
     if accepted {
         return Ok(());
     }

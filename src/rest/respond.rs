@@ -50,8 +50,7 @@ pub(super) fn written(services: &Services, written: &Written, wanted: Return) ->
         return empty(status);
     };
     let response = match (&stored.text, wanted) {
-        (None, _) => empty(status),
-        (Some(_), Return::Minimal) => empty(status),
+        (None, _) | (Some(_), Return::Minimal) => empty(status),
         (Some(text), Return::Representation) => json(status, text.as_ref().to_owned()),
         (Some(_), Return::OperationOutcome) => {
             let text = format!("{} is at version {}", stored.key, stored.version);

@@ -6,8 +6,11 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// The most bytes of a text that are kept and compared; a database limits the length of its keys.
+/// The most bytes of a text that are kept and compared.
 pub const TEXT_BYTES_MAX: usize = 512;
+
+/// The most bytes of a text that are looked at: a letter with its marks is longer than what is kept.
+const FOLDED_BYTES_MAX: usize = 4 * TEXT_BYTES_MAX;
 
 /// Letters that are no base letter with a mark, but are written for one.
 const FOLDED: &[(char, &str)] = &[
@@ -24,41 +27,55 @@ const FOLDED: &[(char, &str)] = &[
 
 /// Lower case, without accents, with single spaces between words and none around.
 pub fn fold(text: &str) -> String {
-    let mut folded = String::with_capacity(text.len());
+    if text.is_ascii() {
+        return join(text, |folded, word| {
+            folded.extend(word.chars().map(|char| char.to_ascii_lowercase()));
+        });
+    }
+    let text = without_marks(beginning(text, FOLDED_BYTES_MAX));
+    join(&text, |folded, word| {
+        for char in word.chars() {
+            match FOLDED.iter().find(|(letter, _)| *letter == char) {
+                Some((_, letters)) => folded.push_str(letters),
+                None => folded.push(char),
+            }
+        }
+    })
+}
+
+/// Base letters in lower case; some marks stand alone and leave a space.
+fn without_marks(text: &str) -> String {
+    text.nfkd()
+        .filter(|char| !is_combining_mark(*char))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+/// The words of a text, each written by `push`, until there is enough.
+fn join(text: &str, push: impl Fn(&mut String, &str)) -> String {
+    let mut joined = String::with_capacity(text.len().min(TEXT_BYTES_MAX));
     for word in text.split_whitespace() {
-        if !folded.is_empty() {
-            folded.push(' ');
+        if joined.len() >= TEXT_BYTES_MAX {
+            break;
         }
-        push_folded(&mut folded, word);
-    }
-    truncate(&mut folded);
-    folded.truncate(folded.trim_end().len());
-    folded
-}
-
-fn push_folded(folded: &mut String, word: &str) {
-    if word.is_ascii() {
-        folded.extend(word.chars().map(|char| char.to_ascii_lowercase()));
-        return;
-    }
-    let plain = word.nfkd().flat_map(char::to_lowercase);
-    for char in plain.filter(|char| !is_combining_mark(*char)) {
-        match FOLDED.iter().find(|(letter, _)| *letter == char) {
-            Some((_, letters)) => folded.push_str(letters),
-            None => folded.push(char),
+        if !joined.is_empty() {
+            joined.push(' ');
         }
+        push(&mut joined, word);
     }
-}
-
-/// Cuts a text to [`TEXT_BYTES_MAX`], between characters.
-pub fn truncate(text: &mut String) {
-    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    joined.truncate(truncated(&joined).trim_end().len());
+    joined
 }
 
 /// The beginning of a text, at most [`TEXT_BYTES_MAX`] long.
 pub fn truncated(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX))
-        .unwrap_or(text)
+    beginning(text, TEXT_BYTES_MAX)
+}
+
+/// At most so many bytes, between characters.
+fn beginning(text: &str, bytes_max: usize) -> &str {
+    let end = text.floor_char_boundary(bytes_max);
+    text.get(..end).unwrap_or(text)
 }
 
 #[cfg(test)]
@@ -86,6 +103,8 @@ mod tests {
         check("山田 太郎", "山田 太郎");
         check("", "");
         check(" \u{a0} ", "");
+        // Marks that stand alone leave a space when they are taken off.
+        check("a\u{ffe3}b", "a b");
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! here is what follows from it: which table holds the values, what a reference may point at.
 
 use fhir_model::definition::{
-    Definitions, Element, ElementId, Property, ResourceSearchParameter, SearchParameterType, TypeId,
+    Definitions, Element, ElementId, Property, ResourceSearchParameter, SearchParameterType,
+    TypeId, ValueSetId,
 };
 use fhir_model::key::ResourceType;
 
@@ -118,6 +119,23 @@ impl Parameter<'_> {
         let names = targets.into_iter();
         names
             .filter_map(|name| ResourceType::parse(name).ok())
+            .collect()
+    }
+
+    /// The value sets that codes of this parameter are of, if it finds elements of type `code` only,
+    /// which have no system of their own but that of their binding.
+    pub fn code_value_sets(&self, definitions: &Definitions) -> Option<Vec<ValueSetId>> {
+        let branches = self.expression.split('|').map(str::trim);
+        branches
+            .map(|branch| {
+                let element = definitions.element(walk(definitions, self.resource_type, branch)?);
+                let is_code = definitions
+                    .types_of(element)
+                    .iter()
+                    .all(|of| definitions.text(of.code) == "code");
+                let value_set = definitions.text(element.binding?.value_set?);
+                definitions.value_set(value_set).filter(|_| is_code)
+            })
             .collect()
     }
 

@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceType};
+use fhir_model::reference::BaseUrl;
 
 use crate::search::expression::{Cursor, Filter, Include, Search, Sort, SortBy, Total, ValueKind};
 use crate::search::parameter::{self, Lookup, Parameter};
@@ -76,7 +77,7 @@ pub struct Context<'a> {
     /// The search parameters there are.
     pub definitions: &'a Definitions,
     /// The server's own base URL: references below it are local.
-    pub base_url: &'a str,
+    pub base_url: &'a BaseUrl,
     /// What becomes of unknown parameters.
     pub handling: Handling,
     /// Matches on a page where `_count` does not say.
@@ -179,14 +180,15 @@ struct Parser<'a> {
 /// Reads a parameter that shapes the result, and gives back its value as applied.
 type ResultParameter = fn(&mut Parser<'_>, &str) -> Result<String, Refusal>;
 
-/// The parameters that select nothing: <https://hl7.org/fhir/R4/search.html#return>.
+/// The parameters that select nothing: <https://hl7.org/fhir/R4/search.html#return>. The form of the
+/// answer is left to REST.
 const RESULT_PARAMETERS: &[(&str, ResultParameter)] = &[
     ("_count", |parser, value| parser.count(value)),
     ("_elements", |parser, value| parser.elements(value)),
-    ("_format", |parser, value| parser.left_to_rest(value)),
+    ("_format", |_, value| Ok(value.to_owned())),
     ("_include", |parser, value| parser.include(value)),
     (PAGE, |parser, value| parser.page(value)),
-    ("_pretty", |parser, value| parser.left_to_rest(value)),
+    ("_pretty", |_, value| Ok(value.to_owned())),
     ("_revinclude", |parser, value| parser.revinclude(value)),
     ("_sort", |parser, value| parser.sort(value)),
     ("_summary", |parser, value| parser.summary(value)),
@@ -304,6 +306,12 @@ impl<'a> Parser<'a> {
     }
 
     fn page(&mut self, value: &str) -> Result<String, Refusal> {
+        if value.len() > PAGE_TOKEN_CHARS_MAX {
+            return Err(Refusal::limit(
+                "characters in a page token",
+                PAGE_TOKEN_CHARS_MAX,
+            ));
+        }
         self.page = Some(value.to_owned());
         Ok(String::new())
     }
@@ -346,14 +354,6 @@ impl<'a> Parser<'a> {
             return Err(Refusal::empty("_elements"));
         }
         self.parsed.elements.extend(names);
-        Ok(value.to_owned())
-    }
-
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "shares the signature of its table"
-    )]
-    fn left_to_rest(&mut self, value: &str) -> Result<String, Refusal> {
         Ok(value.to_owned())
     }
 

@@ -1,46 +1,32 @@
 //! What a reference points at: a resource of this server, or something else by its URL.
 //!
-//! <https://hl7.org/fhir/R4/references.html#literal>. An absolute URL below the server's own base
-//! means the same as what follows the base; a version (`/_history/2`) does not make another target.
+//! <https://hl7.org/fhir/R4/references.html#literal>. A version (`/_history/2`) does not make
+//! another target; the version of a canonical may (`url|2`), so that both forms are kept.
 
-use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
+use fhir_model::reference::{BaseUrl, Reference};
 
-use crate::search::normalise::truncated;
 use crate::search::value::Target;
 
-/// The schemes of absolute references that are no URL with `//`.
-const URN: &str = "urn:";
-
-/// The target of a literal reference; nothing for a contained resource (`#…`) and for what is
-/// neither `Type/id` nor a URL.
-pub fn target(text: &str, base_url: &str) -> Option<Target> {
-    let relative = relative(text, base_url);
-    if let Some((resource_type, id)) = local(relative) {
-        return Some(Target::Local(resource_type, id));
+/// The target of a literal reference; nothing for a contained resource (`#…`), for a conditional
+/// reference and for what is neither `Type/id` nor a URL.
+pub fn target(text: &str, base_url: &BaseUrl) -> Option<Target> {
+    match Reference::parse(text, Some(base_url)) {
+        Reference::Local(target) => {
+            let key = target.key()?;
+            Some(Target::Local(key.resource_type, key.id))
+        }
+        Reference::Remote { base, target } => Some(url(&format!(
+            "{base}/{}/{}",
+            target.resource_type, target.id
+        ))),
+        Reference::Uuid(text) | Reference::Oid(text) | Reference::Uri(text) => Some(url(text)),
+        Reference::Canonical(_) => Some(url(text)),
+        Reference::Contained(_) | Reference::Conditional { .. } | Reference::Malformed(_) => None,
     }
-    is_absolute(text).then(|| Target::Url(truncated(text).to_owned()))
 }
 
-/// Whether the text is a URL or URN, not relative to a server.
-pub fn is_absolute(text: &str) -> bool {
-    text.starts_with(URN) || text.contains("://")
-}
-
-/// What follows the server's own base, or all of the text if it does not start with it.
-fn relative<'a>(text: &'a str, base_url: &str) -> &'a str {
-    text.strip_prefix(base_url.trim_end_matches('/'))
-        .and_then(|rest| rest.strip_prefix('/'))
-        .unwrap_or(text)
-}
-
-/// Type and id of `Type/id` or `Type/id/_history/version`.
-fn local(text: &str) -> Option<(ResourceType, LogicalId)> {
-    let unversioned = match text.split_once("/_history/") {
-        Some((unversioned, version)) if !version.contains('/') => unversioned,
-        _ => text,
-    };
-    let key = ResourceKey::parse(unversioned).ok()?;
-    Some((key.resource_type, key.id))
+fn url(text: &str) -> Target {
+    Target::Url(text.to_owned())
 }
 
 #[cfg(test)]
@@ -49,7 +35,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let actual = match target(text, "https://baton.example/fhir/") {
+        let actual = match target(text, &BaseUrl::new("https://baton.example/fhir/")) {
             Some(Target::Local(resource_type, id)) => format!("local {resource_type} {id}"),
             Some(Target::Url(url)) => format!("url {url}"),
             None => "-".to_owned(),
@@ -75,6 +61,12 @@ mod tests {
             "url urn:uuid:c757873d-ec9a-4326-a141-556f43239520",
         );
         check("urn:oid:1.2.3", "url urn:oid:1.2.3");
+        check(
+            "http://acme.org/fhir/Patient/23/_history/1",
+            "url http://acme.org/fhir/Patient/23",
+        );
+        check("http://acme.org/plan|2", "url http://acme.org/plan|2");
+        check("Patient?identifier=1", "-");
         check("#p1", "-");
         check("23", "-");
         check("patient/23", "-");

@@ -1,6 +1,6 @@
 //! Resources → the facts that pathways decide by.
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{DateTime, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use fhir_model::key::{LogicalId, ResourceType};
 use serde_json::Value;
@@ -9,9 +9,8 @@ use crate::adt::encounter::{FEED, FIRST_NOTIFIED, TIME_ZONE};
 use crate::config::{Config, FacilityKind};
 use crate::error::Error;
 use crate::interaction::Services;
-use crate::plan_definition::disposition::NUBC_SYSTEM;
 use crate::plan_definition::facts::{
-    ConditionFacts, Moment, PanelPeriod, PatientFacts, Policy, VisitClass, VisitFacts, VisitStatus,
+    Moment, PanelPeriod, PatientFacts, Policy, VisitFacts, VisitStatus, from_resource,
 };
 use crate::search::expression::{
     Criterion, Filter, ReferenceCriterion, Search, TokenCriterion, Total,
@@ -22,9 +21,6 @@ use crate::store::Transaction;
 /// `Group.code` of a panel: the patients that the care organisation follows.
 const PANEL_SYSTEM: &str = "http://baton.health/fhir/CodeSystem/group-type";
 const PANEL_CODE: &str = "panel";
-
-/// ICD-10-CM.
-const ICD_10_CM: &str = "http://hl7.org/fhir/sid/icd-10-cm";
 
 /// LOINC panels of screenings for social needs: AHC-HRSN, PRAPARE, Hunger Vital Sign.
 const SOCIAL_NEEDS_PANELS: &[&str] = &["96777-8", "93025-5", "88121-9"];
@@ -143,13 +139,12 @@ impl Reader<'_> {
             panel,
             conditions: conditions
                 .iter()
-                .filter(|condition| is_true(condition))
-                .map(condition)
+                .filter_map(from_resource::condition)
                 .collect(),
             other_visits: encounters
                 .iter()
                 .filter(|other| text(other, "/id") != Some(&visit.encounter_id))
-                .filter_map(|other| self.visit(other))
+                .map(|other| self.visit(other))
                 .filter(|other| other.status != VisitStatus::Cancelled)
                 .collect(),
             sdoh_screened_on: self.social_needs_screened_on(transaction, id).await?,
@@ -182,32 +177,20 @@ impl Reader<'_> {
         Ok(days.max())
     }
 
-    /// The facts of an Encounter; `None` without an id.
-    pub(super) fn visit(&self, encounter: &Value) -> Option<VisitFacts> {
-        let moment = |pointer: &str| text(encounter, pointer).and_then(Moment::parse);
-        let class_history = each(encounter, "classHistory")
-            .filter_map(|past| text(past, "/class/code"))
-            .map(VisitClass::from_code)
-            .collect();
-        Some(VisitFacts {
-            encounter_id: text(encounter, "/id")?.to_owned(),
-            status: VisitStatus::from_code(text(encounter, "/status").unwrap_or_default()),
-            class: VisitClass::from_code(text(encounter, "/class/code").unwrap_or_default()),
-            class_history,
-            start: moment("/period/start"),
-            end: moment("/period/end"),
-            disposition: disposition(encounter),
-            is_emergent: is_emergent(encounter),
+    /// The facts of an Encounter, and what its feed says of the facility.
+    pub(super) fn visit(&self, encounter: &Value) -> VisitFacts {
+        let zone = extension(encounter, TIME_ZONE)
+            .and_then(|extension| text(extension, "/valueCode")?.parse::<Tz>().ok())
+            .unwrap_or(self.policy.care_zone);
+        VisitFacts {
             is_post_acute: self.is_post_acute(encounter),
-            facility_zone: extension(encounter, TIME_ZONE)
-                .and_then(|extension| text(extension, "/valueCode"))
-                .and_then(|zone| zone.parse::<Tz>().ok())
-                .unwrap_or(self.policy.care_zone),
             first_notified_at: extension(encounter, FIRST_NOTIFIED)
-                .and_then(|extension| text(extension, "/valueDateTime"))
-                .and_then(|text| chrono::DateTime::parse_from_rfc3339(text).ok())
+                .and_then(|extension| {
+                    DateTime::parse_from_rfc3339(text(extension, "/valueDateTime")?).ok()
+                })
                 .map(Into::into),
-        })
+            ..from_resource::visit(encounter, zone)
+        }
     }
 
     fn is_post_acute(&self, encounter: &Value) -> bool {
@@ -261,55 +244,6 @@ impl Reader<'_> {
             .filter_map(|stored| stored.text.as_deref())
             .map(|text| serde_json::from_str(text).map_err(|error| Error::Internal(error.into())))
             .collect()
-    }
-}
-
-/// NUBC discharge status; the one-digit codes of the older UB-92 system are the same codes.
-fn disposition(encounter: &Value) -> Option<String> {
-    let concept = encounter.pointer("/hospitalization/dischargeDisposition")?;
-    each(concept, "coding").find_map(|coding| {
-        let code = text(coding, "/code")?;
-        match text(coding, "/system")? {
-            NUBC_SYSTEM => Some(code.to_owned()),
-            "http://terminology.hl7.org/CodeSystem/nubc-UB92" => Some(format!("{code:0>2}")),
-            _ => None,
-        }
-    })
-}
-
-/// PV1-4 as the Encounter keeps it: table 0007 E, U, A, or NUBC 1, 2, 5.
-fn is_emergent(encounter: &Value) -> bool {
-    let types = each(encounter, "type").flat_map(|concept| each(concept, "coding"));
-    let by_type = types
-        .filter_map(|coding| text(coding, "/code"))
-        .any(|code| matches!(code, "E" | "U" | "A" | "1" | "2" | "5"));
-    by_type || {
-        let mut priorities = encounter
-            .get("priority")
-            .into_iter()
-            .flat_map(|concept| each(concept, "coding"));
-        priorities.any(|coding| matches!(text(coding, "/code"), Some("EM" | "UR")))
-    }
-}
-
-fn is_true(condition: &Value) -> bool {
-    let status = condition
-        .pointer("/verificationStatus/coding/0/code")
-        .and_then(Value::as_str);
-    !matches!(status, Some("entered-in-error" | "refuted"))
-}
-
-fn condition(condition: &Value) -> ConditionFacts {
-    let codings = condition
-        .get("code")
-        .into_iter()
-        .flat_map(|code| each(code, "coding"));
-    let icd10 = codings
-        .filter(|coding| text(coding, "/system") == Some(ICD_10_CM))
-        .find_map(|coding| text(coding, "/code"));
-    ConditionFacts {
-        id: text(condition, "/id").map(str::to_owned),
-        icd10: icd10.map(str::to_owned),
     }
 }
 

@@ -4,7 +4,7 @@
 //! with their escapes.
 
 use chrono::{DateTime, Utc};
-use fhir_model::definition::Definitions;
+use fhir_model::definition::{Definitions, Membership};
 use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::expression::{
@@ -81,22 +81,47 @@ impl<'a> Reader<'a> {
     fn token(&self, text: &str) -> Result<TokenCriterion, Reason> {
         let code = |text: &str| {
             let code = unescape(text);
-            let code = truncated(&code);
             if self.parameter.ignores_case() {
                 code.to_lowercase()
             } else {
-                code.to_owned()
+                code.into_owned()
             }
         };
         let Some((system, value)) = split_once(text, '|') else {
             return Ok(TokenCriterion::Code(code(text)));
         };
-        let system = truncated(&unescape(system)).to_owned();
+        let system = unescape(system).into_owned();
         match (system.is_empty(), value.is_empty()) {
             (true, true) => Err("has neither a system nor a code".to_owned()),
+            (false, true) if self.is_implied(&system, None) => {
+                Ok(TokenCriterion::System(String::new()))
+            }
             (false, true) => Ok(TokenCriterion::System(system)),
-            _ => Ok(TokenCriterion::SystemAndCode(system, code(value))),
+            _ => {
+                let code = code(value);
+                let is_implied = self.is_implied(&system, Some(&code));
+                let system = if is_implied { String::new() } else { system };
+                Ok(TokenCriterion::SystemAndCode(system, code))
+            }
         }
+    }
+
+    /// Whether the parameter finds elements of type `code`, and they are bound to this code or to
+    /// any of this system: such elements are kept without a system.
+    fn is_implied(&self, system: &str, code: Option<&str>) -> bool {
+        let definitions = self.context.definitions;
+        let value_sets = self.parameter.code_value_sets(definitions);
+        value_sets
+            .unwrap_or_default()
+            .into_iter()
+            .any(|value_set| match code {
+                Some(code) => {
+                    definitions.membership(value_set, Some(system), code) == Membership::Member
+                }
+                None => definitions
+                    .members(value_set)
+                    .any(|(of, _)| definitions.text(of) == system),
+            })
     }
 
     fn string(&self, text: &str) -> Result<Criterion, Reason> {
@@ -146,7 +171,7 @@ impl<'a> Reader<'a> {
             Modifier::Above => UriMatching::Above,
             _ => UriMatching::Equal,
         };
-        let uri = truncated(&unescape(text)).to_owned();
+        let uri = unescape(text).into_owned();
         Criterion::Uri { uri, matching }
     }
 }
@@ -178,7 +203,9 @@ fn prefixed(text: &str) -> (Prefix, &str) {
 /// A date with a prefix. "Approximately" forgives a tenth of the time between the date and `now`.
 pub(super) fn date(text: &str, now: DateTime<Utc>) -> Result<DateCriterion, Reason> {
     let (prefix, date) = prefixed(text);
-    let (low, high) = interval::date(date).ok_or("is no date")?;
+    // A `+` that a client did not encode arrives as a space; no date has one.
+    let date = date.replace(' ', "+");
+    let (low, high) = interval::date(&date).ok_or("is no date")?;
     if prefix != Prefix::Ap {
         return Ok(DateCriterion { prefix, low, high });
     }
@@ -223,7 +250,7 @@ fn quantity(text: &str) -> Result<Criterion, Reason> {
     let (prefix, low, high) = number(parts.next().unwrap_or_default())?;
     let mut part = || {
         let text = unescape(parts.next().unwrap_or_default());
-        (!text.is_empty()).then(|| truncated(&text).to_owned())
+        (!text.is_empty()).then(|| text.into_owned())
     };
     let (system, code) = (part(), part());
     if parts.next().is_some() {

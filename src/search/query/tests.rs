@@ -32,7 +32,7 @@ fn read(handling: Handling, url: &str) -> Result<Parsed, Vec<Issue>> {
     let definitions = embedded();
     let context = Context {
         definitions: &definitions,
-        base_url: BASE_URL,
+        base_url: &BaseUrl::new(BASE_URL),
         handling,
         count_default: 20,
         count_max: 1000,
@@ -209,6 +209,17 @@ fn a_token_has_four_forms() {
         "Patient.email *|eve@example.org",
     );
     check("Patient?identifier=AbC", "Patient.identifier *|AbC");
+    // An element of type code has the system of its binding, which is not written.
+    let gender = "http://hl7.org/fhir/administrative-gender";
+    check(
+        &format!("Patient?gender={gender}|male"),
+        "Patient.gender |male",
+    );
+    check(&format!("Patient?gender={gender}|"), "Patient.gender |*");
+    check(
+        "Patient?gender=http://a.org|male",
+        "Patient.gender http://a.org|male",
+    );
     check(
         "Composition?section=48765-2&_tag=urn:x|y",
         "Composition.section *|48765-2 AND Composition._tag urn:x|y",
@@ -464,6 +475,11 @@ fn what_is_wrong_is_named_with_its_reason() {
         "Patient?gender:missing=yes",
         "The value of the parameter 'gender:missing' is neither true nor false.",
     );
+}
+
+#[test]
+fn a_modifier_that_is_not_supported_is_named() {
+    let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     check(
         "Patient?gender:text=male",
         "The modifier ':text' of 'gender' is not supported; supported are :missing, :not.",
@@ -490,6 +506,11 @@ fn what_is_wrong_is_named_with_its_reason() {
         "Patient?_include:iterate=Patient:link",
         "The modifier ':iterate' of '_include' is not supported; there is none.",
     );
+}
+
+#[test]
+fn a_chain_that_leads_nowhere_is_refused() {
+    let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     check(
         "Patient?given.x=y",
         "The value of the parameter 'given' is asked for by a chain, \
@@ -513,6 +534,11 @@ fn what_is_wrong_is_named_with_its_reason() {
         "Organization?partof.partof.partof.partof._id=x",
         "A search has at most 3 links in a chain.",
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_result_parameter_is_named() {
+    let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     check(
         "Patient?_sort=foo",
         "The value of the parameter '_sort' names no parameter of the resource type to sort by.",
