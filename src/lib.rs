@@ -12,5 +12,6 @@ pub mod definitions;
 
 // Floor 3: meaning; pure functions.
 pub mod access;
+pub mod adt;
 pub mod plan_definition;
 pub mod search;

@@ -10,6 +10,7 @@
 
 mod edit;
 mod parse;
+mod parse_error;
 mod text;
 mod write;
 
@@ -23,7 +24,7 @@ use crate::element::Element;
 use crate::name::{Name, Names};
 
 pub use crate::tree::edit::{EditError, FromValueError};
-pub use crate::tree::parse::{Limits, ParseError, ParseErrorKind};
+pub use crate::tree::parse_error::{Limits, ParseError, ParseErrorKind};
 pub use crate::tree::text::push_json_string;
 pub use crate::tree::write::Stamp;
 
