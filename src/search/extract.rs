@@ -13,14 +13,13 @@ use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::element::Element;
 use fhir_model::key::LogicalId;
 use fhir_model::reference::BaseUrl;
+use fhirpath::{Context, Expression, Item};
 
 use crate::search::expression::ValueKind;
-use crate::search::extract::path::Path;
 use crate::search::extract::rule::{Fields, RULES, Rule, Sink};
 use crate::search::parameter::{self, Parameter};
 use crate::search::value::{ParameterId, SearchValues, Target};
 
-mod path;
 mod rule;
 
 /// The compartment whose members are told.
@@ -75,7 +74,7 @@ struct Planned {
     code: Arc<str>,
     kind: ValueKind,
     ignores_case: bool,
-    path: Path,
+    expression: Expression,
 }
 
 impl Extractor {
@@ -105,6 +104,7 @@ impl Extractor {
             problems: plan.problems.clone(),
             ..Extracted::default()
         };
+        let context = Context::new(&self.definitions);
         for planned in &plan.parameters {
             let mut sink = Sink {
                 fields: &self.fields,
@@ -113,21 +113,35 @@ impl Extractor {
                 ignores_case: planned.ignores_case,
                 values: &mut extracted.values,
             };
-            let result = planned.path.each(resource, |element, type_id| {
-                if let Some(rule) = self.rules.get(&(type_id, planned.kind)) {
-                    rule(&mut sink, element);
-                }
+            let item = Item::node(resource, resource_type);
+            let result = planned.expression.for_each(&context, item, |found| {
+                self.take(&mut sink, planned.kind, &found);
+                true
             });
-            if let Err(reason) = result {
+            if let Err(error) = result {
                 extracted.problems.push(Problem {
                     code: Arc::clone(&planned.code),
-                    reason,
+                    reason: error.to_string(),
                 });
             }
         }
         extracted.values.settle();
         extracted.patients = plan.patients(resource, &extracted.values);
         extracted
+    }
+
+    /// Adds the values of what an expression found.
+    fn take(&self, sink: &mut Sink<'_>, kind: ValueKind, found: &Item<'_>) {
+        match found {
+            Item::Node { element, type_id } => {
+                if let Some(rule) = self.rules.get(&(*type_id, kind)) {
+                    rule(sink, *element);
+                }
+            }
+            // What an expression works out itself: whether a Patient is deceased.
+            Item::Boolean(truth) if kind == ValueKind::Token => sink.push_boolean(*truth),
+            _ => {}
+        }
     }
 
     fn plan(&self, resource_type: TypeId) -> Option<&Plan> {
@@ -139,9 +153,16 @@ impl Extractor {
         let mut plan = Plan::default();
         for parameter in parameter::all(&self.definitions, resource_type) {
             let code: Arc<str> = parameter.code.into();
-            match Path::compile(&self.definitions, resource_type, parameter.expression) {
-                Ok(path) => plan.parameters.push(Planned::new(&parameter, code, path)),
-                Err(reason) => plan.problems.push(Problem { code, reason }),
+            let text = parameter.expression;
+            match Expression::compile(text, &self.definitions, Some(resource_type)) {
+                Ok(expression) => {
+                    plan.parameters
+                        .push(Planned::new(&parameter, code, expression));
+                }
+                Err(error) => plan.problems.push(Problem {
+                    code,
+                    reason: error.to_string(),
+                }),
             }
         }
         let Some(compartment) = self.definitions.compartment(PATIENT) else {
@@ -171,13 +192,13 @@ impl fmt::Debug for Extractor {
 }
 
 impl Planned {
-    fn new(parameter: &Parameter<'_>, code: Arc<str>, path: Path) -> Self {
+    fn new(parameter: &Parameter<'_>, code: Arc<str>, expression: Expression) -> Self {
         Self {
             id: parameter.id,
             code,
             kind: parameter.kind,
             ignores_case: parameter.ignores_case(),
-            path,
+            expression,
         }
     }
 }

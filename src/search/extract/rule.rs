@@ -80,6 +80,17 @@ pub(super) struct Sink<'a> {
     pub(super) values: &'a mut SearchValues,
 }
 
+impl Sink<'_> {
+    /// Adds the code of a boolean.
+    pub(super) fn push_boolean(&mut self, truth: bool) {
+        push_token(
+            self,
+            None,
+            Cow::Borrowed(if truth { "true" } else { "false" }),
+        );
+    }
+}
+
 /// Adds the values of an element.
 pub(super) type Rule = fn(&mut Sink<'_>, Element<'_>);
 
