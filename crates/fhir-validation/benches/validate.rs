@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use fhir_model::tree::{Limits, Tree};
 use fhir_validation::{Level, Options, Validator};
 
-use crate::support::{core, examples, parse, validate};
+use crate::support::{core, core_with_packages, examples, parse, validate};
 
 /// The resource types of care management that Baton knows best.
 const TYPES: &[&str] = &[
@@ -31,6 +31,12 @@ const TYPES: &[&str] = &[
     "RiskAssessment",
     "ServiceRequest",
     "Task",
+];
+
+/// The profiles that the examples of US Core claim.
+const US_CORE: &[&str] = &[
+    "extensions-5.3.0-ballot-tc1.ndjson.zst",
+    "us-core-6.1.0.ndjson.zst",
 ];
 
 /// How often each resource is measured.
@@ -57,6 +63,14 @@ fn main() {
         every.extend(rows);
     }
     print("all", &every);
+    if let Some(validator) = core_with_packages(US_CORE) {
+        let examples = examples("us-core-6.1.0/");
+        let rows: Vec<Row> = examples
+            .values()
+            .map(|json| measure(&validator, json))
+            .collect();
+        print("US Core 6.1.0", &rows);
+    }
     if !all.is_empty() {
         let options = Options::default();
         let sound = |json: &&str| validate(validator, json, &options).is_empty();

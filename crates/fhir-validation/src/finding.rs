@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use fhir_model::definition::{Definitions, ElementId, Text, TypeId, TypeKind};
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::name::Name;
-use fhir_model::tree::{Kind, Node};
+use fhir_model::tree::{Kind, LineColumn, Node};
 
 /// Something to say about a node.
 #[derive(Clone, Debug)]
@@ -38,8 +38,11 @@ pub(crate) enum About {
 #[derive(Debug)]
 pub(crate) struct Findings<'a> {
     list: Vec<Finding<'a>>,
-    misshapen_count: usize,
     issues_max: usize,
+    error_count: usize,
+    misshapen_count: usize,
+    /// How many were left out because there was no room.
+    left_out_count: usize,
     is_full: bool,
 }
 
@@ -47,13 +50,15 @@ impl<'a> Findings<'a> {
     pub(crate) fn new(issues_max: usize) -> Self {
         Self {
             list: Vec::new(),
-            misshapen_count: 0,
             issues_max,
+            error_count: 0,
+            misshapen_count: 0,
+            left_out_count: 0,
             is_full: false,
         }
     }
 
-    /// Whether there is no room, so that looking further is in vain.
+    /// Whether there is no room for an error, so that looking further is in vain.
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         self.is_full
@@ -65,14 +70,28 @@ impl<'a> Findings<'a> {
         self.misshapen_count
     }
 
+    /// Adds a finding if there is room: errors and what is less are counted apart, so that
+    /// warnings never keep an error from being found.
     pub(crate) fn push(&mut self, finding: Finding<'a>) {
-        let is_misshapen = finding.severity >= Severity::Error && finding.about != About::Rule;
-        self.misshapen_count += usize::from(is_misshapen);
-        if self.list.len() < self.issues_max {
+        let is_error = finding.severity >= Severity::Error;
+        self.misshapen_count += usize::from(is_error && finding.about != About::Rule);
+        let count = if is_error {
+            self.error_count
+        } else {
+            self.list.len() - self.error_count
+        };
+        if count < self.issues_max {
+            self.error_count += usize::from(is_error);
             self.list.push(finding);
         } else {
-            self.is_full = true;
+            self.left_out_count += 1;
+            self.is_full |= is_error;
         }
+    }
+
+    /// Whether the same was said of some node already.
+    pub(crate) fn is_said(&self, text: &str) -> bool {
+        self.list.iter().any(|earlier| earlier.text == text)
     }
 
     /// An error in a value.
@@ -102,21 +121,80 @@ impl<'a> Findings<'a> {
 
     /// The issues, in the order in which they were found.
     pub(crate) fn into_issues(self, definitions: &Definitions) -> Vec<Issue> {
+        let places = places(self.list.iter().map(|finding| finding.node));
         let mut issues: Vec<Issue> = self
             .list
             .into_iter()
-            .map(|finding| finding.into_issue(definitions))
+            .zip(places)
+            .map(|(finding, place)| {
+                let mut issue = Issue::new(finding.severity, finding.code, finding.text)
+                    .at(location(definitions, finding.node))
+                    .because_of(finding.rule);
+                issue.place = place;
+                issue
+            })
             .collect();
-        if self.is_full {
-            issues.push(Issue::information(
-                IssueType::TooCostly,
-                format!(
-                    "There are more than {} issues; the rest was not checked",
-                    self.issues_max
-                ),
-            ));
+        if self.left_out_count > 0 {
+            let rest = if self.is_full {
+                "the rest was not checked"
+            } else {
+                "further warnings are left out"
+            };
+            let text = format!("There are more than {} issues; {rest}", self.issues_max);
+            issues.push(Issue::information(IssueType::TooCostly, text));
         }
         issues
+    }
+}
+
+/// Where nodes stand in the source: lines are counted once for all of them.
+fn places<'a>(nodes: impl Iterator<Item = Node<'a>>) -> Vec<Option<LineColumn>> {
+    let nodes: Vec<Node<'a>> = nodes.collect();
+    let mut places = vec![None; nodes.len()];
+    let mut order: Vec<(usize, &mut Option<LineColumn>)> = nodes
+        .iter()
+        .zip(&mut places)
+        .filter_map(|(node, place)| Some((node.offset()?, place)))
+        .collect();
+    order.sort_by_key(|(offset, _)| *offset);
+    let source = nodes.first().map_or("", |node| node.tree().source());
+    let mut counter = LineCounter::default();
+    for (offset, place) in order {
+        counter.advance(source, offset);
+        *place = Some(counter.place(source));
+    }
+    places
+}
+
+/// Counts lines from one place of a text to the next.
+#[derive(Default)]
+struct LineCounter {
+    offset: usize,
+    newlines: usize,
+    line_start: usize,
+}
+
+impl LineCounter {
+    fn advance(&mut self, source: &str, offset: usize) {
+        let passed = source.as_bytes().get(self.offset..offset);
+        for (at, byte) in passed.unwrap_or_default().iter().enumerate() {
+            if *byte == b'\n' {
+                self.newlines += 1;
+                self.line_start = self.offset + at + 1;
+            }
+        }
+        self.offset = offset;
+    }
+
+    /// Line and column, both from 1; columns are characters, and a byte order mark is none.
+    fn place(&self, source: &str) -> LineColumn {
+        let line = source.get(self.line_start..self.offset).unwrap_or_default();
+        let columns = line.trim_start_matches('\u{feff}').chars().count();
+        let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
+        LineColumn {
+            line: number(self.newlines),
+            column: number(columns),
+        }
     }
 }
 
@@ -130,14 +208,6 @@ impl Finding<'_> {
             About::Rule => self.rule == later.rule || self.text == later.text,
         };
         is_as_bad && is_covered && self.node == later.node
-    }
-
-    fn into_issue(self, definitions: &Definitions) -> Issue {
-        let mut issue = Issue::new(self.severity, self.code, self.text)
-            .at(location(definitions, self.node))
-            .because_of(self.rule);
-        issue.place = self.node.line_column();
-        issue
     }
 }
 

@@ -36,17 +36,7 @@ impl<'a> Walk<'a> {
     ) {
         let definitions = self.definitions;
         let Some(structure) = definitions.structure(canonical) else {
-            return self.findings.push_once(Finding {
-                node: at,
-                severity: Severity::Warning,
-                code: IssueType::NotFound,
-                about: About::Rule,
-                rule: "Meta.profile".to_owned(),
-                text: format!(
-                    "The profile {} is not known here, so it was not checked",
-                    quote(canonical)
-                ),
-            });
+            return self.unknown_profile(canonical, at);
         };
         let wanted = definitions.structure_of(structure).type_id;
         if !definitions.is_subtype_of(type_id, wanted) {
@@ -66,6 +56,24 @@ impl<'a> Walk<'a> {
             });
         }
         self.apply(resource, structure);
+    }
+
+    /// A profile that nobody knows is named once, however many resources claim it.
+    fn unknown_profile(&mut self, canonical: &str, at: Node<'a>) {
+        let text = format!(
+            "The profile {} is not known here, so it was not checked",
+            quote(canonical)
+        );
+        if !self.findings.is_said(&text) {
+            self.findings.push(Finding {
+                node: at,
+                severity: Severity::Warning,
+                code: IssueType::NotFound,
+                about: About::Rule,
+                rule: "Meta.profile".to_owned(),
+                text,
+            });
+        }
     }
 
     /// A value against a profile of its type, unless that is done already.

@@ -189,6 +189,45 @@ fn issues_are_counted_out() {
 }
 
 #[test]
+fn warnings_do_not_keep_an_error_from_being_found() {
+    let unknown = vec![json!({"url": "http://example.org/x", "valueInteger": 1}); 20];
+    let patient = json!({
+        "resourceType": "Patient",
+        "modifierExtension": unknown,
+        "active": "yes",
+    });
+    let options = Options {
+        issues_max: 10,
+        ..Options::default()
+    };
+    let issues = validate(core(), &patient.to_string(), &options);
+    assert_eq!(issues.len(), 12);
+    assert!(!issues[9].is_error());
+    assert!(issues[10].is_error());
+    assert_eq!(issues[10].location, "Patient.active");
+    assert_eq!(
+        issues[11].text,
+        "There are more than 10 issues; further warnings are left out"
+    );
+}
+
+#[test]
+fn a_profile_that_nobody_knows_is_named_once() {
+    let patient = json!({
+        "resourceType": "Patient",
+        "meta": {"profile": ["http://example.org/nobody-knows"]},
+    });
+    let entries = vec![json!({"resource": patient}); 5];
+    let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": entries});
+    let issues = validate(core(), &bundle.to_string(), &Options::default());
+    assert_eq!(issues.len(), 1);
+    assert_eq!(
+        issues[0].location,
+        "Bundle.entry[0].resource.meta.profile[0]"
+    );
+}
+
+#[test]
 fn a_deep_resource_is_walked_to_its_end() {
     const LEVELS: usize = 60;
     let opening = r#"{"item":["#.repeat(LEVELS);
