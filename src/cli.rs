@@ -100,13 +100,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
 }
 
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let quiet = !matches!(arguments.command, Command::Serve(_));
-    let filter = arguments.log.as_deref().unwrap_or(if quiet {
-        "warn"
-    } else {
-        telemetry::FILTER_DEFAULT
-    });
-    telemetry::start(filter, arguments.log_json)?;
+    let default = match arguments.command {
+        Command::Serve(_) => telemetry::FILTER_DEFAULT,
+        Command::Adt(_) | Command::Validate(_) => "warn",
+        // Its story has a message that is refused: no news for whoever reads it.
+        Command::Demo(_) => "error",
+    };
+    telemetry::start(
+        arguments.log.as_deref().unwrap_or(default),
+        arguments.log_json,
+    )?;
     match arguments.command {
         Command::Serve(options) => on_runtime(serve(options)),
         Command::Demo(place) => on_runtime(demo::run(place)),

@@ -91,10 +91,10 @@ impl Client {
         self.post("$clock", &instant).await.map(|_| ())
     }
 
-    /// When anything changed last; `None` in an empty store.
-    pub(super) async fn newest_change(&self) -> anyhow::Result<Option<Time>> {
+    /// When anything changed last.
+    pub(super) async fn newest_change(&self) -> anyhow::Result<Time> {
         let bundle = self.get("_history?_count=1").await?;
-        bundle.pointer("/entry/0").map(changed_at).transpose()
+        changed_at(bundle.pointer("/entry/0").unwrap_or(&Value::Null))
     }
 
     /// The resources changed from `since` on, oldest change first, each as it was at the end of an
@@ -102,7 +102,9 @@ impl Client {
     pub(super) async fn changes(&self, since: Time) -> anyhow::Result<Vec<Change>> {
         // `+` would mean a space in a query: UTC is written with a Z.
         let since = since.to_utc().to_rfc3339_opts(SecondsFormat::Millis, true);
-        let bundle = self.get(&format!("_history?_since={since}&_count={CHANGES_MAX}")).await?;
+        let bundle = self
+            .get(&format!("_history?_since={since}&_count={CHANGES_MAX}"))
+            .await?;
         let mut changes: Vec<Change> = Vec::new();
         for entry in bundle["entry"].as_array().into_iter().flatten().rev() {
             let change = Change {
@@ -134,7 +136,9 @@ impl Change {
 }
 
 fn changed_at(entry: &Value) -> anyhow::Result<Time> {
-    let text = entry.pointer("/response/lastModified").and_then(Value::as_str);
+    let text = entry
+        .pointer("/response/lastModified")
+        .and_then(Value::as_str);
     let text = text.context("an entry of a history says when")?;
     Ok(DateTime::parse_from_rfc3339(text)?)
 }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use chrono::DateTime;
+use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
 use serde_json::Value;
 
@@ -73,17 +73,24 @@ impl Page {
         (self.sink)(&format!("{text} {rule}"));
     }
 
-    /// The heading of a day.
-    pub(super) fn day(&self, at: Time) {
-        self.heading(&self.local(at, "%a %-d %b %Y"));
-    }
-
     /// The first line of something that happens.
     pub(super) fn event(&self, at: Time, what: &str, whom: &str, words: &str) {
         let time = self.local(at, "%H:%M");
         let line = format!("{time}  {what:<9}{whom:<22}{words}");
         (self.sink)("");
         (self.sink)(&cut(&line));
+    }
+
+    /// What a timer did, as one line.
+    pub(super) fn timer(&self, change: &Change, whom: &str) {
+        let time = self.local(change.at, "%H:%M");
+        let summary = self.summary(&change.resource);
+        let summary = summary.split_whitespace().collect::<Vec<_>>().join(" ");
+        let resource_type = text(&change.resource, "/resourceType");
+        (self.sink)(&cut(&format!(
+            "{time}  {:<9}{whom:<22}{resource_type} {summary}",
+            "timer"
+        )));
     }
 
     /// A line below an event.
@@ -112,13 +119,21 @@ impl Page {
             return None;
         }
         let mark = if change.is_new { "new" } else { "now" };
-        let rank = SUMMARIES.iter().position(|(name, _)| *name == resource_type);
-        let summary = match rank.and_then(|rank| SUMMARIES.get(rank)) {
-            Some((_, summary)) => summary(self, &change.resource),
-            None => text(&change.resource, "/status").to_owned(),
-        };
+        let rank = SUMMARIES
+            .iter()
+            .position(|(name, _)| *name == resource_type);
+        let summary = self.summary(&change.resource);
         let rank = rank.unwrap_or(SUMMARIES.len());
         Some((rank, format!("{mark} {resource_type:<15}{summary}")))
+    }
+
+    fn summary(&self, resource: &Value) -> String {
+        let resource_type = text(resource, "/resourceType");
+        let known = SUMMARIES.iter().find(|(name, _)| *name == resource_type);
+        known.map_or_else(
+            || text(resource, "/status").to_owned(),
+            |(_, summary)| summary(self, resource),
+        )
     }
 
     /// An instant in the zone of the page.
@@ -131,29 +146,40 @@ impl Page {
         self.zone.name()
     }
 
-    /// A FHIR dateTime in the zone of the page; as it is where it is only a date.
-    pub(super) fn written(&self, text: &str) -> String {
+    /// The day of a FHIR date or dateTime, in the zone of the page.
+    fn day(&self, text: &str) -> String {
+        const FORMAT: &str = "%a %-d %b";
+        match DateTime::parse_from_rfc3339(text) {
+            Ok(at) => self.local(at, FORMAT),
+            Err(_) => text
+                .parse::<NaiveDate>()
+                .map_or_else(|_| text.to_owned(), |day| day.format(FORMAT).to_string()),
+        }
+    }
+
+    /// A FHIR instant in the zone of the page, to the minute.
+    pub(super) fn minute(&self, text: &str) -> String {
         let instant = DateTime::parse_from_rfc3339(text);
         instant.map_or_else(|_| text.to_owned(), |at| self.local(at, "%a %e %b %H:%M"))
     }
 
     fn care_plan(&self, resource: &Value) -> String {
-        let (start, end) = (text(resource, "/period/start"), text(resource, "/period/end"));
-        let title = text(resource, "/title");
-        let status = text(resource, "/status");
-        format!("{status}, {} to {}: {title}", self.written(start), self.written(end))
+        let first = self.day(text(resource, "/period/start"));
+        let last = self.day(text(resource, "/period/end"));
+        format!("{}, {first} to {last}", text(resource, "/status"))
     }
 
     fn task(&self, resource: &Value) -> String {
         let code = text(resource, "/code/coding/0/code");
         let status = status(resource);
-        let mut line = format!("{code:<26}{status}");
-        if is_open(resource) {
-            let due = self.written(text(resource, "/restriction/period/end"));
-            line = format!("{code:<26}{status:<20}due {due}");
+        if !is_open(resource) {
+            return format!("{code:<26}{status}");
         }
-        if text(resource, "/priority") != "routine" && is_open(resource) {
-            let _ = write!(line, " {}", text(resource, "/priority"));
+        let due = self.day(text(resource, "/restriction/period/end"));
+        let mut line = format!("{code:<26}{status:<23} due {due}");
+        let priority = text(resource, "/priority");
+        if priority != "routine" {
+            let _ = write!(line, ", {priority}");
         }
         line
     }
@@ -171,8 +197,10 @@ impl Page {
             }
         }
         let line = |cells: &mut dyn Iterator<Item = &str>| {
-            let padded: Vec<String> =
-                cells.zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+            let padded: Vec<String> = cells
+                .zip(widths)
+                .map(|(cell, width)| format!("{cell:<width$}"))
+                .collect();
             padded.join("  ").trim_end().to_owned()
         };
         (self.sink)(&cut(&line(&mut headings.into_iter())));
@@ -207,7 +235,10 @@ pub(super) fn name(person: &Value) -> String {
 
 /// The string at a JSON pointer, or nothing.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn with_reason(status: &str, reason: &str) -> String {
@@ -221,7 +252,11 @@ fn with_reason(status: &str, reason: &str) -> String {
 fn coded(concept: &Value) -> String {
     let code = text(concept, "/coding/0/code");
     let display = text(concept, "/coding/0/display");
-    let words = if display.is_empty() { text(concept, "/text") } else { display };
+    let words = if display.is_empty() {
+        text(concept, "/text")
+    } else {
+        display
+    };
     format!("{code} {words}").trim().to_owned()
 }
 
@@ -230,7 +265,9 @@ fn visit(encounter: &Value) -> String {
     let class = text(encounter, "/class/code");
     let mut line = format!("{number} {}, class {class}", text(encounter, "/status"));
     let locations = encounter["location"].as_array().into_iter().flatten();
-    let place = locations.filter(|location| text(location, "/status") == "active").last();
+    let place = locations
+        .filter(|location| text(location, "/status") == "active")
+        .last();
     if let Some(place) = place {
         let _ = write!(line, ", at {}", text(place, "/location/display"));
     }
@@ -243,12 +280,17 @@ fn visit(encounter: &Value) -> String {
 
 fn risk(resource: &Value) -> String {
     let extensions = resource["extension"].as_array().into_iter().flatten();
-    let score = extensions.filter_map(|extension| extension["valueInteger"].as_i64()).next();
+    let score = extensions
+        .filter_map(|extension| extension["valueInteger"].as_i64())
+        .next();
     let level = text(resource, "/prediction/0/qualitativeRisk/coding/0/code");
     let method = text(resource, "/method/coding/0/code");
     // The code of the method is `lace-2010/ds-1`: the name of the score before the first dash.
     let method = method.split('-').next().unwrap_or(method).to_uppercase();
-    score.map_or_else(|| level.to_owned(), |score| format!("{method} {score}, {level}"))
+    score.map_or_else(
+        || level.to_owned(),
+        |score| format!("{method} {score}, {level}"),
+    )
 }
 
 fn cut(line: &str) -> String {
@@ -290,8 +332,8 @@ mod tests {
                 "code": { "coding": [{ "code": "interactive-contact" }] },
                 "restriction": { "period": { "end": "2026-09-10T03:59:59Z" } },
             }),
-            "new Task           interactive-contact       requested           \
-             due Wed  9 Sep 23:59 urgent",
+            "new Task           interactive-contact       requested               \
+             due Wed 9 Sep, urgent",
         );
         check(
             json!({

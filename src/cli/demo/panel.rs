@@ -32,7 +32,10 @@ struct Person {
 }
 
 const HEART_FAILURE: (&str, &str) = ("I50.22", "Chronic systolic (congestive) heart failure");
-const COPD: (&str, &str) = ("J44.9", "Chronic obstructive pulmonary disease, unspecified");
+const COPD: (&str, &str) = (
+    "J44.9",
+    "Chronic obstructive pulmonary disease, unspecified",
+);
 const DIABETES: (&str, &str) = ("E11.9", "Type 2 diabetes mellitus without complications");
 const KIDNEY_DISEASE: (&str, &str) = ("N18.31", "Chronic kidney disease, stage 3a");
 
@@ -66,9 +69,14 @@ pub(super) fn transaction() -> Value {
     for person in PEOPLE {
         let patient = urn();
         entries.push(entry(&patient, person.patient(&organization)));
-        let conditions = person.conditions.iter().map(|coded| condition(*coded, &patient));
+        let conditions = person
+            .conditions
+            .iter()
+            .map(|coded| condition(*coded, &patient));
         entries.extend(conditions.map(|resource| entry(&urn(), resource)));
-        let screening = person.screened.map(|authored| screening(authored, &patient));
+        let screening = person
+            .screened
+            .map(|authored| screening(authored, &patient));
         entries.extend(screening.map(|resource| entry(&urn(), resource)));
         members.push(json!({
             "entity": { "reference": patient },
@@ -178,7 +186,10 @@ mod tests {
     fn every_reference_is_to_an_entry() {
         let bundle = transaction();
         let entries = bundle["entry"].as_array().unwrap();
-        let urls: Vec<&str> = entries.iter().filter_map(|entry| entry["fullUrl"].as_str()).collect();
+        let urls: Vec<&str> = entries
+            .iter()
+            .filter_map(|entry| entry["fullUrl"].as_str())
+            .collect();
         let text = bundle.to_string();
         let references = text.split("\"reference\":\"").skip(1);
         for reference in references.filter_map(|rest| rest.split('"').next()) {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, ensure};
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
-use crate::cli::demo::client::{Change, Client, Time};
+use crate::cli::demo::client::{Client, Time};
 use crate::cli::demo::page::{Page, is_open, name, status, text};
 use crate::cli::demo::panel;
 use crate::plan_definition::vocabulary::CARE_TASK;
@@ -26,6 +26,28 @@ const END: &str = "2026-09-09T08:00:00-04:00";
 const WORKLIST_MAX: usize = 500;
 /// The statuses of Tasks on the worklist.
 const WORKLIST: &str = "requested,received,accepted,ready,in-progress,on-hold";
+
+/// Commands for a curious reader; `{base}` is the FHIR base.
+const PLACES: &str = r#"
+BASE={base}
+
+# The open Tasks of everybody, with their patients
+curl "$BASE/Task?status=requested,in-progress&_include=Task:patient&_pretty=true"
+# Ada Quillfeather: her visits, her care plan with its Tasks
+curl "$BASE/Encounter?patient.identifier=20001&_pretty=true"
+curl "$BASE/CarePlan?patient.identifier=20001&_include=CarePlan:activity-reference&_pretty=true"
+# What caused what: the messages and the rules behind her Tasks
+curl "$BASE/Task?patient.identifier=20001&_revinclude=Provenance:target&_pretty=true"
+# Everything that changed from Friday 4 September on
+curl "$BASE/_history?_since=2026-09-04T04:00:00Z&_pretty=true"
+# What the server can do
+curl "$BASE/metadata?_pretty=true"
+# Let five days pass: timers fire on the way. Then look at the Tasks again
+curl -H 'Content-Type: application/fhir+json' "$BASE/\$clock" -d '{
+  "resourceType": "Parameters", "parameter": [
+  { "name": "instant", "valueInstant": "2026-09-14T08:00:00-04:00" }] }'
+
+The server goes on serving, at the end of its story. Ctrl-C stops it; records stay."#;
 
 /// Something that happens.
 struct Step {
@@ -83,7 +105,7 @@ const STEPS: &[Step] = &[
     message("2026-09-04T10:10:05-04:00", "DEMO-13", "left after midnight, on Friday: a correction"),
     message("2026-09-04T16:12:05-04:00", "DEMO-14", "goes home on the Friday before Labor Day"),
     message("2026-09-04T16:12:35-04:00", "DEMO-14", "the same bytes again: an answer got lost"),
-    message("2026-09-04T17:30:05-04:00", "DEMO-15", "of a sender that nobody configured"),
+    message("2026-09-04T17:30:05-04:00", "DEMO-15", "says a sender that nobody configured"),
     message("2026-09-05T10:03:05-04:00", "DEMO-16", "goes home now, with home health"),
     call("2026-09-05T11:00:00-04:00", "20001", "stopped", Some("voicemail"),
         "is called, and does not answer"),
@@ -101,19 +123,22 @@ pub(super) struct Story {
     client: Client,
     page: Page,
     /// How far the clock is.
-    now: Option<Time>,
+    now: Time,
+    /// The day whose heading was printed last.
+    day: String,
     /// Names of patients by logical id, as the server knows them.
     names: HashMap<String, String>,
 }
 
 impl Story {
-    pub(super) fn new(client: Client, page: Page) -> Self {
-        Self {
+    pub(super) fn new(client: Client, page: Page) -> anyhow::Result<Self> {
+        Ok(Self {
             client,
             page,
-            now: None,
+            now: start()?,
+            day: String::new(),
             names: HashMap::new(),
-        }
+        })
     }
 
     /// Says what is going on; loads the panel, or finds it.
@@ -126,70 +151,87 @@ impl Story {
              a week of 2026; times are those of {}.",
             self.page.zone()
         ));
-        let now = match self.client.newest_change().await? {
-            None => self.load_panel().await?,
-            Some(newest) => self.find_panel(newest).await?,
-        };
-        self.now = Some(now);
-        Ok(())
+        let (system, value) = panel::PANEL;
+        match self
+            .count(&format!("Group?identifier={system}%7C{value}"))
+            .await?
+        {
+            0 => self.load_panel().await,
+            _ => self.find_panel().await,
+        }
     }
 
-    async fn load_panel(&self) -> anyhow::Result<Time> {
-        let start = start()?;
-        self.page.day(start);
-        self.page.event(start, "FHIR", "", "a transaction loads the panel");
+    /// Loads the panel into an empty store; the records of anybody else are left alone.
+    async fn load_panel(&mut self) -> anyhow::Result<()> {
+        ensure!(
+            self.count("Patient?").await? == 0,
+            "the database holds patients that are not the demo's; give the demo one of its own: \
+             baton demo --data FOLDER"
+        );
+        self.day_of(self.now);
+        self.page.event(
+            self.now,
+            "FHIR",
+            "the panel",
+            "is loaded by one transaction",
+        );
         let answer = self.client.post("", &panel::transaction()).await?;
         let locations = answer["entry"].as_array().into_iter().flatten();
         let mut counts: Vec<(&str, usize)> = Vec::new();
         for entry in locations {
             let location = text(entry, "/response/location");
-            let kind = location.split("/_history").next().and_then(|key| key.rsplit('/').nth(1));
+            let kind = location
+                .split("/_history")
+                .next()
+                .and_then(|key| key.rsplit('/').nth(1));
             let kind = kind.unwrap_or_default();
             match counts.iter_mut().find(|(known, _)| *known == kind) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((kind, 1)),
             }
         }
-        let counts: Vec<String> =
-            counts.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+        let counts: Vec<String> = counts
+            .iter()
+            .map(|(kind, count)| format!("{count} {kind}"))
+            .collect();
         self.page.below(&format!("created {}", counts.join(", ")));
-        Ok(start)
+        Ok(())
     }
 
-    /// The records of an earlier run; those of anybody else are left alone.
-    async fn find_panel(&self, newest: Time) -> anyhow::Result<Time> {
-        let (system, value) = panel::PANEL;
-        let query = format!("Group?identifier={system}%7C{value}&_summary=count");
-        let found = self.client.get(&query).await?;
-        ensure!(
-            found["total"].as_u64() == Some(1),
-            "the database holds records that are not the demo's; give the demo one of its own: \
-             baton demo --data FOLDER"
-        );
-        let now = newest.max(start()?);
-        self.client.move_clock(now).await?;
-        let rest = STEPS.iter().filter(|step| time(step.at).is_ok_and(|at| at > now)).count();
+    async fn count(&self, query: &str) -> anyhow::Result<u64> {
+        let found = self.client.get(&format!("{query}&_summary=count")).await?;
+        found["total"].as_u64().context("a count has a total")
+    }
+
+    /// The records of an earlier run: the clock goes on where they end.
+    async fn find_panel(&mut self) -> anyhow::Result<()> {
+        self.now = self.client.newest_change().await?.max(self.now);
+        self.client.move_clock(self.now).await?;
+        let is_later = |step: &&Step| time(step.at).is_ok_and(|at| at > self.now);
+        let rest = STEPS.iter().filter(is_later).count();
         self.page.print("");
         self.page.print(if rest == 0 {
             "The records of an earlier run are here: the feed is not sent again."
         } else {
             "The records of an earlier run are here: the story goes on where it stopped."
         });
-        Ok(now)
+        Ok(())
     }
 
     /// Everything that has not happened yet.
     pub(super) async fn play(&mut self) -> anyhow::Result<()> {
         for step in STEPS {
             let at = time(step.at)?;
-            if self.now.is_some_and(|now| at <= now) {
+            if at <= self.now {
                 continue;
             }
             self.pass(at).await?;
+            self.day_of(at);
             match step.act {
                 Act::Message(control_id) => self.message(at, control_id, step.words).await?,
                 Act::Call(record_number, status, reason) => {
-                    self.call(at, record_number, status, reason, step.words).await?;
+                    let call = self.call(at, record_number, step.words).await?;
+                    self.report(call, status, reason).await?;
                 }
             }
             // What the step caused is complete when the clock answers.
@@ -202,52 +244,39 @@ impl Story {
 
     /// Lets time pass; prints what the timers do on the way.
     async fn pass(&mut self, to: Time) -> anyhow::Result<()> {
-        let Some(from) = self.now.filter(|now| *now < to) else {
+        if to <= self.now {
             return Ok(());
-        };
+        }
         self.client.move_clock(to).await?;
-        let changes = self.client.changes(from + TimeDelta::milliseconds(1)).await?;
-        let mut shown = from;
-        let mut rest = changes.as_slice();
-        while let Some(first) = rest.first() {
-            let patient = patient_of(&first.resource).to_owned();
-            let same = rest
-                .iter()
-                .take_while(|it| it.at == first.at && patient_of(&it.resource) == patient)
-                .count();
-            let (group, later) = rest.split_at(same);
-            rest = later;
-            self.timer(first.at, &patient, group, &mut shown).await?;
+        let changes = self
+            .client
+            .changes(self.now + TimeDelta::milliseconds(1))
+            .await?;
+        self.now = to;
+        let mut previous = None;
+        for change in &changes {
+            // A Provenance names no patient: it belongs to what was printed before it.
+            let patient = patient_of(&change.resource);
+            if patient.is_empty() {
+                continue;
+            }
+            let name = self.name(patient).await?;
+            self.day_of(change.at);
+            if previous != Some(change.at) {
+                self.page.print("\n");
+            }
+            self.page.timer(change, &name);
+            previous = Some(change.at);
         }
-        self.day_of(shown, to);
-        self.now = Some(to);
-        Ok(())
-    }
-
-    async fn timer(
-        &mut self,
-        at: Time,
-        patient: &str,
-        changes: &[Change],
-        shown: &mut Time,
-    ) -> anyhow::Result<()> {
-        // A Provenance names no patient: it belongs to what was printed before it.
-        if patient.is_empty() {
-            return Ok(());
-        }
-        self.day_of(*shown, at);
-        *shown = at;
-        let name = self.name(patient).await?;
-        self.page.event(at, "timer", &name, "a due instant has passed");
-        self.page.changes(changes);
         Ok(())
     }
 
     /// The heading of a day, when a new one begins.
-    fn day_of(&self, before: Time, at: Time) {
-        let day = |at| self.page.local(at, "%F");
-        if day(before) != day(at) {
-            self.page.day(at);
+    fn day_of(&mut self, at: Time) {
+        let day = self.page.local(at, "%a %-d %b %Y");
+        if day != self.day {
+            self.page.heading(&day);
+            self.day = day;
         }
     }
 
@@ -263,40 +292,54 @@ impl Story {
         Ok(())
     }
 
-    async fn call(
-        &mut self,
-        at: Time,
-        record_number: &str,
-        status: &str,
-        reason: Option<&str>,
-        words: &str,
-    ) -> anyhow::Result<()> {
-        let query = format!("Patient?identifier={}%7C{record_number}", panel::RECORD_NUMBER);
-        let patients = self.client.search(&query).await?;
-        let patient = patients.first().context("the patient of the call is not known")?;
-        let id = text(patient, "/id");
+    /// The call of a patient, about whatever Task of contact is open: a Communication to be
+    /// completed by how it went.
+    async fn call(&self, at: Time, record_number: &str, words: &str) -> anyhow::Result<Value> {
         let query = format!(
-            "Task?patient={id}&code={CARE_TASK}%7Cinteractive-contact&status={WORKLIST}"
+            "Patient?identifier={}%7C{record_number}",
+            panel::RECORD_NUMBER
+        );
+        let patients = self.client.search(&query).await?;
+        let patient = patients
+            .first()
+            .context("the patient of the call is not known")?;
+        let reference = json!({ "reference": format!("Patient/{}", text(patient, "/id")) });
+        self.page.event(at, "FHIR", &name(patient), words);
+        let query = format!(
+            "Task?patient={}&code={CARE_TASK}%7Cinteractive-contact&status={WORKLIST}",
+            text(patient, "/id")
         );
         let tasks = self.client.search(&query).await?;
-        let task = tasks.first().context("the patient has no open Task to be called for")?;
-        self.page.event(at, "FHIR", &name(patient), words);
-        let mut communication = json!({
+        let task = tasks
+            .first()
+            .context("the patient has no open Task to be called for")?;
+        Ok(json!({
             "resourceType": "Communication",
             "basedOn": [{ "reference": format!("Task/{}", text(task, "/id")) }],
-            "status": status,
             "medium": [{ "coding": [{
                 "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode",
                 "code": "PHONE",
             }] }],
-            "subject": { "reference": format!("Patient/{id}") },
-            "recipient": [{ "reference": format!("Patient/{id}") }],
+            "subject": reference,
+            "recipient": [reference],
             "sent": at.to_rfc3339(),
-        });
+        }))
+    }
+
+    async fn report(
+        &self,
+        mut communication: Value,
+        status: &str,
+        reason: Option<&str>,
+    ) -> anyhow::Result<()> {
+        communication["status"] = json!(status);
         if let Some(reason) = reason {
             communication["statusReason"] = json!({ "text": reason });
         }
-        self.client.post("Communication", &communication).await.map(|_| ())
+        self.client
+            .post("Communication", &communication)
+            .await
+            .map(|_| ())
     }
 
     async fn name(&mut self, patient: &str) -> anyhow::Result<String> {
@@ -312,8 +355,12 @@ impl Story {
     pub(super) async fn close(&mut self) -> anyhow::Result<()> {
         let query = format!("Task?status={WORKLIST}&_include=Task:patient&_count={WORKLIST_MAX}");
         let found = self.client.search(&query).await?;
-        for patient in found.iter().filter(|it| text(it, "/resourceType") == "Patient") {
-            self.names.insert(format!("Patient/{}", text(patient, "/id")), name(patient));
+        for patient in found
+            .iter()
+            .filter(|it| text(it, "/resourceType") == "Patient")
+        {
+            self.names
+                .insert(format!("Patient/{}", text(patient, "/id")), name(patient));
         }
         let mut tasks: Vec<&Value> = found
             .iter()
@@ -323,19 +370,30 @@ impl Story {
         let rows: Vec<[String; 5]> = tasks.iter().map(|task| self.row(task)).collect();
         let now = self.client.get("$clock").await?;
         let now = time(text(&now, "/parameter/0/valueInstant"))?;
+        let overdue = tasks
+            .iter()
+            .filter(|task| due(task).is_some_and(|due| due < now))
+            .count();
         let now = self.page.local(now, "%a %-d %b %Y %H:%M");
-        self.page.heading(&format!("The worklist on {now}, {}", self.page.zone()));
-        self.page.table(["DUE", "PATIENT", "TASK", "STATUS", "PRIORITY"], &rows);
+        self.page
+            .heading(&format!("The worklist on {now}, {}", self.page.zone()));
+        self.page
+            .table(["DUE", "PATIENT", "TASK", "STATUS", "PRIORITY"], &rows);
+        self.page
+            .print(&format!("\n{} open Tasks, {overdue} past due", tasks.len()));
         self.page.heading("Where to look");
-        let patient = tasks.first().map(|task| patient_of(task)).unwrap_or_default();
-        self.page.print(&places(self.client.base(), patient));
+        self.page.print(&places(self.client.base()));
         Ok(())
     }
 
     fn row(&self, task: &Value) -> [String; 5] {
-        let name = self.names.get(patient_of(task)).cloned().unwrap_or_default();
+        let name = self
+            .names
+            .get(patient_of(task))
+            .cloned()
+            .unwrap_or_default();
         [
-            self.page.written(text(task, "/restriction/period/end")),
+            self.page.minute(text(task, "/restriction/period/end")),
             name,
             text(task, "/code/coding/0/display").to_owned(),
             status(task),
@@ -370,25 +428,8 @@ fn message_bytes(control_id: &str) -> anyhow::Result<Vec<u8>> {
 }
 
 /// Commands for a curious reader.
-fn places(base: &str, patient: &str) -> String {
-    let id = patient.trim_start_matches("Patient/");
-    format!(
-        "The open Tasks of everybody, with their patients:\n\
-         curl '{base}/Task?status={WORKLIST}&_include=Task:patient&_pretty=true'\n\
-         One patient: visits, care plans with their Tasks, what caused what:\n\
-         curl '{base}/Encounter?patient={id}&_pretty=true'\n\
-         curl '{base}/CarePlan?patient={id}&_include=CarePlan:activity-reference&_pretty=true'\n\
-         curl '{base}/Provenance?patient={id}&_pretty=true'\n\
-         Everything that changed on Friday 4 September:\n\
-         curl '{base}/_history?_since=2026-09-04T04:00:00Z&_pretty=true'\n\
-         What the server can do:\n\
-         curl '{base}/metadata?_pretty=true'\n\
-         Let five days pass; timers fire on the way:\n\
-         curl -H 'Content-Type: application/fhir+json' '{base}/$clock' -d '{{\n  \
-           \"resourceType\": \"Parameters\", \"parameter\": [\n  \
-           {{ \"name\": \"instant\", \"valueInstant\": \"2026-09-14T08:00:00-04:00\" }}] }}'\n\
-         \nThe server goes on serving; Ctrl-C stops it."
-    )
+fn places(base: &str) -> String {
+    PLACES.replace("{base}", base)
 }
 
 #[cfg(test)]
@@ -405,8 +446,10 @@ mod tests {
 
     #[test]
     fn every_message_is_sent_and_well_formed() {
-        let control_ids: Vec<&str> =
-            FEED.split("\n\n").filter_map(|message| message.split('|').nth(9)).collect();
+        let control_ids: Vec<&str> = FEED
+            .split("\n\n")
+            .filter_map(|message| message.split('|').nth(9))
+            .collect();
         let sent: Vec<&str> = STEPS
             .iter()
             .filter_map(|step| match step.act {
@@ -417,7 +460,11 @@ mod tests {
         for control_id in control_ids {
             assert!(sent.contains(&control_id), "{control_id}");
             let parsed = hl7v2::parse(&message_bytes(control_id).unwrap()).unwrap();
-            assert!(parsed.issues.is_empty(), "{control_id}: {:?}", parsed.issues);
+            assert!(
+                parsed.issues.is_empty(),
+                "{control_id}: {:?}",
+                parsed.issues
+            );
         }
     }
 }
