@@ -157,6 +157,8 @@ fn pure_modules_have_no_effects() {
     {
         wrong.extend(effects(path, &read(path)));
     }
+    // Tests may read their data.
+    wrong.retain(|found| !found.contains("/tests.rs:") && !found.contains("/tests/"));
     assert!(
         wrong.is_empty(),
         "effects where none may be:\n{}",
