@@ -119,7 +119,13 @@ impl Store {
         after: Option<i64>,
         count: u32,
     ) -> Result<Vec<Stored>, Error> {
-        read::compartment(&mut self.reader().await?.connection(), patient, after, count).await
+        read::compartment(
+            &mut self.reader().await?.connection(),
+            patient,
+            after,
+            count,
+        )
+        .await
     }
 
     /// Runs a work in a transaction of its own, and gives its output once that is durable.
@@ -134,7 +140,13 @@ impl Store {
     /// to stand before one that was given out.
     pub async fn changes_after(&self, sequence: i64, count: u32) -> Result<Vec<ChangeRow>, Error> {
         let epoch = self.epoch();
-        read::changes_after(&mut self.reader().await?.connection(), sequence, count, epoch).await
+        read::changes_after(
+            &mut self.reader().await?.connection(),
+            sequence,
+            count,
+            epoch,
+        )
+        .await
     }
 
     /// The timers due at or before `until`, by due instant and name.
@@ -174,7 +186,9 @@ impl Store {
 
     /// Whether the database answers.
     pub async fn health(&self) -> Result<(), Error> {
-        read::next_timer(&mut self.reader().await?.connection()).await.map(|_| ())
+        read::next_timer(&mut self.reader().await?.connection())
+            .await
+            .map(|_| ())
     }
 
     /// Finishes what is queued, and closes the database.
@@ -415,8 +429,13 @@ pub enum MessageState {
 }
 
 impl MessageState {
-    const ALL: [Self; 5] =
-        [Self::Received, Self::Processed, Self::Ignored, Self::SetAside, Self::Failed];
+    const ALL: [Self; 5] = [
+        Self::Received,
+        Self::Processed,
+        Self::Ignored,
+        Self::SetAside,
+        Self::Failed,
+    ];
 
     fn code(self) -> i64 {
         match self {
@@ -528,9 +547,10 @@ impl Error {
     fn again(&self) -> Self {
         match self {
             Self::Database(error) => Self::Database(Arc::clone(error)),
-            Self::NewerSchema { found, known } => {
-                Self::NewerSchema { found: *found, known: *known }
-            }
+            Self::NewerSchema { found, known } => Self::NewerSchema {
+                found: *found,
+                known: *known,
+            },
             Self::Migration(error) => Self::Migration(Arc::clone(error)),
             Self::Url => Self::Url,
             Self::Writer(error) => Self::Writer(Arc::clone(error)),

@@ -30,8 +30,14 @@ pub(crate) fn indexed_time(micros: i64) -> i64 {
 
 /// A text as the index stores and compares it.
 pub(crate) fn indexed_text(text: &str) -> String {
-    let cut = text.get(..text.floor_char_boundary(INDEXED_BYTES_MAX)).unwrap_or_default();
-    if cut.contains('\0') { cut.replace('\0', " ") } else { cut.to_owned() }
+    let cut = text
+        .get(..text.floor_char_boundary(INDEXED_BYTES_MAX))
+        .unwrap_or_default();
+    if cut.contains('\0') {
+        cut.replace('\0', " ")
+    } else {
+        cut.to_owned()
+    }
 }
 
 /// A system as the index stores it: the first 64 bits of its SHA-256, 0 for none.
@@ -40,7 +46,10 @@ pub(crate) fn system_hash(system: &str) -> i64 {
         return 0;
     }
     let digest = Sha256::digest(system.as_bytes());
-    digest.iter().take(8).fold(0_i64, |hash, byte| hash << 8 | i64::from(*byte))
+    digest
+        .iter()
+        .take(8)
+        .fold(0_i64, |hash, byte| hash << 8 | i64::from(*byte))
 }
 
 /// A number with a total order.
@@ -116,15 +125,27 @@ impl Entries {
         let mut entries = Self::default();
         for token in &values.tokens {
             let value = (indexed_text(&token.code), system_hash(&token.system));
-            entries.tokens.entry(token.parameter.0).or_default().insert(value);
+            entries
+                .tokens
+                .entry(token.parameter.0)
+                .or_default()
+                .insert(value);
         }
         for text in &values.strings {
             let value = (indexed_text(&text.normalised), indexed_text(&text.exact));
-            entries.strings.entry(text.parameter.0).or_default().insert(value);
+            entries
+                .strings
+                .entry(text.parameter.0)
+                .or_default()
+                .insert(value);
         }
         for date in &values.dates {
             let value = (indexed_time(date.low), indexed_time(date.high));
-            entries.dates.entry(date.parameter.0).or_default().insert(value);
+            entries
+                .dates
+                .entry(date.parameter.0)
+                .or_default()
+                .insert(value);
         }
         for reference in &values.references {
             let value = match &reference.target {
@@ -133,7 +154,11 @@ impl Entries {
                 }
                 Target::Url(url) => (indexed_text(url), String::new()),
             };
-            entries.references.entry(reference.parameter.0).or_default().insert(value);
+            entries
+                .references
+                .entry(reference.parameter.0)
+                .or_default()
+                .insert(value);
         }
         for quantity in &values.quantities {
             let value = (
@@ -142,16 +167,31 @@ impl Entries {
                 system_hash(&quantity.system),
                 indexed_text(&quantity.code),
             );
-            entries.quantities.entry(quantity.parameter.0).or_default().insert(value);
+            entries
+                .quantities
+                .entry(quantity.parameter.0)
+                .or_default()
+                .insert(value);
         }
         for number in &values.numbers {
             let value = (Real(number.low), Real(number.high));
-            entries.numbers.entry(number.parameter.0).or_default().insert(value);
+            entries
+                .numbers
+                .entry(number.parameter.0)
+                .or_default()
+                .insert(value);
         }
         for uri in &values.uris {
-            entries.uris.entry(uri.parameter.0).or_default().insert((indexed_text(&uri.uri),));
+            entries
+                .uris
+                .entry(uri.parameter.0)
+                .or_default()
+                .insert((indexed_text(&uri.uri),));
         }
-        entries.patients = patients.iter().map(|patient| patient.as_str().to_owned()).collect();
+        entries.patients = patients
+            .iter()
+            .map(|patient| patient.as_str().to_owned())
+            .collect();
         entries
     }
 
@@ -182,22 +222,43 @@ impl Entries {
     /// Adds to `batches` what makes the tables say `self` where they say `old`.
     pub(crate) fn replace(self, old: Self, row_key: i64, batches: &mut Batches) {
         let row = |binds: Vec<Bind>| binds;
-        difference(self.tokens, old.tokens, Table::Token, batches, |parameter, (code, system)| {
-            row(vec![parameter, code.into(), system.into(), row_key.into()])
-        });
-        difference(self.strings, old.strings, Table::String, batches, |parameter, (text, exact)| {
-            row(vec![parameter, text.into(), exact.into(), row_key.into()])
-        });
-        difference(self.dates, old.dates, Table::Date, batches, |parameter, (low, high)| {
-            row(vec![parameter, low.into(), high.into(), row_key.into()])
-        });
+        difference(
+            self.tokens,
+            old.tokens,
+            Table::Token,
+            batches,
+            |parameter, (code, system)| {
+                row(vec![parameter, code.into(), system.into(), row_key.into()])
+            },
+        );
+        difference(
+            self.strings,
+            old.strings,
+            Table::String,
+            batches,
+            |parameter, (text, exact)| {
+                row(vec![parameter, text.into(), exact.into(), row_key.into()])
+            },
+        );
+        difference(
+            self.dates,
+            old.dates,
+            Table::Date,
+            batches,
+            |parameter, (low, high)| row(vec![parameter, low.into(), high.into(), row_key.into()]),
+        );
         difference(
             self.references,
             old.references,
             Table::Reference,
             batches,
             |parameter, (id, target_type)| {
-                row(vec![parameter, id.into(), target_type.into(), row_key.into()])
+                row(vec![
+                    parameter,
+                    id.into(),
+                    target_type.into(),
+                    row_key.into(),
+                ])
             },
         );
         difference(
@@ -207,15 +268,32 @@ impl Entries {
             batches,
             |parameter, (low, high, system, code)| {
                 let (low, high) = (low.0.into(), high.0.into());
-                row(vec![parameter, low, high, system.into(), code.into(), row_key.into()])
+                row(vec![
+                    parameter,
+                    low,
+                    high,
+                    system.into(),
+                    code.into(),
+                    row_key.into(),
+                ])
             },
         );
-        difference(self.numbers, old.numbers, Table::Number, batches, |parameter, (low, high)| {
-            row(vec![parameter, low.0.into(), high.0.into(), row_key.into()])
-        });
-        difference(self.uris, old.uris, Table::Uri, batches, |parameter, (uri,)| {
-            row(vec![parameter, uri.into(), row_key.into()])
-        });
+        difference(
+            self.numbers,
+            old.numbers,
+            Table::Number,
+            batches,
+            |parameter, (low, high)| {
+                row(vec![parameter, low.0.into(), high.0.into(), row_key.into()])
+            },
+        );
+        difference(
+            self.uris,
+            old.uris,
+            Table::Uri,
+            batches,
+            |parameter, (uri,)| row(vec![parameter, uri.into(), row_key.into()]),
+        );
         let (gone, added) = apart(self.patients, old.patients);
         for patient in gone {
             batches.delete(Table::Compartment, vec![patient.into(), row_key.into()]);

@@ -54,21 +54,30 @@ pub(crate) async fn search(
     }
     let plan = plan(connection, search).await?;
     if search.total != Total::None {
-        let row = connection.fetch_first(total(connection.dialect(), search, &plan)).await?;
-        let total = row.map(|row| row.integer(0)).transpose()?.unwrap_or_default();
+        let row = connection
+            .fetch_first(total(connection.dialect(), search, &plan))
+            .await?;
+        let total = row
+            .map(|row| row.integer(0))
+            .transpose()?
+            .unwrap_or_default();
         page.total = u64::try_from(total).ok();
     }
     if search.total == Total::Only || search.count == 0 {
         return Ok(page);
     }
-    let rows = connection.fetch(page_of(connection.dialect(), search, &plan)).await?;
+    let rows = connection
+        .fetch(page_of(connection.dialect(), search, &plan))
+        .await?;
     let count = usize::try_from(search.count).unwrap_or(usize::MAX);
     for row in rows.iter().take(count) {
         page.matches.push(read::stored(row)?);
     }
     if rows.len() > count {
         let last = rows.get(count - 1).zip(page.matches.last());
-        page.next = last.map(|(row, stored)| cursor(search, row, stored)).transpose()?;
+        page.next = last
+            .map(|(row, stored)| cursor(search, row, stored))
+            .transpose()?;
     }
     if !search.includes.is_empty() {
         let mut entries = Vec::with_capacity(page.matches.len());
@@ -85,9 +94,16 @@ pub(crate) async fn search(
 
 async fn plan(connection: &mut Connection<'_>, search: &Search) -> Result<Plan, Error> {
     let filters = &search.filters;
-    let candidates: Vec<usize> =
-        filters.iter().enumerate().filter(|(_, filter)| has_rows(filter)).map(|(n, _)| n).collect();
-    let ordered = filters.iter().position(is_ordered).filter(|_| search.sort.is_empty());
+    let candidates: Vec<usize> = filters
+        .iter()
+        .enumerate()
+        .filter(|(_, filter)| has_rows(filter))
+        .map(|(n, _)| n)
+        .collect();
+    let ordered = filters
+        .iter()
+        .position(is_ordered)
+        .filter(|_| search.sort.is_empty());
     let mut sparse = vec![false; filters.len()];
     let dense = |sparse| {
         let driver = ordered.map_or(Driver::Walk, Driver::Ordered);
@@ -109,7 +125,10 @@ async fn plan(connection: &mut Connection<'_>, search: &Search) -> Result<Plan, 
         }
     }
     Ok(match best {
-        Some((_, candidate)) => Plan { driver: Driver::Sparse(candidate), sparse },
+        Some((_, candidate)) => Plan {
+            driver: Driver::Sparse(candidate),
+            sparse,
+        },
         None => dense(sparse),
     })
 }
@@ -122,15 +141,29 @@ async fn probe(
 ) -> Result<Vec<i64>, Error> {
     let mut sql = Sql::new(connection.dialect());
     sql.push("SELECT ");
-    let filters = candidates.iter().filter_map(|candidate| search.filters.get(*candidate));
+    let filters = candidates
+        .iter()
+        .filter_map(|candidate| search.filters.get(*candidate));
     for (place, filter) in filters.enumerate() {
         sql.push(if place > 0 { ", " } else { "" });
         sql.push("(SELECT count(*) FROM (SELECT 1 FROM (");
-        push_rows(&mut sql, filter, &search.resource_type, Some(PROBE_ROWS_MAX));
-        sql.push(") found LIMIT ").bind(PROBE_ROWS_MAX).push(") capped)");
+        push_rows(
+            &mut sql,
+            filter,
+            &search.resource_type,
+            Some(PROBE_ROWS_MAX),
+        );
+        sql.push(") found LIMIT ")
+            .bind(PROBE_ROWS_MAX)
+            .push(") capped)");
     }
-    let row = connection.fetch_first(sql).await?.ok_or(Error::Corrupt("probe"))?;
-    (0..candidates.len()).map(|column| row.integer(column)).collect()
+    let row = connection
+        .fetch_first(sql)
+        .await?
+        .ok_or(Error::Corrupt("probe"))?;
+    (0..candidates.len())
+        .map(|column| row.integer(column))
+        .collect()
 }
 
 /// Adds ` FROM … WHERE …` for all matches; gives the column of the key in order.
@@ -151,8 +184,14 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
     }
     let is_walk = plan.driver == Driver::Walk;
     // on SQLite a `+` keeps a condition from choosing the index
-    let aside = if is_walk { "" } else { sql.dialect.pick("+", "") };
-    sql.push("r.text IS NOT NULL AND ").push(aside).push("r.resource_type = ");
+    let aside = if is_walk {
+        ""
+    } else {
+        sql.dialect.pick("+", "")
+    };
+    sql.push("r.text IS NOT NULL AND ")
+        .push(aside)
+        .push("r.resource_type = ");
     sql.bind(search.resource_type.as_str());
     for (place, filter) in search.filters.iter().enumerate() {
         if plan.driver == Driver::Ordered(place) {
@@ -161,7 +200,11 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
         sql.push(" AND ");
         if plan.sparse.get(place) == Some(&true) {
             let is_driver = plan.driver == Driver::Sparse(place);
-            sql.push(if is_driver { "" } else { sql.dialect.pick("+", "") });
+            sql.push(if is_driver {
+                ""
+            } else {
+                sql.dialect.pick("+", "")
+            });
             sql.push("r.row_key IN (");
             push_rows(sql, filter, &search.resource_type, None);
             sql.push(")");
@@ -169,7 +212,11 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
             push_check(sql, filter, &search.resource_type, "r");
         }
     }
-    if ordered.is_some() { "s.row_key" } else { "r.row_key" }
+    if ordered.is_some() {
+        "s.row_key"
+    } else {
+        "r.row_key"
+    }
 }
 
 fn total(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
@@ -231,7 +278,8 @@ fn page_of(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
 }
 
 fn push_sort_name(sql: &mut Sql, place: usize) {
-    sql.push("sort_").push_number(i64::try_from(place).unwrap_or_default());
+    sql.push("sort_")
+        .push_number(i64::try_from(place).unwrap_or_default());
 }
 
 fn push_sort_column(sql: &mut Sql, place: usize) {
@@ -246,7 +294,12 @@ fn push_after(sql: &mut Sql, sort: &[Sort], after: &Cursor) {
     sql.push("(");
     for (place, (sort, value)) in values() {
         let Some(value) = value else { continue };
-        push_same(sql, values().take(place).map(|(place, (_, value))| (place, value.as_ref())));
+        push_same(
+            sql,
+            values()
+                .take(place)
+                .map(|(place, (_, value))| (place, value.as_ref())),
+        );
         sql.push("(");
         push_sort_column(sql, place);
         sql.push(if sort.descending { " < " } else { " > " });
@@ -255,7 +308,10 @@ fn push_after(sql: &mut Sql, sort: &[Sort], after: &Cursor) {
         push_sort_column(sql, place);
         sql.push(" IS NULL) OR ");
     }
-    push_same(sql, values().map(|(place, (_, value))| (place, value.as_ref())));
+    push_same(
+        sql,
+        values().map(|(place, (_, value))| (place, value.as_ref())),
+    );
     sql.push("r.row_key > ").bind(after.key).push(")");
 }
 
@@ -287,8 +343,16 @@ fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
 fn cursor(search: &Search, row: &Row, last: &Stored) -> Result<Cursor, Error> {
     let first = read::STORED_WIDTH + usize::from(!search.includes.is_empty());
     let value = |(place, sort): (usize, &Sort)| sort_value(row, first + place, sort.by);
-    let values = search.sort.iter().enumerate().map(value).collect::<Result<_, _>>()?;
-    Ok(Cursor { values, key: last.row })
+    let values = search
+        .sort
+        .iter()
+        .enumerate()
+        .map(value)
+        .collect::<Result<_, _>>()?;
+    Ok(Cursor {
+        values,
+        key: last.row,
+    })
 }
 
 fn sort_value(row: &Row, column: usize, by: SortBy) -> Result<Option<SortValue>, Error> {
@@ -296,12 +360,12 @@ fn sort_value(row: &Row, column: usize, by: SortBy) -> Result<Option<SortValue>,
         SortBy::LastUpdated | SortBy::Parameter(_, ValueKind::Date) => {
             row.optional_integer(column)?.map(SortValue::Integer)
         }
-        SortBy::Parameter(_, ValueKind::Number | ValueKind::Quantity) => {
-            row.optional_real(column)?.map(|value| SortValue::Real(value.to_bits()))
-        }
-        SortBy::Id | SortBy::Parameter(..) => {
-            row.optional_text(column)?.map(|text| SortValue::Text(text.to_owned()))
-        }
+        SortBy::Parameter(_, ValueKind::Number | ValueKind::Quantity) => row
+            .optional_real(column)?
+            .map(|value| SortValue::Real(value.to_bits())),
+        SortBy::Id | SortBy::Parameter(..) => row
+            .optional_text(column)?
+            .map(|text| SortValue::Text(text.to_owned())),
     })
 }
 
@@ -313,10 +377,17 @@ async fn include(
     page: &mut SearchPage,
 ) -> Result<(), Error> {
     let mut targets: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for include in search.includes.iter().filter(|i| i.source == search.resource_type) {
+    for include in search
+        .includes
+        .iter()
+        .filter(|i| i.source == search.resource_type)
+    {
         let parameter = include.parameter.map(|parameter| parameter.0);
         let is_wanted = |(target_type, _): &(&str, &str)| {
-            include.target.as_ref().is_none_or(|target| target.as_str() == *target_type)
+            include
+                .target
+                .as_ref()
+                .is_none_or(|target| target.as_str() == *target_type)
         };
         for entries in entries {
             targets.extend(entries.local_references(parameter).filter(is_wanted));
@@ -346,7 +417,10 @@ async fn revinclude(
     sql.push("SELECT ").push(read::STORED_COLUMNS);
     sql.push(" FROM resource r WHERE r.text IS NOT NULL AND r.row_key IN (");
     let is_possible = |include: &&Include| {
-        include.target.as_ref().is_none_or(|target| *target == search.resource_type)
+        include
+            .target
+            .as_ref()
+            .is_none_or(|target| *target == search.resource_type)
     };
     let mut parts = 0;
     for include in search.revincludes.iter().filter(is_possible) {
@@ -360,7 +434,8 @@ async fn revinclude(
                 .bind(include.source.as_str())
                 .push(")"),
         };
-        sql.push(" AND s.target_type = ").bind(search.resource_type.as_str());
+        sql.push(" AND s.target_type = ")
+            .bind(search.resource_type.as_str());
         sql.push(" AND s.target_id IN ");
         sql.bind_ids(page.matches.iter().map(|stored| stored.key.id.as_str()));
     }
@@ -377,7 +452,11 @@ async fn add_included(
     sql: Sql,
     page: &mut SearchPage,
 ) -> Result<(), Error> {
-    let there = page.matches.iter().chain(&page.included).map(|stored| stored.row);
+    let there = page
+        .matches
+        .iter()
+        .chain(&page.included)
+        .map(|stored| stored.row);
     let mut seen: HashSet<i64> = there.collect();
     let room = page.included.len() + INCLUDED_MAX;
     for row in connection.fetch(sql).await? {
@@ -388,3 +467,6 @@ async fn add_included(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -37,7 +37,10 @@ impl Keys {
         let ms = (instant.timestamp_millis() - EPOCH_MS).clamp(0, 1 << 40);
         let wanted = (ms << BELOW_MS_BITS) | self.process;
         let step = |last: i64| Some(wanted.max(last + 1));
-        match self.last.fetch_update(Ordering::Relaxed, Ordering::Relaxed, step) {
+        match self
+            .last
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, step)
+        {
             Ok(last) | Err(last) => wanted.max(last + 1),
         }
     }

@@ -14,7 +14,11 @@ static POSTGRES: Migrator = sqlx::migrate!("migrations/postgres");
 pub(crate) async fn migrate(connection: &mut Connection<'_>) -> Result<(), Error> {
     let dialect = connection.dialect();
     let migrator = dialect.pick(&SQLITE, &POSTGRES);
-    let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known = migrator
+        .iter()
+        .map(|migration| migration.version)
+        .max()
+        .unwrap_or(0);
     let found = newest(connection).await?;
     if found > known {
         return Err(Error::NewerSchema { found, known });
@@ -36,11 +40,19 @@ async fn newest(connection: &mut Connection<'_>) -> Result<i64, Error> {
         "SELECT count(*) FROM pg_tables WHERE tablename = '_sqlx_migrations' \
          AND schemaname = current_schema()",
     );
-    let row = connection.fetch_first(Sql::fixed(dialect, exists, [])).await?;
+    let row = connection
+        .fetch_first(Sql::fixed(dialect, exists, []))
+        .await?;
     if row.map(|row| row.integer(0)).transpose()? != Some(1) {
         return Ok(0);
     }
     let text = "SELECT max(version) FROM _sqlx_migrations";
-    let row = connection.fetch_first(Sql::fixed(Dialect::Sqlite, text, [])).await?;
-    Ok(row.map(|row| row.optional_integer(0)).transpose()?.flatten().unwrap_or(0))
+    let row = connection
+        .fetch_first(Sql::fixed(Dialect::Sqlite, text, []))
+        .await?;
+    Ok(row
+        .map(|row| row.optional_integer(0))
+        .transpose()?
+        .flatten()
+        .unwrap_or(0))
 }

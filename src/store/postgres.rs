@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres};
@@ -71,7 +72,12 @@ impl PostgresStore {
         let epoch = epoch(&mut connection).await?;
         let last = last_key(&mut connection).await?;
         drop(pooled);
-        Ok(Self { pool, keys: Keys::new(last, 0), epoch, changed: watch::Sender::new(0) })
+        Ok(Self {
+            pool,
+            keys: Keys::new(last, 0),
+            epoch,
+            changed: watch::Sender::new(0),
+        })
     }
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Error> {
@@ -112,15 +118,20 @@ impl PostgresStore {
             (W::Error::from(error), again)
         };
         let mut pooled = self.connection().await.map_err(stopped)?;
-        let mut open = pooled.begin().await.map_err(Error::database).map_err(stopped)?;
+        let mut open = pooled
+            .begin()
+            .await
+            .map_err(Error::database)
+            .map_err(stopped)?;
         let (result, has_changes) = {
             let connection = Connection::Postgres(&mut open);
             let mut transaction = Transaction::new(connection, &self.keys, self.epoch);
             let mut result = work.run(&mut transaction).await;
-            if result.is_ok() && transaction.may_be_kept() {
-                if let Err(error) = transaction.finish().await {
-                    result = Err(error.into());
-                }
+            if result.is_ok()
+                && transaction.may_be_kept()
+                && let Err(error) = transaction.finish().await
+            {
+                result = Err(error.into());
             }
             let result = match (result, transaction.failure()) {
                 (Ok(_), Some(error)) => Err(stopped(error)),
@@ -132,7 +143,10 @@ impl PostgresStore {
         };
         match result {
             Ok(output) => {
-                open.commit().await.map_err(Error::database).map_err(stopped)?;
+                open.commit()
+                    .await
+                    .map_err(Error::database)
+                    .map_err(stopped)?;
                 if has_changes {
                     self.changed.send_modify(|count| *count += 1);
                 }
@@ -152,7 +166,7 @@ fn is_worth_again(error: &Error) -> bool {
     match error {
         Error::Conflict => true,
         Error::Database(error) => {
-            let code = error.as_database_error().and_then(|error| error.code());
+            let code = error.as_database_error().and_then(DatabaseError::code);
             code.is_some_and(|code| TRY_AGAIN.contains(&code.as_ref()))
         }
         _ => false,
@@ -176,13 +190,17 @@ async fn epoch(connection: &mut Connection<'_>) -> Result<i64, Error> {
           >> {SEQUENCES_PER_TRANSACTION_BITS}) + 1 - pg_current_xact_id()::text::bigint) \
          RETURNING epoch"
     );
-    let row = connection.fetch_first(Sql::fixed(Dialect::Postgres, &text, [])).await?;
+    let row = connection
+        .fetch_first(Sql::fixed(Dialect::Postgres, &text, []))
+        .await?;
     row.ok_or(Error::Corrupt("change_epoch"))?.integer(0)
 }
 
 async fn last_key(connection: &mut Connection<'_>) -> Result<i64, Error> {
     let text = "SELECT greatest((SELECT coalesce(max(row_key), 0) FROM resource), \
                                 (SELECT coalesce(max(row_key), 0) FROM adt_message))";
-    let row = connection.fetch_first(Sql::fixed(Dialect::Postgres, text, [])).await?;
+    let row = connection
+        .fetch_first(Sql::fixed(Dialect::Postgres, text, []))
+        .await?;
     row.ok_or(Error::Corrupt("keys"))?.integer(0)
 }

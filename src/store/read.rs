@@ -42,7 +42,9 @@ fn key(row: &Row, column: usize) -> Result<ResourceKey, Error> {
 
 fn version(row: &Row, column: usize) -> Result<VersionId, Error> {
     let number = u64::try_from(row.integer(column)?).ok();
-    number.and_then(VersionId::new).ok_or(Error::Corrupt("version"))
+    number
+        .and_then(VersionId::new)
+        .ok_or(Error::Corrupt("version"))
 }
 
 fn kind(row: &Row, column: usize) -> Result<ChangeKind, Error> {
@@ -62,7 +64,12 @@ pub(crate) async fn read(
                         r.kind, r.text FROM resource r WHERE r.resource_type = $1 AND r.id = $2";
     let binds = [key.resource_type.as_str().into(), key.id.as_str().into()];
     let sql = Sql::fixed(connection.dialect(), TEXT, binds);
-    connection.fetch_first(sql).await?.as_ref().map(stored).transpose()
+    connection
+        .fetch_first(sql)
+        .await?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// Reads one version of a resource.
@@ -71,17 +78,27 @@ pub(crate) async fn vread(
     key: &ResourceKey,
     version: VersionId,
 ) -> Result<Option<Stored>, Error> {
-    const TEXT: &str =
-        "SELECT r.row_key, r.resource_type, r.id, r.version, r.last_updated, r.kind, r.text \
+    const TEXT: &str = "SELECT r.row_key, r.resource_type, r.id, r.version, r.last_updated, r.kind, r.text \
          FROM resource r WHERE r.resource_type = $1 AND r.id = $2 AND r.version = $3 \
          UNION ALL \
          SELECT r.row_key, r.resource_type, r.id, v.version, v.last_updated, v.kind, v.text \
          FROM resource r JOIN resource_version v ON v.row_key = r.row_key \
          WHERE r.resource_type = $1 AND r.id = $2 AND v.version = $3";
-    let Ok(number) = i64::try_from(version.number()) else { return Ok(None) };
-    let binds = [key.resource_type.as_str().into(), key.id.as_str().into(), number.into()];
+    let Ok(number) = i64::try_from(version.number()) else {
+        return Ok(None);
+    };
+    let binds = [
+        key.resource_type.as_str().into(),
+        key.id.as_str().into(),
+        number.into(),
+    ];
     let sql = Sql::fixed(connection.dialect(), TEXT, binds);
-    connection.fetch_first(sql).await?.as_ref().map(stored).transpose()
+    connection
+        .fetch_first(sql)
+        .await?
+        .as_ref()
+        .map(stored)
+        .transpose()
 }
 
 /// Selects the rows of these resources with their search entries, and locks them in the order of
@@ -92,9 +109,15 @@ pub(crate) fn for_update(dialect: Dialect, keys: &[ResourceKey]) -> Sql {
     sql.push(dialect.pick(", r.entries", ", r.entries::text"));
     if let [key] = keys {
         sql.push(" FROM resource r WHERE r.resource_type = ");
-        sql.bind(key.resource_type.as_str()).push(" AND r.id = ").bind(key.id.as_str());
+        sql.bind(key.resource_type.as_str())
+            .push(" AND r.id = ")
+            .bind(key.id.as_str());
     } else {
-        push_keyed(&mut sql, keys.iter().map(|key| (key.resource_type.as_str(), key.id.as_str())));
+        push_keyed(
+            &mut sql,
+            keys.iter()
+                .map(|key| (key.resource_type.as_str(), key.id.as_str())),
+        );
         sql.push(" ORDER BY r.resource_type, r.id");
     }
     sql.push(dialect.pick("", " FOR UPDATE OF r"));
@@ -112,12 +135,18 @@ pub(crate) fn push_keyed<'k>(sql: &mut Sql, keys: impl Iterator<Item = (&'k str,
         }
         json.push(']');
         sql.push(" FROM json_each(").bind(json);
-        sql.push(") k CROSS JOIN resource r ON r.resource_type = k.value->>0 AND r.id = k.value->>1");
+        sql.push(
+            ") k CROSS JOIN resource r ON r.resource_type = k.value->>0 AND r.id = k.value->>1",
+        );
     } else {
-        let (types, ids) =
-            keys.map(|(resource_type, id)| (Some(resource_type.into()), Some(id.into()))).unzip();
-        sql.push(" FROM unnest(").bind(Bind::Texts(types)).push("::text[], ");
-        sql.bind(Bind::Texts(ids)).push("::text[]) k (resource_type, id) ");
+        let (types, ids) = keys
+            .map(|(resource_type, id)| (Some(resource_type.into()), Some(id.into())))
+            .unzip();
+        sql.push(" FROM unnest(")
+            .bind(Bind::Texts(types))
+            .push("::text[], ");
+        sql.bind(Bind::Texts(ids))
+            .push("::text[]) k (resource_type, id) ");
         sql.push("JOIN resource r ON r.resource_type = k.resource_type AND r.id = k.id");
     }
 }
@@ -138,7 +167,10 @@ pub(crate) async fn history(
         let last = count.checked_sub(1).and_then(|last| rows.get(last));
         page.next = last.map(|row| row.integer(STORED_WIDTH)).transpose()?;
     }
-    if let Some(row) = connection.fetch_first(history_total(dialect, query)).await? {
+    if let Some(row) = connection
+        .fetch_first(history_total(dialect, query))
+        .await?
+    {
         page.total = u64::try_from(row.integer(0)?).unwrap_or_default();
     }
     Ok(page)
@@ -167,7 +199,11 @@ fn history_page(dialect: Dialect, query: &HistoryQuery) -> Sql {
     }
     // with `_since` the index by time finds the few rows; without it, the feed is walked backwards
     let by_time = query.since.is_some() && dialect == Dialect::Sqlite;
-    sql.push(if by_time { " ORDER BY +c.sequence DESC" } else { " ORDER BY c.sequence DESC" });
+    sql.push(if by_time {
+        " ORDER BY +c.sequence DESC"
+    } else {
+        " ORDER BY c.sequence DESC"
+    });
     sql.push(" LIMIT ").bind(limit);
     sql
 }
@@ -186,21 +222,32 @@ fn push_instance_part(
         sql.push(", ").push(from).push(column);
     }
     sql.push(" FROM resource r").push(join);
-    sql.push(" WHERE r.resource_type = ").bind(key.resource_type.as_str());
+    sql.push(" WHERE r.resource_type = ")
+        .bind(key.resource_type.as_str());
     sql.push(" AND r.id = ").bind(key.id.as_str());
     if let Some(before) = query.before {
         sql.push(" AND ").push(from).push("version < ").bind(before);
     }
     if let Some(since) = query.since {
-        sql.push(" AND ").push(from).push("last_updated >= ").bind(since.timestamp_micros());
+        sql.push(" AND ")
+            .push(from)
+            .push("last_updated >= ")
+            .bind(since.timestamp_micros());
     }
 }
 
 fn push_change_scope(sql: &mut Sql, query: &HistoryQuery) {
     sql.push(" WHERE 1 = 1");
     if let HistoryScope::Type(resource_type) = &query.scope {
-        let no_index = if query.since.is_some() && sql.dialect == Dialect::Sqlite { "+" } else { "" };
-        sql.push(" AND ").push(no_index).push("c.resource_type = ").bind(resource_type.as_str());
+        let no_index = if query.since.is_some() && sql.dialect == Dialect::Sqlite {
+            "+"
+        } else {
+            ""
+        };
+        sql.push(" AND ")
+            .push(no_index)
+            .push("c.resource_type = ")
+            .bind(resource_type.as_str());
     }
     if let Some(since) = query.since {
         sql.push(" AND c.at >= ").bind(since.timestamp_micros());
@@ -210,7 +257,10 @@ fn push_change_scope(sql: &mut Sql, query: &HistoryQuery) {
 fn history_total(dialect: Dialect, query: &HistoryQuery) -> Sql {
     let mut sql = Sql::new(dialect);
     if let HistoryScope::Instance(key) = &query.scope {
-        let all = HistoryQuery { before: None, ..query.clone() };
+        let all = HistoryQuery {
+            before: None,
+            ..query.clone()
+        };
         sql.push("SELECT count(*) FROM (");
         push_instance_part(&mut sql, &all, key, "r.", "");
         sql.push(" UNION ALL ");
@@ -234,8 +284,11 @@ pub(crate) async fn compartment(
     let mut sql = Sql::new(connection.dialect());
     sql.push("SELECT ").push(STORED_COLUMNS);
     sql.push(" FROM compartment s JOIN resource r ON r.row_key = s.row_key WHERE s.patient = ");
-    sql.bind(patient.as_str()).push(" AND s.row_key > ").bind(after.unwrap_or(i64::MIN));
-    sql.push(" AND r.text IS NOT NULL ORDER BY s.row_key LIMIT ").bind(i64::from(count));
+    sql.bind(patient.as_str())
+        .push(" AND s.row_key > ")
+        .bind(after.unwrap_or(i64::MIN));
+    sql.push(" AND r.text IS NOT NULL ORDER BY s.row_key LIMIT ")
+        .bind(i64::from(count));
     connection.fetch(sql).await?.iter().map(stored).collect()
 }
 
@@ -298,9 +351,12 @@ fn push_settled(sql: &mut Sql, after: i64, count: u32, epoch: i64) {
     sql.push(" WHERE s.sequence > ").bind(after);
     if sql.dialect == Dialect::Postgres {
         sql.push(" AND s.sequence < (pg_snapshot_xmin(pg_current_snapshot())::text::bigint + ");
-        sql.bind(epoch).push(") << ").push_number(SEQUENCES_PER_TRANSACTION_BITS);
+        sql.bind(epoch)
+            .push(") << ")
+            .push_number(SEQUENCES_PER_TRANSACTION_BITS);
     }
-    sql.push(" ORDER BY s.sequence LIMIT ").bind(i64::from(count));
+    sql.push(" ORDER BY s.sequence LIMIT ")
+        .bind(i64::from(count));
 }
 
 const TIMER_COLUMNS: &str = "SELECT name, due, subject_type, subject_id, kind FROM timer WHERE ";
@@ -318,7 +374,10 @@ pub(crate) fn timer(row: &Row) -> Result<Timer, Error> {
 /// Selects and locks a timer.
 pub(crate) fn timer_for_update(dialect: Dialect, name: &str) -> Sql {
     let mut sql = Sql::new(dialect);
-    sql.push(TIMER_COLUMNS).push("name = ").bind(name).push(dialect.pick("", " FOR UPDATE"));
+    sql.push(TIMER_COLUMNS)
+        .push("name = ")
+        .bind(name)
+        .push(dialect.pick("", " FOR UPDATE"));
     sql
 }
 
@@ -329,8 +388,11 @@ pub(crate) async fn due_timers(
     count: u32,
 ) -> Result<Vec<Timer>, Error> {
     let mut sql = Sql::new(connection.dialect());
-    sql.push(TIMER_COLUMNS).push("due <= ").bind(until.timestamp_micros());
-    sql.push(" ORDER BY due, name LIMIT ").bind(i64::from(count));
+    sql.push(TIMER_COLUMNS)
+        .push("due <= ")
+        .bind(until.timestamp_micros());
+    sql.push(" ORDER BY due, name LIMIT ")
+        .bind(i64::from(count));
     connection.fetch(sql).await?.iter().map(timer).collect()
 }
 
@@ -340,7 +402,10 @@ pub(crate) async fn next_timer(
 ) -> Result<Option<DateTime<Utc>>, Error> {
     let sql = Sql::fixed(connection.dialect(), "SELECT min(due) FROM timer", []);
     let row = connection.fetch_first(sql).await?;
-    let due = row.map(|row| row.optional_integer(0)).transpose()?.flatten();
+    let due = row
+        .map(|row| row.optional_integer(0))
+        .transpose()?
+        .flatten();
     due.map(instant).transpose()
 }
 
@@ -353,13 +418,15 @@ pub(crate) fn position_for_update(dialect: Dialect, engine: &str) -> Sql {
     Sql::fixed(dialect, text, [engine.into()])
 }
 
-const MESSAGE_COLUMNS: &str =
-    "SELECT m.row_key, m.feed, m.sender, m.control_id, m.hash, m.received, m.event, m.bytes, \
+const MESSAGE_COLUMNS: &str = "SELECT m.row_key, m.feed, m.sender, m.control_id, m.hash, m.received, m.event, m.bytes, \
      m.state, m.acknowledgement, m.reason, m.attempts, m.control_id_reused FROM adt_message m";
 
 /// The message in a row.
 pub(crate) fn message(row: &Row) -> Result<StoredMessage, Error> {
-    let hash = row.bytes(4)?.try_into().map_err(|_| Error::Corrupt("hash"))?;
+    let hash = row
+        .bytes(4)?
+        .try_into()
+        .map_err(|_| Error::Corrupt("hash"))?;
     let state = MessageState::from_code(row.integer(8)?).ok_or(Error::Corrupt("message state"))?;
     Ok(StoredMessage {
         row: row.integer(0)?,
@@ -382,19 +449,30 @@ pub(crate) fn message(row: &Row) -> Result<StoredMessage, Error> {
 
 /// Text of a message as a column can hold it: PostgreSQL has no NUL.
 fn column_text(text: &str) -> Bind {
-    if text.contains('\0') { text.replace('\0', " ").into() } else { text.into() }
+    if text.contains('\0') {
+        text.replace('\0', " ").into()
+    } else {
+        text.into()
+    }
 }
 
 /// Selects an earlier message with the same content, or else one with the same control id.
 pub(crate) fn earlier_message(dialect: Dialect, message: &NewMessage) -> Sql {
     let mut sql = Sql::new(dialect);
-    sql.push(MESSAGE_COLUMNS).push(" WHERE m.feed = ").bind(message.feed.clone());
-    sql.push(" AND m.hash = ").bind(Bind::Bytes(message.hash.to_vec()));
+    sql.push(MESSAGE_COLUMNS)
+        .push(" WHERE m.feed = ")
+        .bind(message.feed.clone());
+    sql.push(" AND m.hash = ")
+        .bind(Bind::Bytes(message.hash.to_vec()));
     if !message.control_id.is_empty() {
         sql.push(" UNION ALL SELECT * FROM (");
-        sql.push(MESSAGE_COLUMNS).push(" WHERE m.feed = ").bind(message.feed.clone());
-        sql.push(" AND m.sender = ").bind(column_text(&message.sender));
-        sql.push(" AND m.control_id = ").bind(column_text(&message.control_id));
+        sql.push(MESSAGE_COLUMNS)
+            .push(" WHERE m.feed = ")
+            .bind(message.feed.clone());
+        sql.push(" AND m.sender = ")
+            .bind(column_text(&message.sender));
+        sql.push(" AND m.control_id = ")
+            .bind(column_text(&message.control_id));
         sql.push(" LIMIT 1) reused");
     }
     sql
@@ -429,7 +507,9 @@ pub(crate) fn insert_message(dialect: Dialect, stored: &StoredMessage) -> Sql {
 /// Selects and locks a message.
 pub(crate) fn message_for_update(dialect: Dialect, row: i64) -> Sql {
     let mut sql = Sql::new(dialect);
-    sql.push(MESSAGE_COLUMNS).push(" WHERE m.row_key = ").bind(row);
+    sql.push(MESSAGE_COLUMNS)
+        .push(" WHERE m.row_key = ")
+        .bind(row);
     sql.push(dialect.pick("", " FOR UPDATE"));
     sql
 }
@@ -438,7 +518,8 @@ pub(crate) fn message_for_update(dialect: Dialect, row: i64) -> Sql {
 pub(crate) fn visit_messages(dialect: Dialect, visit: &str) -> Sql {
     let mut sql = Sql::new(dialect);
     sql.push(MESSAGE_COLUMNS);
-    sql.push(" JOIN adt_visit_message s ON s.row_key = m.row_key WHERE s.visit = ").bind(visit);
+    sql.push(" JOIN adt_visit_message s ON s.row_key = m.row_key WHERE s.visit = ")
+        .bind(visit);
     sql.push(" ORDER BY s.row_key");
     sql
 }
@@ -449,14 +530,17 @@ pub(crate) async fn messages(
     query: &MessageQuery,
 ) -> Result<Vec<StoredMessage>, Error> {
     let mut sql = Sql::new(connection.dialect());
-    sql.push(MESSAGE_COLUMNS).push(" WHERE m.row_key > ").bind(query.after.unwrap_or(i64::MIN));
+    sql.push(MESSAGE_COLUMNS)
+        .push(" WHERE m.row_key > ")
+        .bind(query.after.unwrap_or(i64::MIN));
     if let Some(state) = query.state {
         sql.push(" AND m.state = ").bind(state.code());
     }
     if let Some(feed) = &query.feed {
         sql.push(" AND m.feed = ").bind(feed.as_str());
     }
-    sql.push(" ORDER BY m.row_key LIMIT ").bind(i64::from(query.count));
+    sql.push(" ORDER BY m.row_key LIMIT ")
+        .bind(i64::from(query.count));
     connection.fetch(sql).await?.iter().map(message).collect()
 }
 
@@ -466,7 +550,9 @@ pub(crate) async fn message_counts(
 ) -> Result<Vec<(String, MessageState, u64)>, Error> {
     let text = "SELECT feed, state, count(*) FROM adt_message GROUP BY state, feed \
                 ORDER BY feed, state";
-    let rows = connection.fetch(Sql::fixed(connection.dialect(), text, [])).await?;
+    let rows = connection
+        .fetch(Sql::fixed(connection.dialect(), text, []))
+        .await?;
     let count = |row: &Row| {
         let state = MessageState::from_code(row.integer(1)?);
         let state = state.ok_or(Error::Corrupt("message state"))?;

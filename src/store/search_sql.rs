@@ -40,20 +40,35 @@ const REAL: &str = "::float8";
 pub(crate) fn layout(kind: ValueKind) -> Layout {
     let (table, document, columns): (_, _, &'static [(&str, &str)]) = match kind {
         ValueKind::Token => ("search_token", "t", &[("code", TEXT), ("system", INTEGER)]),
-        ValueKind::String => ("search_string", "s", &[("normalised", TEXT), ("exact", TEXT)]),
+        ValueKind::String => (
+            "search_string",
+            "s",
+            &[("normalised", TEXT), ("exact", TEXT)],
+        ),
         ValueKind::Date => ("search_date", "d", &[("low", INTEGER), ("high", INTEGER)]),
-        ValueKind::Reference => {
-            ("search_reference", "r", &[("target_id", TEXT), ("target_type", TEXT)])
-        }
+        ValueKind::Reference => (
+            "search_reference",
+            "r",
+            &[("target_id", TEXT), ("target_type", TEXT)],
+        ),
         ValueKind::Quantity => (
             "search_quantity",
             "q",
-            &[("low", REAL), ("high", REAL), ("system", INTEGER), ("code", TEXT)],
+            &[
+                ("low", REAL),
+                ("high", REAL),
+                ("system", INTEGER),
+                ("code", TEXT),
+            ],
         ),
         ValueKind::Number => ("search_number", "n", &[("low", REAL), ("high", REAL)]),
         ValueKind::Uri => ("search_uri", "u", &[("uri", TEXT)]),
     };
-    Layout { table, document, columns }
+    Layout {
+        table,
+        document,
+        columns,
+    }
 }
 
 /// Where the columns of a condition come from.
@@ -75,14 +90,18 @@ struct Condition<'s> {
 impl Condition<'_> {
     fn column(&mut self, place: usize) -> &mut Self {
         let layout = layout(self.kind);
-        let Some((name, cast)) = layout.columns.get(place) else { return self };
+        let Some((name, cast)) = layout.columns.get(place) else {
+            return self;
+        };
         match self.place {
             Place::Table => {
                 self.sql.push("s.").push(name);
             }
             Place::Document => {
                 self.sql.push("(e.value->>");
-                self.sql.push_number(i64::try_from(place).unwrap_or_default()).push(")");
+                self.sql
+                    .push_number(i64::try_from(place).unwrap_or_default())
+                    .push(")");
                 if self.sql.dialect == Dialect::Postgres {
                     self.sql.push(cast);
                 }
@@ -124,7 +143,13 @@ impl Condition<'_> {
                 self.interval(date.prefix, low.into(), high.into());
             }
             Criterion::Reference(reference) => self.reference(reference),
-            Criterion::Quantity { prefix, low, high, system, code } => {
+            Criterion::Quantity {
+                prefix,
+                low,
+                high,
+                system,
+                code,
+            } => {
                 self.number(*prefix, *low, *high);
                 if let Some(system) = system {
                     self.push(" AND ").compare(2, " = ", system_hash(system));
@@ -158,7 +183,11 @@ impl Condition<'_> {
             StringMatching::StartsWith => self.starts_with(0, text),
             StringMatching::Contains => {
                 let function = self.sql.dialect.pick("instr(", "strpos(");
-                self.push(function).column(0).push(", ").bind(indexed_text(text)).push(") > 0");
+                self.push(function)
+                    .column(0)
+                    .push(", ")
+                    .bind(indexed_text(text))
+                    .push(") > 0");
             }
             StringMatching::Exact => {
                 self.compare(1, " = ", indexed_text(text));
@@ -191,7 +220,11 @@ impl Condition<'_> {
             UriMatching::Below => self.starts_with(0, uri),
             UriMatching::Above => {
                 let function = self.sql.dialect.pick("instr(", "strpos(");
-                self.push(function).bind(indexed_text(uri)).push(", ").column(0).push(") = 1");
+                self.push(function)
+                    .bind(indexed_text(uri))
+                    .push(", ")
+                    .column(0)
+                    .push(") = 1");
             }
         }
     }
@@ -202,7 +235,9 @@ impl Condition<'_> {
         match prefix {
             Prefix::Eq => {
                 // the second comparison follows from the others; it bounds the scan of the index
-                self.compare(0, " >= ", low).push(" AND ").compare(0, " < ", high.clone());
+                self.compare(0, " >= ", low)
+                    .push(" AND ")
+                    .compare(0, " < ", high.clone());
                 self.push(" AND ").compare(1, " <= ", high);
             }
             Prefix::Ne => {
@@ -217,11 +252,17 @@ impl Condition<'_> {
             }
             Prefix::Ge => {
                 self.compare(1, " > ", low.clone()).push(" AND (");
-                self.compare(1, " > ", high).push(" OR ").compare(0, " >= ", low).push(")");
+                self.compare(1, " > ", high)
+                    .push(" OR ")
+                    .compare(0, " >= ", low)
+                    .push(")");
             }
             Prefix::Le => {
                 self.compare(0, " < ", high.clone()).push(" AND (");
-                self.compare(0, " < ", low).push(" OR ").compare(1, " <= ", high).push(")");
+                self.compare(0, " < ", low)
+                    .push(" OR ")
+                    .compare(1, " <= ", high)
+                    .push(")");
             }
             Prefix::Sa => {
                 self.compare(0, " >= ", high);
@@ -230,7 +271,9 @@ impl Condition<'_> {
                 self.compare(1, " <= ", low);
             }
             Prefix::Ap => {
-                self.compare(0, " < ", high).push(" AND ").compare(1, " > ", low);
+                self.compare(0, " < ", high)
+                    .push(" AND ")
+                    .compare(1, " > ", low);
             }
         }
     }
@@ -243,7 +286,9 @@ impl Condition<'_> {
         let slack = middle.abs() * ROUNDING;
         match prefix {
             Prefix::Eq => {
-                self.compare(0, " >= ", low).push(" AND ").compare(0, " <= ", high);
+                self.compare(0, " >= ", low)
+                    .push(" AND ")
+                    .compare(0, " <= ", high);
                 self.push(" AND ").compare(1, " <= ", high);
             }
             Prefix::Ne => {
@@ -267,13 +312,21 @@ impl Condition<'_> {
                 self.middle(" <= ", middle + slack);
             }
             Prefix::Ap => {
-                self.compare(0, " <= ", high).push(" AND ").compare(1, " >= ", low);
+                self.compare(0, " <= ", high)
+                    .push(" AND ")
+                    .compare(1, " >= ", low);
             }
         }
     }
 
     fn middle(&mut self, operator: &str, value: f64) {
-        self.push("(").column(0).push(" + ").column(1).push(") / 2.0").push(operator).bind(value);
+        self.push("(")
+            .column(0)
+            .push(" + ")
+            .column(1)
+            .push(") / 2.0")
+            .push(operator)
+            .bind(value);
     }
 }
 
@@ -308,11 +361,26 @@ fn is_indexed(criterion: &Criterion) -> bool {
     !matches!(
         criterion,
         Criterion::Token(TokenCriterion::System(_))
-            | Criterion::String { matching: StringMatching::Contains | StringMatching::Exact, .. }
-            | Criterion::Uri { matching: UriMatching::Above, .. }
-            | Criterion::Date(DateCriterion { prefix: Prefix::Ne, .. })
-            | Criterion::Number { prefix: Prefix::Ne, .. }
-            | Criterion::Quantity { prefix: Prefix::Ne, .. }
+            | Criterion::String {
+                matching: StringMatching::Contains | StringMatching::Exact,
+                ..
+            }
+            | Criterion::Uri {
+                matching: UriMatching::Above,
+                ..
+            }
+            | Criterion::Date(DateCriterion {
+                prefix: Prefix::Ne,
+                ..
+            })
+            | Criterion::Number {
+                prefix: Prefix::Ne,
+                ..
+            }
+            | Criterion::Quantity {
+                prefix: Prefix::Ne,
+                ..
+            }
     )
 }
 
@@ -322,7 +390,9 @@ pub(crate) fn has_rows(filter: &Filter) -> bool {
         Filter::Id(_) | Filter::LastUpdated(_) | Filter::Chain { .. } | Filter::Compartment(_) => {
             true
         }
-        Filter::Any { criteria, negated, .. } => !negated && criteria.iter().all(is_indexed),
+        Filter::Any {
+            criteria, negated, ..
+        } => !negated && criteria.iter().all(is_indexed),
         Filter::Missing { .. } | Filter::Nothing => false,
     }
 }
@@ -331,12 +401,25 @@ pub(crate) fn has_rows(filter: &Filter) -> bool {
 /// be joined as `s`, and its condition.
 pub(crate) fn push_ordered(sql: &mut Sql, filter: &Filter) {
     match filter {
-        Filter::Any { parameter, criteria, .. } => {
-            let Some(criterion) = criteria.first() else { return };
-            sql.push(layout(kind(criterion)).table).push(" s CROSS JOIN resource r WHERE ");
-            sql.push("r.row_key = s.row_key AND s.parameter = ").bind(i64::from(parameter.0));
+        Filter::Any {
+            parameter,
+            criteria,
+            ..
+        } => {
+            let Some(criterion) = criteria.first() else {
+                return;
+            };
+            sql.push(layout(kind(criterion)).table)
+                .push(" s CROSS JOIN resource r WHERE ");
+            sql.push("r.row_key = s.row_key AND s.parameter = ")
+                .bind(i64::from(parameter.0));
             sql.push(" AND ");
-            Condition { sql, place: Place::Table, kind: kind(criterion) }.criterion(criterion);
+            Condition {
+                sql,
+                place: Place::Table,
+                kind: kind(criterion),
+            }
+            .criterion(criterion);
         }
         Filter::Compartment(patient) => {
             sql.push("compartment s CROSS JOIN resource r WHERE r.row_key = s.row_key ");
@@ -350,11 +433,18 @@ pub(crate) fn push_ordered(sql: &mut Sql, filter: &Filter) {
 pub(crate) fn is_ordered(filter: &Filter) -> bool {
     match filter {
         Filter::Compartment(_) => true,
-        Filter::Any { criteria, negated: false, .. } => matches!(
+        Filter::Any {
+            criteria,
+            negated: false,
+            ..
+        } => matches!(
             criteria.as_slice(),
             [Criterion::Token(TokenCriterion::SystemAndCode(..))
                 | Criterion::Reference(ReferenceCriterion::Local(..) | ReferenceCriterion::Url(_))
-                | Criterion::Uri { matching: UriMatching::Equal, .. }]
+                | Criterion::Uri {
+                    matching: UriMatching::Equal,
+                    ..
+                }]
         ),
         _ => false,
     }
@@ -368,7 +458,11 @@ pub(crate) fn push_rows(
     limit: Option<i64>,
 ) {
     match filter {
-        Filter::Any { parameter, criteria, .. } => push_index(sql, *parameter, criteria, limit),
+        Filter::Any {
+            parameter,
+            criteria,
+            ..
+        } => push_index(sql, *parameter, criteria, limit),
         Filter::Id(ids) => {
             sql.push("SELECT i.row_key FROM resource i WHERE i.resource_type = ");
             sql.bind(resource_type.as_str()).push(" AND i.id IN ");
@@ -376,15 +470,23 @@ pub(crate) fn push_rows(
         }
         Filter::LastUpdated(date) => {
             sql.push("SELECT i.row_key FROM resource i WHERE i.text IS NOT NULL ");
-            sql.push("AND i.resource_type = ").bind(resource_type.as_str()).push(" AND ");
+            sql.push("AND i.resource_type = ")
+                .bind(resource_type.as_str())
+                .push(" AND ");
             push_instant(sql, "i.last_updated", *date);
             push_limit(sql, limit);
         }
-        Filter::Chain { parameter, target, filters } => {
+        Filter::Chain {
+            parameter,
+            target,
+            filters,
+        } => {
             sql.push("SELECT s.row_key FROM resource t ");
-            sql.push(sql.dialect.pick("CROSS JOIN", "JOIN")).push(" search_reference s ON ");
+            sql.push(sql.dialect.pick("CROSS JOIN", "JOIN"))
+                .push(" search_reference s ON ");
             sql.push("s.parameter = ").bind(i64::from(parameter.0));
-            sql.push(" AND s.target_id = t.id AND s.target_type = ").bind(target.as_str());
+            sql.push(" AND s.target_id = t.id AND s.target_type = ")
+                .bind(target.as_str());
             sql.push(" WHERE t.text IS NOT NULL AND ");
             let is_driven = filters.iter().any(has_rows) && sql.dialect == Dialect::Sqlite;
             sql.push(if is_driven { "+" } else { "" });
@@ -406,9 +508,12 @@ pub(crate) fn push_rows(
             sql.bind(patient.as_str());
             push_limit(sql, limit);
         }
-        Filter::Missing { parameter, kind, .. } => {
+        Filter::Missing {
+            parameter, kind, ..
+        } => {
             sql.push("SELECT s.row_key FROM ").push(layout(*kind).table);
-            sql.push(" s WHERE s.parameter = ").bind(i64::from(parameter.0));
+            sql.push(" s WHERE s.parameter = ")
+                .bind(i64::from(parameter.0));
             push_limit(sql, limit);
         }
         Filter::Nothing => {
@@ -428,12 +533,23 @@ fn push_index(sql: &mut Sql, parameter: ParameterId, criteria: &[Criterion], lim
         sql.push("SELECT i.row_key FROM resource i WHERE 1 = 0");
         return;
     };
-    let size = if criteria.len() > CRITERIA_UNION_MAX { criteria.len() } else { 1 };
+    let size = if criteria.len() > CRITERIA_UNION_MAX {
+        criteria.len()
+    } else {
+        1
+    };
     for (place, together) in criteria.chunks(size).enumerate() {
         sql.push(if place > 0 { " UNION " } else { "" });
-        sql.push(if limit.is_some() { "SELECT row_key FROM (" } else { "" });
-        sql.push("SELECT s.row_key FROM ").push(layout(kind(first)).table);
-        sql.push(" s WHERE s.parameter = ").bind(i64::from(parameter.0)).push(" AND ");
+        sql.push(if limit.is_some() {
+            "SELECT row_key FROM ("
+        } else {
+            ""
+        });
+        sql.push("SELECT s.row_key FROM ")
+            .push(layout(kind(first)).table);
+        sql.push(" s WHERE s.parameter = ")
+            .bind(i64::from(parameter.0))
+            .push(" AND ");
         push_any(sql, Place::Table, together);
         push_limit(sql, limit);
         sql.push(if limit.is_some() { ") part" } else { "" });
@@ -444,7 +560,12 @@ fn push_any(sql: &mut Sql, place: Place, criteria: &[Criterion]) {
     sql.push(if criteria.len() > 1 { "(" } else { "" });
     for (number, criterion) in criteria.iter().enumerate() {
         sql.push(if number > 0 { " OR (" } else { "(" });
-        Condition { sql, place, kind: kind(criterion) }.criterion(criterion);
+        Condition {
+            sql,
+            place,
+            kind: kind(criterion),
+        }
+        .criterion(criterion);
         sql.push(")");
     }
     sql.push(if criteria.len() > 1 { ")" } else { "" });
@@ -465,7 +586,11 @@ pub(crate) fn push_check(
         Filter::LastUpdated(date) => {
             push_instant(sql, &format!("{alias}.last_updated"), *date);
         }
-        Filter::Any { parameter, criteria, negated } => {
+        Filter::Any {
+            parameter,
+            criteria,
+            negated,
+        } => {
             let Some(first) = criteria.first() else {
                 sql.push(if *negated { "1 = 1" } else { "1 = 0" });
                 return;
@@ -477,7 +602,11 @@ pub(crate) fn push_check(
             push_any(sql, Place::Document, criteria);
             sql.push(")");
         }
-        Filter::Missing { parameter, kind, missing } => {
+        Filter::Missing {
+            parameter,
+            kind,
+            missing,
+        } => {
             sql.push(if *missing { "NOT EXISTS (" } else { "EXISTS (" });
             sql.push("SELECT 1 FROM ");
             push_values(sql, alias, *kind, *parameter);
@@ -490,7 +619,10 @@ pub(crate) fn push_check(
         }
         Filter::Compartment(patient) => {
             sql.push("EXISTS (SELECT 1 FROM compartment s WHERE s.patient = ");
-            sql.bind(patient.as_str()).push(" AND s.row_key = ").push(alias).push(".row_key)");
+            sql.bind(patient.as_str())
+                .push(" AND s.row_key = ")
+                .push(alias)
+                .push(".row_key)");
         }
         Filter::Nothing => {
             sql.push("1 = 0");
@@ -502,11 +634,20 @@ pub(crate) fn push_check(
 fn push_values(sql: &mut Sql, alias: &str, kind: ValueKind, parameter: ParameterId) {
     let document = layout(kind).document;
     if sql.dialect == Dialect::Sqlite {
-        sql.push("json_each(").push(alias).push(".entries, '$.").push(document).push(".\"");
+        sql.push("json_each(")
+            .push(alias)
+            .push(".entries, '$.")
+            .push(document)
+            .push(".\"");
         sql.push_number(parameter.0).push("\"') e");
     } else {
-        sql.push("jsonb_array_elements(").push(alias).push(".entries->'").push(document);
-        sql.push("'->'").push_number(parameter.0).push("') e (value)");
+        sql.push("jsonb_array_elements(")
+            .push(alias)
+            .push(".entries->'")
+            .push(document);
+        sql.push("'->'")
+            .push_number(parameter.0)
+            .push("') e (value)");
     }
 }
 
@@ -517,8 +658,17 @@ pub(crate) fn push_sort_value(
     parameter: ParameterId,
     descending: bool,
 ) {
-    sql.push(if descending { "(SELECT max(" } else { "(SELECT min(" });
-    Condition { sql, place: Place::Document, kind }.column(0);
+    sql.push(if descending {
+        "(SELECT max("
+    } else {
+        "(SELECT min("
+    });
+    Condition {
+        sql,
+        place: Place::Document,
+        kind,
+    }
+    .column(0);
     sql.push(") FROM ");
     push_values(sql, "r", kind, parameter);
     sql.push(")");
@@ -537,7 +687,11 @@ fn push_instant(sql: &mut Sql, column: &str, date: DateCriterion) {
         }
         Prefix::Ne => {
             sql.push("(").push(column).push(" < ").bind(low);
-            sql.push(" OR ").push(column).push(" >= ").bind(high).push(")");
+            sql.push(" OR ")
+                .push(column)
+                .push(" >= ")
+                .bind(high)
+                .push(")");
         }
         Prefix::Gt | Prefix::Sa => compare(" >= ", high),
         Prefix::Ge => compare(" >= ", low),

@@ -102,12 +102,20 @@ pub(crate) struct Sql {
 impl Sql {
     /// An empty statement.
     pub(crate) fn new(dialect: Dialect) -> Self {
-        Self { dialect, text: String::new(), binds: Vec::new() }
+        Self {
+            dialect,
+            text: String::new(),
+            binds: Vec::new(),
+        }
     }
 
     /// A statement whose text stands in the source, with `$1`, `$2`, … for `binds`.
     pub(crate) fn fixed<const N: usize>(dialect: Dialect, text: &str, binds: [Bind; N]) -> Self {
-        Self { dialect, text: text.to_owned(), binds: binds.into() }
+        Self {
+            dialect,
+            text: text.to_owned(),
+            binds: binds.into(),
+        }
     }
 
     /// Adds text of the source.
@@ -130,7 +138,10 @@ impl Sql {
     }
 
     /// Adds `( $n , … )`.
-    pub(crate) fn bind_list(&mut self, values: impl IntoIterator<Item = impl Into<Bind>>) -> &mut Self {
+    pub(crate) fn bind_list(
+        &mut self,
+        values: impl IntoIterator<Item = impl Into<Bind>>,
+    ) -> &mut Self {
         self.push("(");
         for (place, value) in values.into_iter().enumerate() {
             if place > 0 {
@@ -143,9 +154,10 @@ impl Sql {
 
     /// Adds a list of keys to be used after `IN`.
     pub(crate) fn bind_keys(&mut self, keys: Vec<i64>) -> &mut Self {
-        let (before, after) = self
-            .dialect
-            .pick(("(SELECT value FROM json_each(", "))"), ("(SELECT unnest(", "::bigint[]))"));
+        let (before, after) = self.dialect.pick(
+            ("(SELECT value FROM json_each(", "))"),
+            ("(SELECT unnest(", "::bigint[]))"),
+        );
         self.push(before).bind(Bind::Integers(keys)).push(after)
     }
 
@@ -161,10 +173,11 @@ impl Sql {
         }
     }
 
-    /// The text so far.
+    /// The statement that tells how this one would be run.
     #[cfg(test)]
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    pub(crate) fn explained(mut self) -> Self {
+        self.text.insert_str(0, "EXPLAIN QUERY PLAN ");
+        self
     }
 }
 
@@ -192,12 +205,18 @@ impl Connection<'_> {
         match self {
             Self::Sqlite(connection) => {
                 let query = sqlx::query_with(AssertSqlSafe(text), sqlite_arguments(binds)?);
-                let rows = query.fetch_all(&mut **connection).await.map_err(Error::database)?;
+                let rows = query
+                    .fetch_all(&mut **connection)
+                    .await
+                    .map_err(Error::database)?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             Self::Postgres(connection) => {
                 let query = sqlx::query_with(AssertSqlSafe(text), postgres_arguments(binds)?);
-                let rows = query.fetch_all(&mut **connection).await.map_err(Error::database)?;
+                let rows = query
+                    .fetch_all(&mut **connection)
+                    .await
+                    .map_err(Error::database)?;
                 Ok(rows.into_iter().map(Row::Postgres).collect())
             }
         }
@@ -214,11 +233,17 @@ impl Connection<'_> {
         match self {
             Self::Sqlite(connection) => {
                 let query = sqlx::query_with(AssertSqlSafe(text), sqlite_arguments(binds)?);
-                query.execute(&mut **connection).await.map_err(Error::database)?;
+                query
+                    .execute(&mut **connection)
+                    .await
+                    .map_err(Error::database)?;
             }
             Self::Postgres(connection) => {
                 let query = sqlx::query_with(AssertSqlSafe(text), postgres_arguments(binds)?);
-                query.execute(&mut **connection).await.map_err(Error::database)?;
+                query
+                    .execute(&mut **connection)
+                    .await
+                    .map_err(Error::database)?;
             }
         }
         Ok(())
@@ -261,9 +286,12 @@ fn postgres_arguments(binds: Vec<Bind>) -> Result<PgArguments, Error> {
             Bind::Bytes(value) => arguments.add(value),
             Bind::Integers(values) => arguments.add(values),
             Bind::Reals(values) => arguments.add(values),
-            Bind::Texts(values) => {
-                arguments.add(values.iter().map(Option::as_deref).collect::<Vec<Option<&str>>>())
-            }
+            Bind::Texts(values) => arguments.add(
+                values
+                    .iter()
+                    .map(Option::as_deref)
+                    .collect::<Vec<Option<&str>>>(),
+            ),
         }
         .map_err(encoding)?;
     }

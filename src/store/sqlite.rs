@@ -75,7 +75,11 @@ impl SqliteStore {
             .map_err(Error::database)?;
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let changed = watch::Sender::new(0);
-        let writer = Writer { connection, keys, changed: changed.clone() };
+        let writer = Writer {
+            connection,
+            keys,
+            changed: changed.clone(),
+        };
         let writer = start(writer, queued).map_err(|error| Error::Writer(Arc::new(error)))?;
         Ok(Self {
             readers,
@@ -97,9 +101,17 @@ impl SqliteStore {
     /// Queues a work and waits for its commit.
     pub(crate) async fn transact<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         let (reply, answer) = oneshot::channel();
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let queue = self
+            .queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let queue = queue.ok_or(Error::Closed)?;
-        let queued = Box::new(QueuedWork { work, outcome: None, reply });
+        let queued = Box::new(QueuedWork {
+            work,
+            outcome: None,
+            reply,
+        });
         queue.send(queued).await.map_err(|_| Error::Closed)?;
         drop(queue);
         match answer.await.map_err(|_| Error::Closed)? {
@@ -110,8 +122,15 @@ impl SqliteStore {
 
     /// Lets the writer finish its queue, then closes all connections.
     pub(crate) async fn close(&self) {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(writer) = writer {
             let joined = tokio::task::spawn_blocking(move || writer.join()).await;
             if !matches!(joined, Ok(Ok(()))) {
@@ -134,7 +153,11 @@ impl Drop for SqliteStore {
 }
 
 fn options(path: &Path, is_temporary: bool) -> SqliteConnectOptions {
-    let durable = if is_temporary { SqliteSynchronous::Off } else { SqliteSynchronous::Full };
+    let durable = if is_temporary {
+        SqliteSynchronous::Off
+    } else {
+        SqliteSynchronous::Full
+    };
     SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -157,7 +180,9 @@ async fn keys(connection: &mut SqliteConnection) -> Result<Keys, Error> {
                        max(coalesce((SELECT max(sequence) FROM change), 0), \
                            coalesce((SELECT max(sequence) FROM audit), 0))";
     let mut connection = Connection::Sqlite(connection);
-    let row = connection.fetch_first(Sql::fixed(Dialect::Sqlite, text, [])).await?;
+    let row = connection
+        .fetch_first(Sql::fixed(Dialect::Sqlite, text, []))
+        .await?;
     let row = row.ok_or(Error::Corrupt("keys"))?;
     Ok(Keys::new(row.integer(0)?, row.integer(1)?))
 }
@@ -196,7 +221,9 @@ impl<W: Work> Queued for QueuedWork<W> {
         transaction: &'a mut Transaction<'_>,
     ) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
         Box::pin(async move {
-            let ran = AssertUnwindSafe(self.work.run(transaction)).catch_unwind().await;
+            let ran = AssertUnwindSafe(self.work.run(transaction))
+                .catch_unwind()
+                .await;
             let outcome = match (ran, transaction.failure()) {
                 (Ok(Ok(_)), Some(error)) => Outcome::Returned(Err(error.into())),
                 (Ok(result), _) => Outcome::Returned(result),
@@ -234,19 +261,23 @@ fn start(
     mut writer: Writer,
     mut queue: mpsc::Receiver<Box<dyn Queued>>,
 ) -> Result<JoinHandle<()>, std::io::Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    std::thread::Builder::new().name("store-writer".to_owned()).spawn(move || {
-        runtime.block_on(async move {
-            let mut works = Vec::with_capacity(WORKS_PER_COMMIT_MAX);
-            while queue.recv_many(&mut works, WORKS_PER_COMMIT_MAX).await > 0 {
-                works.retain(|work| !work.is_abandoned());
-                writer.write(&mut works).await;
-            }
-            if let Err(error) = writer.connection.close().await {
-                tracing::error!(%error, "The writer's connection did not close");
-            }
-        });
-    })
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    std::thread::Builder::new()
+        .name("store-writer".to_owned())
+        .spawn(move || {
+            runtime.block_on(async move {
+                let mut works = Vec::with_capacity(WORKS_PER_COMMIT_MAX);
+                while queue.recv_many(&mut works, WORKS_PER_COMMIT_MAX).await > 0 {
+                    works.retain(|work| !work.is_abandoned());
+                    writer.write(&mut works).await;
+                }
+                if let Err(error) = writer.connection.close().await {
+                    tracing::error!(%error, "The writer's connection did not close");
+                }
+            });
+        })
 }
 
 /// Why a group was not committed.
@@ -282,8 +313,14 @@ impl Writer {
 
     /// Runs works in one transaction and commits it, or rolls everything back.
     async fn commit(&mut self, works: &mut [Box<dyn Queued>]) -> Result<(), Failed> {
-        let Self { connection, keys, changed } = self;
-        command(connection, "BEGIN IMMEDIATE").await.map_err(Failed::Before)?;
+        let Self {
+            connection,
+            keys,
+            changed,
+        } = self;
+        command(connection, "BEGIN IMMEDIATE")
+            .await
+            .map_err(Failed::Before)?;
         let written = run(connection, keys, works).await.map_err(Failed::Before);
         let committed = match written {
             Ok(has_changes) => match command(connection, "COMMIT").await {
@@ -328,7 +365,9 @@ async fn run(
 }
 
 async fn command(connection: &mut SqliteConnection, text: &str) -> Result<(), Error> {
-    Connection::Sqlite(connection).execute(Sql::fixed(Dialect::Sqlite, text, [])).await
+    Connection::Sqlite(connection)
+        .execute(Sql::fixed(Dialect::Sqlite, text, []))
+        .await
 }
 
 fn answer(works: impl IntoIterator<Item = Box<dyn Queued>>, error: Option<&Error>) {

@@ -97,20 +97,32 @@ impl Buffer {
 
     fn push(&mut self, row: Option<i64>, version: NewVersion, entries: Entries) {
         let previous = self.latest.insert(version.key.clone(), self.versions.len());
-        self.versions.push(Pending { row, version, entries, previous });
+        self.versions.push(Pending {
+            row,
+            version,
+            entries,
+            previous,
+        });
     }
 
     fn latest(&self, key: &ResourceKey) -> Option<&Pending> {
-        self.latest.get(key).and_then(|index| self.versions.get(*index))
+        self.latest
+            .get(key)
+            .and_then(|index| self.versions.get(*index))
     }
 
     fn latest_timer(&self, name: &str) -> Option<&TimerChange> {
-        self.timers.iter().rev().find(|change| change.name() == name)
+        self.timers
+            .iter()
+            .rev()
+            .find(|change| change.name() == name)
     }
 
     fn truncate(&mut self, mark: Mark) {
         while self.versions.len() > mark.versions {
-            let Some(pending) = self.versions.pop() else { break };
+            let Some(pending) = self.versions.pop() else {
+                break;
+            };
             match pending.previous {
                 Some(previous) => self.latest.insert(pending.version.key, previous),
                 None => self.latest.remove(&pending.version.key),
@@ -158,7 +170,10 @@ impl<'t> Transaction<'t> {
     pub async fn read(&mut self, keys: &[ResourceKey]) -> Result<Vec<Option<Stored>>, Error> {
         let unknown = keys.iter().filter(|key| {
             !self.known.contains_key(key)
-                && self.buffer.latest(key).is_none_or(|pending| pending.row.is_none())
+                && self
+                    .buffer
+                    .latest(key)
+                    .is_none_or(|pending| pending.row.is_none())
         });
         let unknown = unknown.cloned().collect();
         self.load(unknown).await?;
@@ -189,7 +204,8 @@ impl<'t> Transaction<'t> {
         for row in rows {
             let stored = read::stored(&row)?;
             let entries = row.text(read::STORED_WIDTH)?.to_owned();
-            self.known.insert(stored.key.clone(), Some(Base { stored, entries }));
+            self.known
+                .insert(stored.key.clone(), Some(Base { stored, entries }));
         }
         Ok(())
     }
@@ -212,7 +228,8 @@ impl<'t> Transaction<'t> {
         let column = names.iter().map(|name| Some(Arc::from(*name))).collect();
         self.claims.extend(names.into_iter().map(str::to_owned));
         let text = "INSERT INTO claim (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
-        self.write(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(column)])).await
+        self.write(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(column)]))
+            .await
     }
 
     /// Adds rows to write; they are seen by later reads and searches of this transaction.
@@ -221,14 +238,20 @@ impl<'t> Transaction<'t> {
             let entries = Entries::new(&std::mem::take(&mut version.values), &version.patients);
             let row = match self.buffer.latest(&version.key) {
                 Some(pending) => pending.row,
-                None if version.version == VersionId::FIRST => Some(self.keys.next(version.last_updated)),
+                None if version.version == VersionId::FIRST => {
+                    Some(self.keys.next(version.last_updated))
+                }
                 None => None,
             };
             self.buffer.push(row, version, entries);
         }
         self.buffer.audit.extend(rows.audit);
-        self.buffer.timers.extend(rows.timers_cancelled.into_iter().map(TimerChange::Cancel));
-        self.buffer.timers.extend(rows.timers.into_iter().map(TimerChange::Set));
+        self.buffer
+            .timers
+            .extend(rows.timers_cancelled.into_iter().map(TimerChange::Cancel));
+        self.buffer
+            .timers
+            .extend(rows.timers.into_iter().map(TimerChange::Set));
     }
 
     /// Puts a message into the inbox, unless the same bytes came before by the same feed.
@@ -250,14 +273,19 @@ impl<'t> Transaction<'t> {
             attempts: 0,
             control_id_reused,
         };
-        self.write(read::insert_message(self.connection.dialect(), &stored)).await?;
+        self.write(read::insert_message(self.connection.dialect(), &stored))
+            .await?;
         Ok(Received::New(stored))
     }
 
     /// A message of the inbox, locked until the end.
     pub async fn message(&mut self, row: i64) -> Result<Option<StoredMessage>, Error> {
         let sql = read::message_for_update(self.connection.dialect(), row);
-        self.fetch(sql).await?.first().map(read::message).transpose()
+        self.fetch(sql)
+            .await?
+            .first()
+            .map(read::message)
+            .transpose()
     }
 
     /// Says how a message stands after one more attempt.
@@ -270,7 +298,8 @@ impl<'t> Transaction<'t> {
         let text = "UPDATE adt_message SET state = $2, reason = $3, attempts = attempts + 1 \
                     WHERE row_key = $1";
         let binds = [row.into(), state.code().into(), reason.into()];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds)).await
+        self.write(Sql::fixed(self.connection.dialect(), text, binds))
+            .await
     }
 
     /// Puts a message into a visit; nothing happens when it is there already.
@@ -278,7 +307,8 @@ impl<'t> Transaction<'t> {
         let text = "INSERT INTO adt_visit_message (visit, row_key) VALUES ($1, $2) \
                     ON CONFLICT DO NOTHING";
         let binds = [place.visit.as_str().into(), place.row.into()];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds)).await
+        self.write(Sql::fixed(self.connection.dialect(), text, binds))
+            .await
     }
 
     /// The messages of a visit in order of arrival.
@@ -294,11 +324,17 @@ impl<'t> Transaction<'t> {
             Some(TimerChange::Cancel(_)) => None,
             None => {
                 let sql = read::timer_for_update(self.connection.dialect(), name);
-                self.fetch(sql).await?.first().map(read::timer).transpose()?
+                self.fetch(sql)
+                    .await?
+                    .first()
+                    .map(read::timer)
+                    .transpose()?
             }
         };
         if timer.is_some() {
-            self.buffer.timers.push(TimerChange::Cancel(name.to_owned()));
+            self.buffer
+                .timers
+                .push(TimerChange::Cancel(name.to_owned()));
         }
         Ok(timer)
     }
@@ -313,7 +349,8 @@ impl<'t> Transaction<'t> {
         if dialect == Dialect::Postgres {
             let text = "INSERT INTO engine_position (engine, sequence) VALUES ($1, 0) \
                         ON CONFLICT DO NOTHING";
-            self.write(Sql::fixed(dialect, text, [engine.into()])).await?;
+            self.write(Sql::fixed(dialect, text, [engine.into()]))
+                .await?;
             if let Some(row) = self.fetch(locked()).await?.first() {
                 return row.integer(0);
             }
@@ -326,7 +363,8 @@ impl<'t> Transaction<'t> {
         let text = "INSERT INTO engine_position (engine, sequence) VALUES ($1, $2) \
                     ON CONFLICT (engine) DO UPDATE SET sequence = excluded.sequence";
         let binds = [engine.into(), sequence.into()];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds)).await
+        self.write(Sql::fixed(self.connection.dialect(), text, binds))
+            .await
     }
 
     async fn fetch(&mut self, sql: Sql) -> Result<Vec<Row>, Error> {
@@ -384,7 +422,9 @@ impl<'t> Transaction<'t> {
     }
 
     async fn command(&mut self, text: &'static str) -> Result<(), Error> {
-        self.connection.execute(Sql::fixed(self.connection.dialect(), text, [])).await
+        self.connection
+            .execute(Sql::fixed(self.connection.dialect(), text, []))
+            .await
     }
 
     /// Starts the next work of a group.
@@ -437,10 +477,16 @@ impl<'t> Transaction<'t> {
         if self.claims.is_empty() {
             return Ok(());
         }
-        let names = self.claims.drain(..).map(|name| Some(name.into())).collect();
+        let names = self
+            .claims
+            .drain(..)
+            .map(|name| Some(name.into()))
+            .collect();
         let text = "DELETE FROM claim WHERE name = ANY($1)";
-        let released =
-            self.connection.execute(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(names)])).await;
+        let released = self
+            .connection
+            .execute(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(names)]))
+            .await;
         self.noted(released)
     }
 
@@ -469,7 +515,11 @@ impl<'t> Transaction<'t> {
         }
         add_timers(buffer.timers, &mut batches);
         let superseded_later = batches.send(&mut self.connection, self.epoch).await?;
-        if superseded_later { Err(Error::Conflict) } else { Ok(()) }
+        if superseded_later {
+            Err(Error::Conflict)
+        } else {
+            Ok(())
+        }
     }
 
     /// Turns versions into rows, resource by resource.
@@ -478,13 +528,17 @@ impl<'t> Transaction<'t> {
         let mut chains: Vec<Vec<(i64, Pending)>> = Vec::with_capacity(versions.len());
         for pending in versions {
             let sequence = self.next_sequence()?;
-            let place = *places.entry(pending.version.key.clone()).or_insert(chains.len());
+            let place = *places
+                .entry(pending.version.key.clone())
+                .or_insert(chains.len());
             match chains.get_mut(place) {
                 Some(chain) => chain.push((sequence, pending)),
                 None => chains.push(vec![(sequence, pending)]),
             }
         }
-        chains.into_iter().try_for_each(|chain| self.add_chain(chain, batches))
+        chains
+            .into_iter()
+            .try_for_each(|chain| self.add_chain(chain, batches))
     }
 
     /// The last version of a resource becomes the current one, those before it go to
@@ -494,39 +548,64 @@ impl<'t> Transaction<'t> {
         chain: Vec<(i64, Pending)>,
         batches: &mut Batches,
     ) -> Result<(), Error> {
-        let Some((_, first)) = chain.first() else { return Ok(()) };
+        let Some((_, first)) = chain.first() else {
+            return Ok(());
+        };
         let base = self.known.remove(&first.version.key).flatten();
-        let row = base.as_ref().map(|base| base.stored.row).or(first.row).ok_or(Error::Conflict)?;
+        let row = base
+            .as_ref()
+            .map(|base| base.stored.row)
+            .or(first.row)
+            .ok_or(Error::Conflict)?;
         let mut before = base.as_ref().map_or(0, |base| base.stored.version.number());
-        let old = base.as_ref().map(|base| Entries::from_json(&base.entries)).transpose()?;
+        let mut old = base
+            .as_ref()
+            .map(|base| Entries::from_json(&base.entries))
+            .transpose()?;
         if base.is_some() {
             batches.superseded.push(row);
         }
         self.has_changes = true;
-        let count = chain.len();
-        for (place, (sequence, Pending { version, entries, .. })) in chain.into_iter().enumerate() {
+        let last = chain.len().saturating_sub(1);
+        for (place, (sequence, pending)) in chain.into_iter().enumerate() {
+            let Pending {
+                version, entries, ..
+            } = pending;
             if version.version.number() != before + 1 {
                 return Err(Error::Conflict);
             }
-            before += 1;
+            before = version.version.number();
             batches.insert(Table::Change, change_row(sequence, row, &version)?);
-            if place + 1 < count {
-                batches.insert(Table::ResourceVersion, version_row(sequence, row, &version)?);
+            if place < last {
+                batches.insert(
+                    Table::ResourceVersion,
+                    version_row(sequence, row, &version)?,
+                );
                 continue;
             }
             let json = entries.to_json()?;
-            entries.replace(old.unwrap_or_default(), row, batches);
-            batches.insert(Table::Resource, resource_row(sequence, row, &version, &json)?);
+            entries.replace(old.take().unwrap_or_default(), row, batches);
+            batches.insert(
+                Table::Resource,
+                resource_row(sequence, row, &version, &json)?,
+            );
             let stored = stored(row, &version);
-            self.known.insert(version.key, Some(Base { stored, entries: json }));
-            break;
+            self.known.insert(
+                version.key,
+                Some(Base {
+                    stored,
+                    entries: json,
+                }),
+            );
         }
         Ok(())
     }
 }
 
 fn number(version: VersionId) -> Result<Bind, Error> {
-    i64::try_from(version.number()).map(Bind::Integer).map_err(|_| Error::TooLarge)
+    i64::try_from(version.number())
+        .map(Bind::Integer)
+        .map_err(|_| Error::TooLarge)
 }
 
 fn resource_row(
@@ -543,8 +622,8 @@ fn resource_row(
         version.last_updated.timestamp_micros().into(),
         version.kind.code().into(),
         sequence.into(),
-        version.text.clone().into(),
         entries.into(),
+        version.text.clone().into(),
     ])
 }
 
@@ -585,8 +664,10 @@ fn audit_row(sequence: i64, audit: AuditRow) -> Result<Vec<Bind>, Error> {
 
 /// Only the last word on each timer is written.
 fn add_timers(changes: Vec<TimerChange>, batches: &mut Batches) {
-    let last: BTreeMap<String, TimerChange> =
-        changes.into_iter().map(|change| (change.name().to_owned(), change)).collect();
+    let last: BTreeMap<String, TimerChange> = changes
+        .into_iter()
+        .map(|change| (change.name().to_owned(), change))
+        .collect();
     for (name, change) in last {
         match change {
             TimerChange::Cancel(_) => batches.timers_cancelled.push(name),

@@ -12,7 +12,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use baton::search::value::{ParameterId, SearchValues, Token};
-use baton::store::{ChangeKind, ChangeRow, Error, NewVersion, Rows, Store, Stored, Transaction, Work};
+use baton::store::{
+    ChangeKind, ChangeRow, Error, NewVersion, Rows, Store, Stored, Transaction, Work,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 
@@ -55,7 +57,10 @@ fn id(id: &str) -> LogicalId {
 
 fn key(text: &str) -> ResourceKey {
     let (name, logical_id) = text.split_once('/').unwrap();
-    ResourceKey { resource_type: resource_type(name), id: id(logical_id) }
+    ResourceKey {
+        resource_type: resource_type(name),
+        id: id(logical_id),
+    }
 }
 
 fn version(number: u64) -> VersionId {
@@ -98,7 +103,10 @@ fn code_parameter(resource_type: &str) -> ParameterId {
 /// Writes versions as one work.
 async fn write(store: &Store, versions: Vec<NewVersion>) -> Result<(), Error> {
     let append = script(move |transaction| {
-        transaction.append(Rows { versions: versions.clone(), ..Rows::default() });
+        transaction.append(Rows {
+            versions: versions.clone(),
+            ..Rows::default()
+        });
         Box::pin(async { Ok(()) })
     });
     store.transact(append).await

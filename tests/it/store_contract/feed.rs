@@ -14,10 +14,14 @@ async fn changes_come_in_the_order_of_their_commits() {
     on_each_engine(async |store| {
         let mut changed = store.changed();
         changed.mark_unchanged();
-        for (name, number, text) in
-            [("Patient/a", 1, "one"), ("Patient/a", 2, "two"), ("Patient/a", 3, "")]
-        {
-            write(&store, vec![new_version(name, number, text)]).await.unwrap();
+        for (name, number, text) in [
+            ("Patient/a", 1, "one"),
+            ("Patient/a", 2, "two"),
+            ("Patient/a", 3, ""),
+        ] {
+            write(&store, vec![new_version(name, number, text)])
+                .await
+                .unwrap();
         }
         assert!(changed.has_changed().unwrap());
         changes(&store, 3).await;
@@ -31,7 +35,13 @@ async fn changes_come_in_the_order_of_their_commits() {
         let rest = store.changes_after(changes[1].sequence, 9).await.unwrap();
         assert_eq!(rest.len(), 1);
         assert_eq!(rest[0].kind, ChangeKind::Delete);
-        assert!(store.changes_after(rest[0].sequence, 9).await.unwrap().is_empty());
+        assert!(
+            store
+                .changes_after(rest[0].sequence, 9)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     })
     .await;
 }
@@ -59,12 +69,21 @@ async fn a_reader_of_the_feed_misses_nothing() {
             let slow = script(move |transaction| {
                 Box::pin(async move {
                     // takes its place in the order of transactions long before it commits
-                    transaction.set_position(&format!("engine {number}"), 1).await?;
+                    transaction
+                        .set_position(&format!("engine {number}"), 1)
+                        .await?;
                     let name = format!("Patient/p{number}");
                     let versions = vec![new_version(&name, 1, "one")];
-                    transaction.append(Rows { versions, ..Rows::default() });
+                    transaction.append(Rows {
+                        versions,
+                        ..Rows::default()
+                    });
                     tokio::time::sleep(Duration::from_millis((number as u64 * 7) % 20)).await;
-                    if number % 5 == 0 { Err(Error::Corrupt("on purpose")) } else { Ok(()) }
+                    if number % 5 == 0 {
+                        Err(Error::Corrupt("on purpose"))
+                    } else {
+                        Ok(())
+                    }
                 })
             });
             store.transact(slow)
@@ -87,7 +106,10 @@ async fn a_reader_of_the_feed_misses_nothing() {
             tokio::time::timeout(Duration::from_secs(30), join(join_all(writes), follow))
                 .await
                 .unwrap();
-        assert_eq!(results.iter().filter(|result| result.is_ok()).count(), expected);
+        assert_eq!(
+            results.iter().filter(|result| result.is_ok()).count(),
+            expected
+        );
         assert_eq!(seen, expected);
     })
     .await;
@@ -105,7 +127,10 @@ async fn the_audit_trail_is_read_in_order() {
         };
         let audit = vec![row("create", 1), row("update", 2)];
         let append = script(move |transaction| {
-            transaction.append(Rows { audit: audit.clone(), ..Rows::default() });
+            transaction.append(Rows {
+                audit: audit.clone(),
+                ..Rows::default()
+            });
             Box::pin(async { Ok(()) })
         });
         store.transact(append).await.unwrap();
@@ -114,10 +139,16 @@ async fn the_audit_trail_is_read_in_order() {
             (!audit.is_empty()).then_some(audit)
         })
         .await;
-        assert_eq!((first[0].interaction.as_str(), first[0].caller.as_str()), ("create", "caller"));
+        assert_eq!(
+            (first[0].interaction.as_str(), first[0].caller.as_str()),
+            ("create", "caller")
+        );
         let rest = store.audit_after(first[0].row, 9).await.unwrap();
         assert_eq!(rest.len(), 1);
-        assert_eq!((rest[0].interaction.as_str(), rest[0].version), ("update", version(2)));
+        assert_eq!(
+            (rest[0].interaction.as_str(), rest[0].version),
+            ("update", version(2))
+        );
     })
     .await;
 }

@@ -60,29 +60,37 @@ impl World {
                 let low = resource.last_updated.timestamp_micros();
                 date_matches(low, low + 1, *date)
             }
-            Filter::Any { parameter, criteria, negated } => {
+            Filter::Any {
+                parameter,
+                criteria,
+                negated,
+            } => {
                 let values = values(&resource.values, *parameter);
                 let found = values.iter().any(|value| {
-                    criteria.iter().any(|criterion| value_matches(value, criterion))
+                    criteria
+                        .iter()
+                        .any(|criterion| value_matches(value, criterion))
                 });
                 found != *negated
             }
-            Filter::Missing { parameter, missing, .. } => {
-                values(&resource.values, *parameter).is_empty() == *missing
-            }
-            Filter::Chain { parameter, target, filters } => {
-                values(&resource.values, *parameter).iter().any(|value| {
-                    let Value::Reference(Target::Local(resource_type, id)) = value else {
-                        return false;
-                    };
-                    resource_type == target
-                        && self.0.iter().any(|other| {
-                            other.key.resource_type == *target
-                                && other.key.id == *id
-                                && filters.iter().all(|filter| self.matches(other, filter))
-                        })
-                })
-            }
+            Filter::Missing {
+                parameter, missing, ..
+            } => values(&resource.values, *parameter).is_empty() == *missing,
+            Filter::Chain {
+                parameter,
+                target,
+                filters,
+            } => values(&resource.values, *parameter).iter().any(|value| {
+                let Value::Reference(Target::Local(resource_type, id)) = value else {
+                    return false;
+                };
+                resource_type == target
+                    && self.0.iter().any(|other| {
+                        other.key.resource_type == *target
+                            && other.key.id == *id
+                            && filters.iter().all(|filter| self.matches(other, filter))
+                    })
+            }),
             Filter::Compartment(patient) => resource.patients.contains(patient),
             Filter::Nothing => false,
         }
@@ -116,7 +124,13 @@ fn value_matches(value: &Value, criterion: &Criterion) -> bool {
         },
         (
             Value::Quantity(low, high, a_system, a_code),
-            Criterion::Quantity { prefix, low: wanted_low, high: wanted_high, system, code },
+            Criterion::Quantity {
+                prefix,
+                low: wanted_low,
+                high: wanted_high,
+                system,
+                code,
+            },
         ) => {
             number_matches(*low, *high, *prefix, *wanted_low, *wanted_high)
                 && system.as_ref().is_none_or(|system| system == a_system)
@@ -124,9 +138,19 @@ fn value_matches(value: &Value, criterion: &Criterion) -> bool {
         }
         (
             Value::Number(low, high),
-            Criterion::Number { prefix, low: wanted_low, high: wanted_high },
+            Criterion::Number {
+                prefix,
+                low: wanted_low,
+                high: wanted_high,
+            },
         ) => number_matches(*low, *high, *prefix, *wanted_low, *wanted_high),
-        (Value::Uri(uri), Criterion::Uri { uri: wanted, matching }) => match matching {
+        (
+            Value::Uri(uri),
+            Criterion::Uri {
+                uri: wanted,
+                matching,
+            },
+        ) => match matching {
             UriMatching::Equal => uri == wanted,
             UriMatching::Below => uri.starts_with(wanted),
             UriMatching::Above => wanted.starts_with(uri),
@@ -153,7 +177,10 @@ fn date_matches(low: i64, high: i64, date: DateCriterion) -> bool {
 /// Equality goes by the intervals, order by the numbers in their middle.
 fn number_matches(low: f64, high: f64, prefix: Prefix, wanted_low: f64, wanted_high: f64) -> bool {
     let is_within = wanted_low <= low && high <= wanted_high;
-    let (number, wanted) = (f64::midpoint(low, high), f64::midpoint(wanted_low, wanted_high));
+    let (number, wanted) = (
+        f64::midpoint(low, high),
+        f64::midpoint(wanted_low, wanted_high),
+    );
     let is_same = (number - wanted).abs() < 1e-9;
     match prefix {
         Prefix::Eq => is_within,
@@ -183,18 +210,22 @@ pub(super) fn sort_key(resource: &NewVersion, by: SortBy, descending: bool) -> O
         }
         SortBy::Parameter(parameter, kind) => (parameter, kind),
     };
-    let keys = values(&resource.values, parameter).into_iter().map(|value| match (kind, value) {
-        (ValueKind::Token, Value::Token(_, code)) => SortKey::Text(code),
-        (ValueKind::String, Value::String(normalised, _)) => SortKey::Text(normalised),
-        (ValueKind::Date, Value::Date(low, _)) => SortKey::Integer(low),
-        (ValueKind::Reference, Value::Reference(Target::Local(_, id))) => {
-            SortKey::Text(id.as_str().to_owned())
-        }
-        (ValueKind::Reference, Value::Reference(Target::Url(url))) => SortKey::Text(url),
-        (ValueKind::Quantity, Value::Quantity(low, ..))
-        | (ValueKind::Number, Value::Number(low, _)) => SortKey::Real(low),
-        (ValueKind::Uri, Value::Uri(uri)) => SortKey::Text(uri),
-        _ => panic!("a value of another kind"),
-    });
-    keys.reduce(|best, key| if (key < best) != descending { key } else { best })
+    let keys = values(&resource.values, parameter)
+        .into_iter()
+        .map(|value| match (kind, value) {
+            (ValueKind::Token, Value::Token(_, code)) => SortKey::Text(code),
+            (ValueKind::String, Value::String(normalised, _)) => SortKey::Text(normalised),
+            (ValueKind::Date, Value::Date(low, _)) => SortKey::Integer(low),
+            (ValueKind::Reference, Value::Reference(Target::Local(_, id))) => {
+                SortKey::Text(id.as_str().to_owned())
+            }
+            (ValueKind::Reference, Value::Reference(Target::Url(url))) => SortKey::Text(url),
+            (ValueKind::Quantity, Value::Quantity(low, ..))
+            | (ValueKind::Number, Value::Number(low, _)) => SortKey::Real(low),
+            (ValueKind::Uri, Value::Uri(uri)) => SortKey::Text(uri),
+            _ => panic!("a value of another kind"),
+        });
+    let is_better =
+        |key: &SortKey, best: &SortKey| if descending { key > best } else { key < best };
+    keys.reduce(|best, key| if is_better(&key, &best) { key } else { best })
 }

@@ -14,14 +14,28 @@ async fn read(store: &Store, name: &str) -> Option<String> {
 async fn a_resource_is_read_as_it_was_last_written() {
     on_each_engine(async |store| {
         assert_eq!(read(&store, "Patient/a").await, None);
-        write(&store, vec![new_version("Patient/a", 1, "one")]).await.unwrap();
+        write(&store, vec![new_version("Patient/a", 1, "one")])
+            .await
+            .unwrap();
         assert_eq!(read(&store, "Patient/a").await.unwrap(), "Patient/a v1 one");
-        write(&store, vec![new_version("Patient/a", 2, "two")]).await.unwrap();
+        write(&store, vec![new_version("Patient/a", 2, "two")])
+            .await
+            .unwrap();
         assert_eq!(read(&store, "Patient/a").await.unwrap(), "Patient/a v2 two");
-        write(&store, vec![new_version("Patient/a", 3, "")]).await.unwrap();
-        assert_eq!(read(&store, "Patient/a").await.unwrap(), "Patient/a v3 gone");
-        write(&store, vec![new_version("Patient/a", 4, "four")]).await.unwrap();
-        assert_eq!(read(&store, "Patient/a").await.unwrap(), "Patient/a v4 four");
+        write(&store, vec![new_version("Patient/a", 3, "")])
+            .await
+            .unwrap();
+        assert_eq!(
+            read(&store, "Patient/a").await.unwrap(),
+            "Patient/a v3 gone"
+        );
+        write(&store, vec![new_version("Patient/a", 4, "four")])
+            .await
+            .unwrap();
+        assert_eq!(
+            read(&store, "Patient/a").await.unwrap(),
+            "Patient/a v4 four"
+        );
         assert_eq!(read(&store, "Observation/a").await, None);
         let stored = store.read(&key("Patient/a")).await.unwrap().unwrap();
         assert_eq!(stored.last_updated, instant(4));
@@ -33,7 +47,9 @@ async fn a_resource_is_read_as_it_was_last_written() {
 async fn every_version_can_be_read() {
     on_each_engine(async |store| {
         for (number, text) in [(1, "one"), (2, "two"), (3, ""), (4, "four")] {
-            write(&store, vec![new_version("Patient/a", number, text)]).await.unwrap();
+            write(&store, vec![new_version("Patient/a", number, text)])
+                .await
+                .unwrap();
         }
         for (number, expected) in [
             (1, Some("Patient/a v1 one")),
@@ -42,7 +58,10 @@ async fn every_version_can_be_read() {
             (4, Some("Patient/a v4 four")),
             (5, None),
         ] {
-            let stored = store.vread(&key("Patient/a"), version(number)).await.unwrap();
+            let stored = store
+                .vread(&key("Patient/a"), version(number))
+                .await
+                .unwrap();
             assert_eq!(stored.as_ref().map(shown).as_deref(), expected);
         }
     })
@@ -52,10 +71,14 @@ async fn every_version_can_be_read() {
 #[tokio::test]
 async fn a_version_that_does_not_follow_is_refused() {
     on_each_engine(async |store| {
-        write(&store, vec![new_version("Patient/a", 1, "one")]).await.unwrap();
+        write(&store, vec![new_version("Patient/a", 1, "one")])
+            .await
+            .unwrap();
         let skipped = write(&store, vec![new_version("Patient/a", 3, "three")]).await;
         assert!(matches!(skipped, Err(Error::Conflict)), "{skipped:?}");
-        write(&store, vec![new_version("Patient/a", 1, "again")]).await.unwrap_err();
+        write(&store, vec![new_version("Patient/a", 1, "again")])
+            .await
+            .unwrap_err();
         assert_eq!(read(&store, "Patient/a").await.unwrap(), "Patient/a v1 one");
     })
     .await;
@@ -71,10 +94,18 @@ async fn two_versions_of_one_resource_fit_in_one_transaction() {
             new_version("Patient/a", 3, "three"),
         ];
         write(&store, versions).await.unwrap();
-        assert_eq!(read(&store, "Patient/a").await.unwrap(), "Patient/a v3 three");
+        assert_eq!(
+            read(&store, "Patient/a").await.unwrap(),
+            "Patient/a v3 three"
+        );
         assert_eq!(
             history(&store, HistoryScope::System, 10).await,
-            [["Patient/a v3 three", "Patient/a v2 two", "Patient/b v1 other", "Patient/a v1 one"]]
+            [[
+                "Patient/a v3 three",
+                "Patient/a v2 two",
+                "Patient/b v1 other",
+                "Patient/a v1 one"
+            ]]
         );
     })
     .await;
@@ -83,23 +114,40 @@ async fn two_versions_of_one_resource_fit_in_one_transaction() {
 #[tokio::test]
 async fn a_transaction_reads_what_it_appended() {
     on_each_engine(async |store| {
-        write(&store, vec![new_version("Patient/a", 1, "one")]).await.unwrap();
+        write(&store, vec![new_version("Patient/a", 1, "one")])
+            .await
+            .unwrap();
         let read = script(|transaction| {
             let keys = [key("Patient/b"), key("Patient/a"), key("Patient/c")];
             Box::pin(async move {
                 let before = transaction.read(&keys).await?;
-                let versions =
-                    vec![new_version("Patient/a", 2, "two"), new_version("Patient/c", 1, "new")];
-                transaction.append(Rows { versions, ..Rows::default() });
+                let versions = vec![
+                    new_version("Patient/a", 2, "two"),
+                    new_version("Patient/c", 1, "new"),
+                ];
+                transaction.append(Rows {
+                    versions,
+                    ..Rows::default()
+                });
                 Ok((before, transaction.read(&keys).await?))
             })
         });
         let (before, after) = store.transact(read).await.unwrap();
         let shown = |stored: Vec<Option<_>>| -> Vec<Option<String>> {
-            stored.iter().map(|stored| stored.as_ref().map(shown)).collect()
+            stored
+                .iter()
+                .map(|stored| stored.as_ref().map(shown))
+                .collect()
         };
-        assert_eq!(shown(before), [None, Some("Patient/a v1 one".to_owned()), None]);
-        let expected = [None, Some("Patient/a v2 two".into()), Some("Patient/c v1 new".into())];
+        assert_eq!(
+            shown(before),
+            [None, Some("Patient/a v1 one".to_owned()), None]
+        );
+        let expected = [
+            None,
+            Some("Patient/a v2 two".into()),
+            Some("Patient/c v1 new".into()),
+        ];
         assert_eq!(shown(after), expected);
     })
     .await;
@@ -107,7 +155,12 @@ async fn a_transaction_reads_what_it_appended() {
 
 /// The pages of a history.
 async fn history(store: &Store, scope: HistoryScope, count: u32) -> Vec<Vec<String>> {
-    let mut query = HistoryQuery { scope, since: None, count, before: None };
+    let mut query = HistoryQuery {
+        scope,
+        since: None,
+        count,
+        before: None,
+    };
     let mut pages = Vec::new();
     loop {
         let page = store.history(&query).await.unwrap();
@@ -131,16 +184,25 @@ async fn histories_are_paged_newest_first() {
             ("Patient/a", 2, "two"),
             ("Patient/a", 3, ""),
         ] {
-            write(&store, vec![new_version(name, number, text)]).await.unwrap();
+            write(&store, vec![new_version(name, number, text)])
+                .await
+                .unwrap();
         }
         assert_eq!(
             history(&store, HistoryScope::Instance(key("Patient/a")), 2).await,
-            [vec!["Patient/a v3 gone", "Patient/a v2 two"], vec!["Patient/a v1 one"]]
+            [
+                vec!["Patient/a v3 gone", "Patient/a v2 two"],
+                vec!["Patient/a v1 one"]
+            ]
         );
         assert_eq!(
             history(&store, HistoryScope::Type(resource_type("Patient")), 3).await,
             [
-                vec!["Patient/a v3 gone", "Patient/a v2 two", "Patient/b v1 other"],
+                vec![
+                    "Patient/a v3 gone",
+                    "Patient/a v2 two",
+                    "Patient/b v1 other"
+                ],
                 vec!["Patient/a v1 one"]
             ]
         );
@@ -165,18 +227,33 @@ async fn histories_are_paged_newest_first() {
 #[tokio::test]
 async fn a_history_may_begin_at_an_instant() {
     on_each_engine(async |store| {
-        for (name, number, text) in
-            [("Patient/a", 1, "one"), ("Patient/a", 2, "two"), ("Observation/o", 1, "first")]
-        {
-            write(&store, vec![new_version(name, number, text)]).await.unwrap();
+        for (name, number, text) in [
+            ("Patient/a", 1, "one"),
+            ("Patient/a", 2, "two"),
+            ("Observation/o", 1, "first"),
+        ] {
+            write(&store, vec![new_version(name, number, text)])
+                .await
+                .unwrap();
         }
         for (scope, expected) in [
-            (HistoryScope::Instance(key("Patient/a")), vec!["Patient/a v2 two"]),
-            (HistoryScope::Type(resource_type("Patient")), vec!["Patient/a v2 two"]),
+            (
+                HistoryScope::Instance(key("Patient/a")),
+                vec!["Patient/a v2 two"],
+            ),
+            (
+                HistoryScope::Type(resource_type("Patient")),
+                vec!["Patient/a v2 two"],
+            ),
             (HistoryScope::Type(resource_type("Observation")), vec![]),
             (HistoryScope::System, vec!["Patient/a v2 two"]),
         ] {
-            let query = HistoryQuery { scope, since: Some(instant(2)), count: 9, before: None };
+            let query = HistoryQuery {
+                scope,
+                since: Some(instant(2)),
+                count: 9,
+                before: None,
+            };
             let page = store.history(&query).await.unwrap();
             assert_eq!(all_shown(&page.versions), expected);
             assert_eq!(page.total, expected.len() as u64);
@@ -190,7 +267,10 @@ async fn a_compartment_holds_what_names_its_patient() {
     on_each_engine(async |store| {
         let in_compartment = |name, number, text, patients: &[&str]| {
             let mut version = new_version(name, number, text);
-            version.patients = patients.iter().map(|id| LogicalId::parse(id).unwrap()).collect();
+            version.patients = patients
+                .iter()
+                .map(|id| LogicalId::parse(id).unwrap())
+                .collect();
             version
         };
         let versions = vec![
@@ -201,12 +281,22 @@ async fn a_compartment_holds_what_names_its_patient() {
             in_compartment("Observation/4", 1, "four", &["p"]),
         ];
         write(&store, versions).await.unwrap();
-        write(&store, vec![in_compartment("Observation/1", 2, "moved", &["q"])]).await.unwrap();
-        write(&store, vec![in_compartment("Observation/4", 2, "", &[])]).await.unwrap();
+        write(
+            &store,
+            vec![in_compartment("Observation/1", 2, "moved", &["q"])],
+        )
+        .await
+        .unwrap();
+        write(&store, vec![in_compartment("Observation/4", 2, "", &[])])
+            .await
+            .unwrap();
         let patient = LogicalId::parse("p").unwrap();
         let first = store.compartment(&patient, None, 1).await.unwrap();
         assert_eq!(all_shown(&first), ["Patient/p v1 patient"]);
-        let rest = store.compartment(&patient, Some(first[0].row), 10).await.unwrap();
+        let rest = store
+            .compartment(&patient, Some(first[0].row), 10)
+            .await
+            .unwrap();
         assert_eq!(all_shown(&rest), ["Observation/2 v1 two"]);
     })
     .await;

@@ -43,10 +43,21 @@ const PREFIXES: [Prefix; 9] = [
 const SYSTEMS: [&str; 3] = ["", "urn:a", "urn:b"];
 const CODES: [&str; 4] = ["x", "X", "x%", "é'\"\\"];
 const TEXTS: [&str; 7] = ["", "anna", "ann", "a%", "a_", "annb\u{10ffff}", "zoë"];
-const DATES: [(i64, i64); 6] =
-    [(0, 10), (0, 20), (10, 20), (12, 13), (i64::MIN, 15), (15, i64::MAX)];
-const NUMBERS: [(f64, f64); 5] =
-    [(99.5, 100.5), (99.95, 100.05), (0.05, 0.15), (-5.5, -4.5), (5.35, 5.45)];
+const DATES: [(i64, i64); 6] = [
+    (0, 10),
+    (0, 20),
+    (10, 20),
+    (12, 13),
+    (i64::MIN, 15),
+    (15, i64::MAX),
+];
+const NUMBERS: [(f64, f64); 5] = [
+    (99.5, 100.5),
+    (99.95, 100.05),
+    (0.05, 0.15),
+    (-5.5, -4.5),
+    (5.35, 5.45),
+];
 const URIS: [&str; 4] = ["http://a/b", "http://a/b/c", "http://a", "urn:uuid:1"];
 const IDS: [&str; 4] = ["1", "2", "3", "9"];
 
@@ -59,7 +70,10 @@ struct Dice(u64);
 
 impl Dice {
     fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
@@ -85,34 +99,66 @@ fn random_values(dice: &mut Dice) -> SearchValues {
     let mut values = SearchValues::default();
     for _ in 0..dice.few() {
         let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
-        values.tokens.push(Token { parameter: parameter(ValueKind::Token), system, code });
+        values.tokens.push(Token {
+            parameter: parameter(ValueKind::Token),
+            system,
+            code,
+        });
     }
     for _ in 0..dice.few() {
         let normalised = dice.one(&TEXTS).to_owned();
-        let exact = if dice.roll(2) == 0 { normalised.to_uppercase() } else { normalised.clone() };
-        values.strings.push(Text { parameter: parameter(ValueKind::String), normalised, exact });
+        let exact = if dice.roll(2) == 0 {
+            normalised.to_uppercase()
+        } else {
+            normalised.clone()
+        };
+        values.strings.push(Text {
+            parameter: parameter(ValueKind::String),
+            normalised,
+            exact,
+        });
     }
     for _ in 0..dice.few() {
         let (low, high) = dice.one(&DATES);
-        values.dates.push(DateRange { parameter: parameter(ValueKind::Date), low, high });
+        values.dates.push(DateRange {
+            parameter: parameter(ValueKind::Date),
+            low,
+            high,
+        });
     }
     for _ in 0..dice.few() {
         let target = random_target(dice);
-        values.references.push(Reference { parameter: parameter(ValueKind::Reference), target });
+        values.references.push(Reference {
+            parameter: parameter(ValueKind::Reference),
+            target,
+        });
     }
     for _ in 0..dice.few() {
         let (low, high) = dice.one(&NUMBERS);
         let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
         let parameter = parameter(ValueKind::Quantity);
-        values.quantities.push(Quantity { parameter, system, code, low, high });
+        values.quantities.push(Quantity {
+            parameter,
+            system,
+            code,
+            low,
+            high,
+        });
     }
     for _ in 0..dice.few() {
         let (low, high) = dice.one(&NUMBERS);
-        values.numbers.push(Number { parameter: parameter(ValueKind::Number), low, high });
+        values.numbers.push(Number {
+            parameter: parameter(ValueKind::Number),
+            low,
+            high,
+        });
     }
     for _ in 0..dice.few() {
         let uri = dice.one(&URIS).to_owned();
-        values.uris.push(Uri { parameter: parameter(ValueKind::Uri), uri });
+        values.uris.push(Uri {
+            parameter: parameter(ValueKind::Uri),
+            uri,
+        });
     }
     values
 }
@@ -149,13 +195,20 @@ async fn populate(store: &Store) -> World {
             updates.push(new_version(&version.key.to_string(), 2, ""));
         }
     }
-    world.retain(|version| !updates.iter().any(|u| u.key == version.key && u.text.is_none()));
+    world.retain(|version| {
+        !updates
+            .iter()
+            .any(|u| u.key == version.key && u.text.is_none())
+    });
     write(store, updates).await.unwrap();
     World(world)
 }
 
 fn search(filters: Vec<Filter>) -> Search {
-    Search { filters, ..by_code("Observation", "x") }
+    Search {
+        filters,
+        ..by_code("Observation", "x")
+    }
 }
 
 /// Every criterion that the small domains allow.
@@ -173,18 +226,29 @@ fn criteria() -> Vec<Criterion> {
     for system in SYSTEMS {
         criteria.push(Criterion::Token(TokenCriterion::System(system.to_owned())));
     }
-    for text in TEXTS.into_iter().chain(["n", "ANNA", "%", "_", "zo", "annb"]) {
-        for matching in
-            [StringMatching::StartsWith, StringMatching::Contains, StringMatching::Exact]
-        {
-            criteria.push(Criterion::String { text: text.to_owned(), matching });
+    for text in TEXTS
+        .into_iter()
+        .chain(["n", "ANNA", "%", "_", "zo", "annb"])
+    {
+        for matching in [
+            StringMatching::StartsWith,
+            StringMatching::Contains,
+            StringMatching::Exact,
+        ] {
+            criteria.push(Criterion::String {
+                text: text.to_owned(),
+                matching,
+            });
         }
     }
     for prefix in PREFIXES {
         for (low, high) in DATES.into_iter().chain([(10, 15), (20, 30)]) {
             criteria.push(Criterion::Date(DateCriterion { prefix, low, high }));
         }
-        for (low, high) in NUMBERS.into_iter().chain([(100.0, 100.0), (0.1, 0.1), (5.4, 5.4)]) {
+        for (low, high) in NUMBERS
+            .into_iter()
+            .chain([(100.0, 100.0), (0.1, 0.1), (5.4, 5.4)])
+        {
             criteria.push(Criterion::Number { prefix, low, high });
             for system in [None, Some("urn:a")] {
                 for code in [None, Some("x")] {
@@ -200,16 +264,23 @@ fn criteria() -> Vec<Criterion> {
         }
     }
     for target in IDS {
-        criteria.push(Criterion::Reference(ReferenceCriterion::AnyType(id(target))));
+        criteria.push(Criterion::Reference(ReferenceCriterion::AnyType(id(
+            target,
+        ))));
         for name in ["Patient", "Group"] {
             let local = ReferenceCriterion::Local(resource_type(name), id(target));
             criteria.push(Criterion::Reference(local));
         }
     }
     for uri in URIS.into_iter().chain(["http://a/b/c/d", "http://a/"]) {
-        criteria.push(Criterion::Reference(ReferenceCriterion::Url(uri.to_owned())));
+        criteria.push(Criterion::Reference(ReferenceCriterion::Url(
+            uri.to_owned(),
+        )));
         for matching in [UriMatching::Equal, UriMatching::Below, UriMatching::Above] {
-            criteria.push(Criterion::Uri { uri: uri.to_owned(), matching });
+            criteria.push(Criterion::Uri {
+                uri: uri.to_owned(),
+                matching,
+            });
         }
     }
     criteria
@@ -228,7 +299,11 @@ fn kind(criterion: &Criterion) -> ValueKind {
 }
 
 fn any(criterion: Criterion, negated: bool) -> Filter {
-    Filter::Any { parameter: parameter(kind(&criterion)), criteria: vec![criterion], negated }
+    Filter::Any {
+        parameter: parameter(kind(&criterion)),
+        criteria: vec![criterion],
+        negated,
+    }
 }
 
 /// The ids of all matches, page by page.
@@ -238,7 +313,11 @@ async fn found(store: &Store, search: &Search) -> Vec<String> {
     loop {
         let page = store.search(&search).await.unwrap();
         assert!(page.matches.len() <= search.count as usize);
-        ids.extend(page.matches.iter().map(|stored| stored.key.id.as_str().to_owned()));
+        ids.extend(
+            page.matches
+                .iter()
+                .map(|stored| stored.key.id.as_str().to_owned()),
+        );
         match page.next {
             Some(next) => search.after = Some(next),
             None => return ids,
@@ -252,16 +331,29 @@ fn expected(world: &World, search: &Search) -> Vec<String> {
         .0
         .iter()
         .filter(|resource| resource.key.resource_type == search.resource_type)
-        .filter(|resource| search.filters.iter().all(|filter| world.matches(resource, filter)))
+        .filter(|resource| {
+            search
+                .filters
+                .iter()
+                .all(|filter| world.matches(resource, filter))
+        })
         .collect();
     found.sort_by(|a, b| {
         let compare = |sort: &Sort| {
             let key = |resource| sort_key(resource, sort.by, sort.descending);
             missing_last(key(a), key(b), sort.descending)
         };
-        search.sort.iter().map(compare).find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        search
+            .sort
+            .iter()
+            .map(compare)
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     });
-    found.iter().map(|resource| resource.key.id.as_str().to_owned()).collect()
+    found
+        .iter()
+        .map(|resource| resource.key.id.as_str().to_owned())
+        .collect()
 }
 
 fn missing_last(a: Option<SortKey>, b: Option<SortKey>, descending: bool) -> Ordering {
@@ -277,7 +369,10 @@ fn missing_last(a: Option<SortKey>, b: Option<SortKey>, descending: bool) -> Ord
 async fn check(store: &Store, world: &World, search: &Search) {
     let expected = expected(world, search);
     assert_eq!(found(store, search).await, expected, "{search:?}");
-    let counted = Search { total: Total::Only, ..search.clone() };
+    let counted = Search {
+        total: Total::Only,
+        ..search.clone()
+    };
     let page = store.search(&counted).await.unwrap();
     assert_eq!(page.total, Some(expected.len() as u64), "{search:?}");
     assert!(page.matches.is_empty());
@@ -289,22 +384,40 @@ async fn every_criterion_finds_what_the_oracle_finds() {
         let world = populate(&store).await;
         for criterion in criteria() {
             for negated in [false, true] {
-                check(&store, &world, &search(vec![any(criterion.clone(), negated)])).await;
+                check(
+                    &store,
+                    &world,
+                    &search(vec![any(criterion.clone(), negated)]),
+                )
+                .await;
             }
         }
         for kind in KINDS {
             for missing in [false, true] {
-                let filter = Filter::Missing { parameter: parameter(kind), kind, missing };
+                let filter = Filter::Missing {
+                    parameter: parameter(kind),
+                    kind,
+                    missing,
+                };
                 check(&store, &world, &search(vec![filter])).await;
             }
         }
         for prefix in PREFIXES {
             let second = |second| instant(second).timestamp_micros();
-            let date = DateCriterion { prefix, low: second(5), high: second(10) };
+            let date = DateCriterion {
+                prefix,
+                low: second(5),
+                high: second(10),
+            };
             check(&store, &world, &search(vec![Filter::LastUpdated(date)])).await;
         }
         for patient in IDS {
-            check(&store, &world, &search(vec![Filter::Compartment(id(patient))])).await;
+            check(
+                &store,
+                &world,
+                &search(vec![Filter::Compartment(id(patient))]),
+            )
+            .await;
         }
         let ids: Vec<LogicalId> = ["3", "7", "none"].map(id).into();
         check(&store, &world, &search(vec![Filter::Id(ids)])).await;
@@ -320,27 +433,49 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filte
         0 => Filter::Compartment(id(dice.one(&IDS))),
         1 => {
             let kind = dice.one(&KINDS);
-            Filter::Missing { parameter: parameter(kind), kind, missing: dice.roll(2) == 0 }
+            Filter::Missing {
+                parameter: parameter(kind),
+                kind,
+                missing: dice.roll(2) == 0,
+            }
         }
-        2 => Filter::Id((0..60).map(|number| id(&(number * 2).to_string())).collect()),
+        2 => Filter::Id(
+            (0..60)
+                .map(|number| id(&(number * 2).to_string()))
+                .collect(),
+        ),
         3 => {
             let low = instant(3).timestamp_micros();
             let high = instant(12).timestamp_micros();
-            Filter::LastUpdated(DateCriterion { prefix: dice.one(&PREFIXES), low, high })
+            Filter::LastUpdated(DateCriterion {
+                prefix: dice.one(&PREFIXES),
+                low,
+                high,
+            })
         }
         4 if depth > 0 => Filter::Chain {
             parameter: parameter(ValueKind::Reference),
             target: resource_type("Patient"),
-            filters: (0..=dice.roll(2)).map(|_| random_filter(dice, criteria, depth - 1)).collect(),
+            filters: (0..=dice.roll(2))
+                .map(|_| random_filter(dice, criteria, depth - 1))
+                .collect(),
         },
         _ => {
             let first = dice.one(criteria);
             let wanted = kind(&first);
-            let alike: Vec<Criterion> =
-                criteria.iter().filter(|criterion| kind(criterion) == wanted).cloned().collect();
-            let criteria =
-                std::iter::once(first).chain((0..dice.few()).map(|_| dice.one(&alike))).collect();
-            Filter::Any { parameter: parameter(wanted), criteria, negated: dice.roll(4) == 0 }
+            let alike: Vec<Criterion> = criteria
+                .iter()
+                .filter(|criterion| kind(criterion) == wanted)
+                .cloned()
+                .collect();
+            let criteria = std::iter::once(first)
+                .chain((0..dice.few()).map(|_| dice.one(&alike)))
+                .collect();
+            Filter::Any {
+                parameter: parameter(wanted),
+                criteria,
+                negated: dice.roll(4) == 0,
+            }
         }
     }
 }
@@ -351,7 +486,10 @@ fn random_sort(dice: &mut Dice) -> Sort {
         1 => SortBy::LastUpdated,
         kind => SortBy::Parameter(parameter(KINDS[kind - 2]), KINDS[kind - 2]),
     };
-    Sort { by, descending: dice.roll(2) == 0 }
+    Sort {
+        by,
+        descending: dice.roll(2) == 0,
+    }
 }
 
 #[tokio::test]
@@ -361,23 +499,41 @@ async fn combinations_find_what_the_oracle_finds_in_order() {
         let criteria = criteria();
         let mut dice = Dice(7);
         for _ in 0..400 {
-            let filters =
-                (0..dice.roll(4)).map(|_| random_filter(&mut dice, &criteria, 2)).collect();
+            let filters = (0..dice.roll(4))
+                .map(|_| random_filter(&mut dice, &criteria, 2))
+                .collect();
             let sort = (0..dice.roll(3)).map(|_| random_sort(&mut dice)).collect();
             let count = dice.one(&[3, 10, 200]);
-            check(&store, &world, &Search { sort, count, ..search(filters) }).await;
+            check(
+                &store,
+                &world,
+                &Search {
+                    sort,
+                    count,
+                    ..search(filters)
+                },
+            )
+            .await;
         }
     })
     .await;
 }
 
 fn include(source: &str, parameter: Option<ParameterId>, target: Option<&str>) -> Include {
-    Include { source: resource_type(source), parameter, target: target.map(resource_type) }
+    Include {
+        source: resource_type(source),
+        parameter,
+        target: target.map(resource_type),
+    }
 }
 
 async fn included(store: &Store, search: &Search) -> BTreeSet<String> {
     let page = store.search(search).await.unwrap();
-    let included: Vec<String> = page.included.iter().map(|stored| stored.key.to_string()).collect();
+    let included: Vec<String> = page
+        .included
+        .iter()
+        .map(|stored| stored.key.to_string())
+        .collect();
     let set: BTreeSet<String> = included.iter().cloned().collect();
     assert_eq!(set.len(), included.len(), "included twice");
     set
@@ -392,7 +548,10 @@ async fn includes_follow_references_both_ways() {
             let mut version = with_token(new_version(name, 1, "text"), "x");
             for (parameter, target, target_id) in to {
                 let target = Target::Local(resource_type(target), id(target_id));
-                version.values.references.push(Reference { parameter: *parameter, target });
+                version.values.references.push(Reference {
+                    parameter: *parameter,
+                    target,
+                });
             }
             version
         };
@@ -400,23 +559,50 @@ async fn includes_follow_references_both_ways() {
             refer("Patient/p", &[]),
             refer("Patient/gone", &[]),
             refer("Practitioner/d", &[]),
-            refer("Observation/1", &[(subject, "Patient", "p"), (performer, "Practitioner", "d")]),
+            refer(
+                "Observation/1",
+                &[(subject, "Patient", "p"), (performer, "Practitioner", "d")],
+            ),
             refer("Observation/2", &[(subject, "Patient", "p")]),
             refer("Observation/3", &[(subject, "Patient", "gone")]),
             refer("Observation/4", &[(subject, "Patient", "never")]),
         ];
         write(&store, versions).await.unwrap();
-        write(&store, vec![new_version("Patient/gone", 2, "")]).await.unwrap();
+        write(&store, vec![new_version("Patient/gone", 2, "")])
+            .await
+            .unwrap();
         let check = async |name: &str, includes: Vec<Include>, reverse: bool, expected: &[&str]| {
             let mut search = by_code(name, "x");
-            *(if reverse { &mut search.revincludes } else { &mut search.includes }) = includes;
+            *(if reverse {
+                &mut search.revincludes
+            } else {
+                &mut search.includes
+            }) = includes;
             let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(included(&store, &search).await, expected, "{search:?}");
         };
         let forth = |parameter, target| vec![include("Observation", parameter, target)];
-        check("Observation", forth(Some(subject), None), false, &["Patient/p"]).await;
-        check("Observation", forth(None, None), false, &["Patient/p", "Practitioner/d"]).await;
-        check("Observation", forth(None, Some("Practitioner")), false, &["Practitioner/d"]).await;
+        check(
+            "Observation",
+            forth(Some(subject), None),
+            false,
+            &["Patient/p"],
+        )
+        .await;
+        check(
+            "Observation",
+            forth(None, None),
+            false,
+            &["Patient/p", "Practitioner/d"],
+        )
+        .await;
+        check(
+            "Observation",
+            forth(None, Some("Practitioner")),
+            false,
+            &["Practitioner/d"],
+        )
+        .await;
         check("Patient", forth(Some(subject), None), false, &[]).await;
         let two = &["Observation/1", "Observation/2"];
         check("Patient", forth(Some(subject), None), true, two).await;
@@ -432,9 +618,14 @@ async fn includes_follow_references_both_ways() {
 async fn paging_while_others_write_shows_every_match_once() {
     on_each_engine(async |store| {
         let name = |number: usize| format!("Observation/{number:03}");
-        let versions = (0..60).map(|n| with_token(new_version(&name(n), 1, "text"), "x")).collect();
+        let versions = (0..60)
+            .map(|n| with_token(new_version(&name(n), 1, "text"), "x"))
+            .collect();
         write(&store, versions).await.unwrap();
-        let search = Search { count: 7, ..by_code("Observation", "x") };
+        let search = Search {
+            count: 7,
+            ..by_code("Observation", "x")
+        };
         let page = found(&store, &search);
         let change = async {
             for number in 0..60 {
@@ -463,14 +654,26 @@ async fn a_dense_filter_finds_what_a_sparse_one_finds() {
         for number in 0..1_500 {
             let name = format!("Observation/{number:04}");
             let mut version = with_token(new_version(&name, 1, "text"), "x");
-            let date = DateRange { parameter: parameter(ValueKind::Date), low: number, high: number + 1 };
+            let date = DateRange {
+                parameter: parameter(ValueKind::Date),
+                low: number,
+                high: number + 1,
+            };
             version.values.dates.push(date);
             versions.push(version);
         }
         write(&store, versions).await.unwrap();
         let date = |prefix, low| {
-            let criteria = vec![Criterion::Date(DateCriterion { prefix, low, high: low + 1 })];
-            Filter::Any { parameter: parameter(ValueKind::Date), criteria, negated: false }
+            let criteria = vec![Criterion::Date(DateCriterion {
+                prefix,
+                low,
+                high: low + 1,
+            })];
+            Filter::Any {
+                parameter: parameter(ValueKind::Date),
+                criteria,
+                negated: false,
+            }
         };
         let code = by_code("Observation", "x").filters.remove(0);
         for (filters, expected) in [
@@ -479,7 +682,10 @@ async fn a_dense_filter_finds_what_a_sparse_one_finds() {
             (vec![date(Prefix::Ge, 100), date(Prefix::Lt, 1_400)], 1_300),
             (vec![code, date(Prefix::Eq, 700)], 1),
         ] {
-            let all = Search { count: 400, ..search(filters) };
+            let all = Search {
+                count: 400,
+                ..search(filters)
+            };
             let ids = found(&store, &all).await;
             assert_eq!(ids.len(), expected);
             assert!(ids.is_sorted());

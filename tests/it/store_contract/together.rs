@@ -11,7 +11,8 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::inbox::new_message;
 use super::{
-    changes, code_parameter, instant, key, new_version, resource_type, script, version, with_token, write,
+    changes, code_parameter, instant, key, new_version, resource_type, script, version, with_token,
+    write,
 };
 use crate::support::database::on_each_engine;
 
@@ -37,8 +38,12 @@ pub(super) fn by_code(name: &str, code: &str) -> Search {
 }
 
 async fn count_all(store: &Store) -> u64 {
-    let query =
-        HistoryQuery { scope: HistoryScope::System, since: None, count: 1, before: None };
+    let query = HistoryQuery {
+        scope: HistoryScope::System,
+        since: None,
+        count: 1,
+        before: None,
+    };
     store.history(&query).await.unwrap().total
 }
 
@@ -50,7 +55,12 @@ async fn a_work_that_fails_leaves_nothing() {
                 let row = match transaction.receive(&new_message("1", "a")).await? {
                     Received::New(stored) | Received::Duplicate(stored) => stored.row,
                 };
-                transaction.put_in_visit(&VisitMessage { visit: "v".to_owned(), row }).await?;
+                transaction
+                    .put_in_visit(&VisitMessage {
+                        visit: "v".to_owned(),
+                        row,
+                    })
+                    .await?;
                 transaction.set_position("engine", 7).await?;
                 transaction.append(Rows {
                     versions: vec![with_token(new_version("Patient/a", 1, "one"), "x")],
@@ -69,7 +79,14 @@ async fn a_work_that_fails_leaves_nothing() {
                     }],
                     timers_cancelled: Vec::new(),
                 });
-                assert_eq!(transaction.search(&by_code("Patient", "x")).await?.matches.len(), 1);
+                assert_eq!(
+                    transaction
+                        .search(&by_code("Patient", "x"))
+                        .await?
+                        .matches
+                        .len(),
+                    1
+                );
                 transaction.append(Rows {
                     versions: vec![new_version("Patient/b", 1, "two")],
                     ..Rows::default()
@@ -78,17 +95,30 @@ async fn a_work_that_fails_leaves_nothing() {
             })
         });
         let failed = store.transact(fail).await;
-        assert!(matches!(failed, Err(Error::Corrupt("on purpose"))), "{failed:?}");
+        assert!(
+            matches!(failed, Err(Error::Corrupt("on purpose"))),
+            "{failed:?}"
+        );
         assert_eq!(store.read(&key("Patient/a")).await.unwrap(), None);
         assert_eq!(store.read(&key("Patient/b")).await.unwrap(), None);
-        assert!(store.search(&by_code("Patient", "x")).await.unwrap().matches.is_empty());
+        assert!(
+            store
+                .search(&by_code("Patient", "x"))
+                .await
+                .unwrap()
+                .matches
+                .is_empty()
+        );
         assert!(store.changes_after(0, 9).await.unwrap().is_empty());
         assert!(store.audit_after(0, 9).await.unwrap().is_empty());
         assert_eq!(store.next_timer().await.unwrap(), None);
         assert!(store.message_counts().await.unwrap().is_empty());
         let look = script(|transaction| {
             Box::pin(async {
-                Ok((transaction.position("engine").await?, transaction.visit_messages("v").await?))
+                Ok((
+                    transaction.position("engine").await?,
+                    transaction.visit_messages("v").await?,
+                ))
             })
         });
         assert_eq!(store.transact(look).await.unwrap(), (0, Vec::new()));
@@ -102,22 +132,39 @@ async fn sixty_four_conditional_creates_make_one_resource() {
         let works = (0..64).map(|number| {
             let create = script(move |transaction| {
                 Box::pin(async move {
-                    transaction.claim(&[Claim("Patient?code=urn:test|x".to_owned())]).await?;
+                    transaction
+                        .claim(&[Claim("Patient?code=urn:test|x".to_owned())])
+                        .await?;
                     let found = transaction.search(&by_code("Patient", "x")).await?;
                     if !found.matches.is_empty() {
                         return Ok(false);
                     }
                     let version = new_version(&format!("Patient/p{number}"), 1, "one");
                     let versions = vec![with_token(version, "x")];
-                    transaction.append(Rows { versions, ..Rows::default() });
+                    transaction.append(Rows {
+                        versions,
+                        ..Rows::default()
+                    });
                     Ok(true)
                 })
             });
             store.transact(create)
         });
-        let created: Vec<bool> = join_all(works).await.into_iter().map(Result::unwrap).collect();
+        let created: Vec<bool> = join_all(works)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(created.iter().filter(|created| **created).count(), 1);
-        assert_eq!(store.search(&by_code("Patient", "x")).await.unwrap().matches.len(), 1);
+        assert_eq!(
+            store
+                .search(&by_code("Patient", "x"))
+                .await
+                .unwrap()
+                .matches
+                .len(),
+            1
+        );
     })
     .await;
 }
@@ -135,7 +182,10 @@ async fn claim_twice(store: &Store, number: i32, first: &[&str], second: &[&str]
             transaction.read(&[key("Patient/none")]).await?;
             transaction.claim(&second).await?;
             let version = new_version(&format!("Patient/p{number}"), 1, "one");
-            transaction.append(Rows { versions: vec![version], ..Rows::default() });
+            transaction.append(Rows {
+                versions: vec![version],
+                ..Rows::default()
+            });
             Ok(())
         })
     });
@@ -146,7 +196,11 @@ async fn claim_twice(store: &Store, number: i32, first: &[&str], second: &[&str]
 async fn claims_are_taken_in_one_order() {
     on_each_engine(async |store| {
         let works = (0..32).map(|number| {
-            let names = if number % 2 == 0 { ["a", "b"] } else { ["b", "a"] };
+            let names = if number % 2 == 0 {
+                ["a", "b"]
+            } else {
+                ["b", "a"]
+            };
             let store = &store;
             async move { claim_twice(store, number, &names, &[]).await }
         });
@@ -170,7 +224,9 @@ async fn works_that_wait_for_each_other_are_tried_again() {
 #[tokio::test]
 async fn a_failing_work_does_not_hurt_its_neighbours() {
     on_each_engine(async |store| {
-        write(&store, vec![new_version("Patient/taken", 1, "first")]).await.unwrap();
+        write(&store, vec![new_version("Patient/taken", 1, "first")])
+            .await
+            .unwrap();
         let works = (0..60).map(|number| {
             let one = script(move |transaction| {
                 Box::pin(async move {
@@ -179,14 +235,21 @@ async fn a_failing_work_does_not_hurt_its_neighbours() {
                         _ => format!("Patient/p{number}"),
                     };
                     let version = with_token(new_version(&name, 1, "one"), "x");
-                    transaction.append(Rows { versions: vec![version], ..Rows::default() });
+                    transaction.append(Rows {
+                        versions: vec![version],
+                        ..Rows::default()
+                    });
                     match number % 6 {
                         1 => return Err(Error::Corrupt("on purpose")),
                         2 => {
-                            transaction.receive(&new_message(&number.to_string(), "a")).await?;
+                            transaction
+                                .receive(&new_message(&number.to_string(), "a"))
+                                .await?;
                         }
                         3 => {
-                            transaction.receive(&new_message(&number.to_string(), "a")).await?;
+                            transaction
+                                .receive(&new_message(&number.to_string(), "a"))
+                                .await?;
                             return Err(Error::Corrupt("on purpose"));
                         }
                         _ => {}
@@ -200,12 +263,29 @@ async fn a_failing_work_does_not_hurt_its_neighbours() {
         for (number, result) in results.iter().enumerate() {
             let is_kept = matches!(number % 6, 2 | 4 | 5);
             assert_eq!(result.is_ok(), is_kept, "work {number}: {result:?}");
-            let stored = store.read(&key(&format!("Patient/p{number}"))).await.unwrap();
+            let stored = store
+                .read(&key(&format!("Patient/p{number}")))
+                .await
+                .unwrap();
             assert_eq!(stored.is_some(), is_kept, "work {number}");
         }
-        assert_eq!(store.search(&by_code("Patient", "x")).await.unwrap().matches.len(), 30);
+        assert_eq!(
+            store
+                .search(&by_code("Patient", "x"))
+                .await
+                .unwrap()
+                .matches
+                .len(),
+            30
+        );
         assert_eq!(count_all(&store).await, 31);
-        let messages: u64 = store.message_counts().await.unwrap().iter().map(|(_, _, n)| n).sum();
+        let messages: u64 = store
+            .message_counts()
+            .await
+            .unwrap()
+            .iter()
+            .map(|(_, _, n)| n)
+            .sum();
         assert_eq!(messages, 10);
     })
     .await;
@@ -214,14 +294,19 @@ async fn a_failing_work_does_not_hurt_its_neighbours() {
 #[tokio::test]
 async fn updates_of_one_resource_follow_each_other() {
     on_each_engine(async |store| {
-        write(&store, vec![new_version("Patient/a", 1, "one")]).await.unwrap();
+        write(&store, vec![new_version("Patient/a", 1, "one")])
+            .await
+            .unwrap();
         let works = (0..40).map(|_| {
             let update = script(|transaction| {
                 Box::pin(async {
                     let stored = transaction.read(&[key("Patient/a")]).await?;
                     let next = stored[0].as_ref().unwrap().version.number() + 1;
                     let version = with_token(new_version("Patient/a", next, "more"), "x");
-                    transaction.append(Rows { versions: vec![version], ..Rows::default() });
+                    transaction.append(Rows {
+                        versions: vec![version],
+                        ..Rows::default()
+                    });
                     Ok(())
                 })
             });
@@ -233,9 +318,20 @@ async fn updates_of_one_resource_follow_each_other() {
         let stored = store.read(&key("Patient/a")).await.unwrap().unwrap();
         assert_eq!(stored.version, version(41));
         let changes = changes(&store, 41).await;
-        let numbers: Vec<u64> = changes.iter().map(|change| change.version.number()).collect();
+        let numbers: Vec<u64> = changes
+            .iter()
+            .map(|change| change.version.number())
+            .collect();
         assert_eq!(numbers, (1..=41).collect::<Vec<_>>());
-        assert_eq!(store.search(&by_code("Patient", "x")).await.unwrap().matches.len(), 1);
+        assert_eq!(
+            store
+                .search(&by_code("Patient", "x"))
+                .await
+                .unwrap()
+                .matches
+                .len(),
+            1
+        );
     })
     .await;
 }
@@ -247,15 +343,24 @@ async fn creates_of_one_id_make_one_create() {
             let put = script(|transaction| {
                 Box::pin(async {
                     let stored = transaction.read(&[key("Patient/a")]).await?;
-                    let next = stored[0].as_ref().map_or(1, |stored| stored.version.number() + 1);
+                    let next = stored[0]
+                        .as_ref()
+                        .map_or(1, |stored| stored.version.number() + 1);
                     let version = new_version("Patient/a", next, "text");
-                    transaction.append(Rows { versions: vec![version], ..Rows::default() });
+                    transaction.append(Rows {
+                        versions: vec![version],
+                        ..Rows::default()
+                    });
                     Ok(next == 1)
                 })
             });
             store.transact(put)
         });
-        let created: Vec<bool> = join_all(works).await.into_iter().map(Result::unwrap).collect();
+        let created: Vec<bool> = join_all(works)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
         assert_eq!(created.iter().filter(|created| **created).count(), 1);
         let stored = store.read(&key("Patient/a")).await.unwrap().unwrap();
         assert_eq!(stored.version, version(32));
@@ -273,7 +378,9 @@ async fn a_work_that_panics_does_so_where_it_was_asked_for() {
             panics.transact::<_>(work).await.map(|(): ()| ())
         });
         assert!(tasks.join_next().await.unwrap().unwrap_err().is_panic());
-        write(&store, vec![new_version("Patient/a", 1, "one")]).await.unwrap();
+        write(&store, vec![new_version("Patient/a", 1, "one")])
+            .await
+            .unwrap();
     })
     .await;
 }
@@ -283,9 +390,14 @@ async fn an_error_that_a_work_overlooks_still_undoes_it() {
     on_each_engine(async |store| {
         let overlook = script(|transaction| {
             Box::pin(async {
-                let versions =
-                    vec![new_version("Patient/a", 1, "one"), new_version("Patient/a", 9, "nine")];
-                transaction.append(Rows { versions, ..Rows::default() });
+                let versions = vec![
+                    new_version("Patient/a", 1, "one"),
+                    new_version("Patient/a", 9, "nine"),
+                ];
+                transaction.append(Rows {
+                    versions,
+                    ..Rows::default()
+                });
                 let _ = transaction.search(&by_code("Patient", "x")).await;
                 Ok(())
             })
@@ -301,14 +413,24 @@ async fn a_closed_store_refuses_and_a_reopened_one_remembers() {
     let directory = tempfile::tempdir().unwrap();
     let url: Arc<str> = format!("sqlite:{}", directory.path().join("store.db").display()).into();
     let store = Store::open(&url).await.unwrap();
-    write(&store, vec![with_token(new_version("Patient/a", 1, "one"), "x")]).await.unwrap();
+    write(
+        &store,
+        vec![with_token(new_version("Patient/a", 1, "one"), "x")],
+    )
+    .await
+    .unwrap();
     let first = store.read(&key("Patient/a")).await.unwrap().unwrap();
     store.close().await;
     let refused = write(&store, vec![new_version("Patient/b", 1, "two")]).await;
     assert!(matches!(refused, Err(Error::Closed)), "{refused:?}");
 
     let store = Store::open(&url).await.unwrap();
-    write(&store, vec![with_token(new_version("Patient/b", 1, "two"), "x")]).await.unwrap();
+    write(
+        &store,
+        vec![with_token(new_version("Patient/b", 1, "two"), "x")],
+    )
+    .await
+    .unwrap();
     let second = store.read(&key("Patient/b")).await.unwrap().unwrap();
     assert!(second.row > first.row);
     let changes = store.changes_after(0, 9).await.unwrap();
@@ -328,5 +450,8 @@ async fn a_newer_schema_is_refused() {
         .unwrap();
     connection.close().await.unwrap();
     let refused = Store::open(&url).await;
-    assert!(matches!(refused, Err(Error::NewerSchema { found: 9999, .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(Error::NewerSchema { found: 9999, .. })),
+        "{refused:?}"
+    );
 }

@@ -29,11 +29,17 @@ pub(crate) async fn on_each_engine<F: Future<Output = ()>>(test: impl Fn(Store) 
 fn say_left_out() {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
-        let _ = writeln!(std::io::stderr(), "PostgreSQL left out: {TEST_POSTGRES_URL} is not set");
+        let _ = writeln!(
+            std::io::stderr(),
+            "PostgreSQL left out: {TEST_POSTGRES_URL} is not set"
+        );
     });
 }
 
-#[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tests have no configuration to read it from"
+)]
 pub(crate) fn postgres_url() -> Option<String> {
     std::env::var(TEST_POSTGRES_URL).ok()
 }
@@ -41,7 +47,10 @@ pub(crate) fn postgres_url() -> Option<String> {
 async fn on_postgres<F: Future<Output = ()>>(server: &str, test: &impl Fn(Store) -> F) {
     let mut admin = PgConnection::connect(server).await.unwrap();
     let name = format!("test_{}", Uuid::new_v4().simple());
-    admin.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    admin
+        .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await
+        .unwrap();
     let url = with_database(server, &name);
     let outcome = AssertUnwindSafe(async {
         let store = Store::open(&url).await.unwrap();
