@@ -94,7 +94,11 @@ impl Ids {
             next.0
         };
         let seconds = u64::try_from(instant.timestamp()).unwrap_or(0);
-        Uuid::new_v7(Timestamp::from_unix(NoContext, seconds, instant.timestamp_subsec_nanos()))
-            .to_string()
+        Uuid::new_v7(Timestamp::from_unix(
+            NoContext,
+            seconds,
+            instant.timestamp_subsec_nanos(),
+        ))
+        .to_string()
     }
 }

@@ -1,5 +1,42 @@
 //! Baton: a FHIR R4 server, an ADT intake and a care-pathway engine over one store.
+//!
+//! The modules below are the floors of the house, from the ground up; a module uses lower floors
+//! only (`tests/tidy.rs` is the law, `docs/ARCHITECTURE.md` the map).
 
+// Floor 1: ground.
 pub mod clock;
+pub mod config;
+
+// Floor 2: what the profiles say.
+pub mod definitions;
+
+// Floor 3: meaning; pure functions.
+pub mod access;
+pub mod adt;
+pub mod plan_definition;
 pub mod search;
+
+// Floor 4: the store, and the only SQL.
 pub mod store;
+
+// Floor 5: what can go wrong, in a client's terms.
+pub mod error;
+
+// Floor 6: the FHIR interactions; `interaction::write` is the only way into the store.
+pub mod interaction;
+
+// Floor 7: what takes several interactions in one transaction.
+pub mod operation;
+
+// Floors 8 and 9: engines. The workflow waits for the intake when a clock is moved by hand.
+pub mod intake;
+pub mod workflow;
+
+// Floor 10: edges; bytes and HTTP in, HTTP and bytes out.
+pub mod mllp;
+pub mod rest;
+
+// Floors 11 and 12: the composition root, how it logs, and the commands.
+pub mod cli;
+pub mod server;
+pub mod telemetry;

@@ -524,6 +524,9 @@ pub enum Error {
     /// The thread that writes could not be started.
     #[error("the writer could not be started")]
     Writer(#[source] Arc<std::io::Error>),
+    /// The database did not answer in the time it was given.
+    #[error("the database did not answer in time")]
+    TooSlow,
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
@@ -554,6 +557,7 @@ impl Error {
             Self::Migration(error) => Self::Migration(Arc::clone(error)),
             Self::Url => Self::Url,
             Self::Writer(error) => Self::Writer(Arc::clone(error)),
+            Self::TooSlow => Self::TooSlow,
             Self::Closed => Self::Closed,
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,

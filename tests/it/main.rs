@@ -5,5 +5,6 @@
     reason = "a failing test may panic"
 )]
 
+mod scenario;
 mod store_contract;
 mod support;

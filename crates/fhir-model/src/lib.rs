@@ -5,10 +5,12 @@
 //! is what there is to say about a wrong one. What a resource *may* contain is the business of the
 //! definitions and of the validation crate.
 
+pub mod definition;
 pub mod element;
 pub mod issue;
 pub mod key;
 pub mod name;
+mod pool;
 pub mod primitive;
 pub mod reference;
 pub mod tree;

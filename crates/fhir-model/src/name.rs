@@ -7,11 +7,15 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
+use crate::pool::{Pool, Text};
+
 /// A property name by its number in [`Names`].
 ///
 /// Numbers are given in the order in which the names were added and never change afterwards, so
 /// that a number from a base set is valid in every set layered on it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Name(u16);
 
 impl Name {
@@ -52,32 +56,10 @@ impl fmt::Debug for Name {
 /// The most names that a set can hold: every number but that of [`Name::UNKNOWN`].
 pub const MAX_NAMES: usize = u16::MAX as usize;
 
-/// Smallest number of slots; a power of two.
-const MIN_SLOTS: usize = 16;
-
 /// The set of names: text to number in a few nanoseconds, number to text by index.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Names {
-    /// All names, one after another.
-    text: String,
-    /// Where each name ends in `text`.
-    ends: Vec<u32>,
-    /// Open addressing with linear probing; a power of two, at most half full.
-    slots: Vec<Slot>,
-}
-
-/// One place of the hash table. `tag` is part of the hash, so that most misses read no text.
-#[derive(Clone, Copy)]
-struct Slot {
-    tag: u16,
-    name: Name,
-}
-
-impl Slot {
-    const FREE: Self = Self {
-        tag: 0,
-        name: Name::UNKNOWN,
-    };
+    pool: Pool,
 }
 
 impl Names {
@@ -97,67 +79,35 @@ impl Names {
         if let Some(known) = self.get(name) {
             return known;
         }
-        let (Ok(number), Ok(end)) = (
-            u16::try_from(self.ends.len()),
-            u32::try_from(self.text.len() + name.len()),
-        ) else {
-            return Name::UNKNOWN;
-        };
-        let added = Name(number);
-        if !added.is_known() {
+        if self.len() >= MAX_NAMES {
             return Name::UNKNOWN;
         }
-        self.text.push_str(name);
-        self.ends.push(end);
-        if self.ends.len() * 2 > self.slots.len() {
-            self.rebuild();
-        } else {
-            self.occupy(hash(name), added);
-        }
-        added
+        self.pool
+            .intern(name)
+            .and_then(to_name)
+            .unwrap_or(Name::UNKNOWN)
     }
 
     /// The number of a name, if a definition knows it.
     #[inline]
     pub fn get(&self, name: &str) -> Option<Name> {
-        let hash = hash(name);
-        let tag = tag(hash);
-        let mut at = start(hash);
-        loop {
-            let slot = self.slots.get(at & self.slots.len().wrapping_sub(1))?;
-            if !slot.name.is_known() {
-                return None;
-            }
-            if slot.tag == tag && self.text(slot.name) == name {
-                return Some(slot.name);
-            }
-            at = at.wrapping_add(1);
-        }
+        self.pool.find(name).and_then(to_name)
     }
 
     /// The text of a name; empty for [`Name::UNKNOWN`] and for numbers that are not of this set.
     #[inline]
     pub fn text(&self, name: Name) -> &str {
-        let index = name.index();
-        let from = match index.checked_sub(1) {
-            None => 0,
-            Some(previous) => match self.ends.get(previous) {
-                Some(end) => *end as usize,
-                None => return "",
-            },
-        };
-        let to = self.ends.get(index).map_or(from, |end| *end as usize);
-        self.text.get(from..to).unwrap_or_default()
+        self.pool.text(Text::new(u32::from(name.0)))
     }
 
     /// How many names there are.
     pub fn len(&self) -> usize {
-        self.ends.len()
+        self.pool.len()
     }
 
     /// Whether there are no names.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
     /// All names in the order of their numbers.
@@ -167,40 +117,11 @@ impl Names {
             .map(|number| (Name(number), self.text(Name(number))))
     }
 
-    /// Makes room and puts every name into its slot again.
-    fn rebuild(&mut self) {
-        let wanted = (self.ends.len() * 4).next_power_of_two().max(MIN_SLOTS);
-        self.slots = vec![Slot::FREE; wanted];
-        for number in (0..u16::MAX).take(self.ends.len()) {
-            let name = Name(number);
-            self.occupy(hash(self.text(name)), name);
-        }
-    }
-
-    /// Puts a name that is not there yet into the next free slot; there always is one.
-    fn occupy(&mut self, hash: u64, name: Name) {
-        let mask = self.slots.len().wrapping_sub(1);
-        let mut at = start(hash) & mask;
-        while let Some(slot) = self.slots.get_mut(at) {
-            if !slot.name.is_known() {
-                *slot = Slot {
-                    tag: tag(hash),
-                    name,
-                };
-                return;
-            }
-            at = at.wrapping_add(1) & mask;
-        }
+    /// Makes the names findable by text again after they were deserialised.
+    pub(crate) fn index(&mut self) {
+        self.pool.index();
     }
 }
-
-impl PartialEq for Names {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text && self.ends == other.ends
-    }
-}
-
-impl Eq for Names {}
 
 impl fmt::Debug for Names {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -208,37 +129,10 @@ impl fmt::Debug for Names {
     }
 }
 
-/// Multiplicative hash of the kind rustc uses: the set is fixed by the definitions and a client
-/// only looks names up, so there is nothing to defend by a keyed hash.
+/// The set holds at most [`MAX_NAMES`], so that the number of a text in it is that of a name.
 #[inline]
-fn hash(name: &str) -> u64 {
-    const FACTOR: u64 = 0x517c_c1b7_2722_0a95;
-    let (words, rest) = name.as_bytes().as_chunks::<8>();
-    let mut state = name.len() as u64;
-    for word in words {
-        state = (state.rotate_left(5) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
-    }
-    let mut last = 0_u64;
-    for byte in rest {
-        last = (last << 8) | u64::from(*byte);
-    }
-    (state.rotate_left(5) ^ last).wrapping_mul(FACTOR)
-}
-
-/// The bits of a hash that choose the first slot: the high ones, which the product mixed best.
-#[inline]
-fn start(hash: u64) -> usize {
-    usize::try_from(hash >> 44).unwrap_or_default()
-}
-
-/// The bits of a hash that are compared before the text is.
-#[inline]
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "only these bits are wanted"
-)]
-fn tag(hash: u64) -> u16 {
-    (hash >> 24) as u16
+fn to_name(text: Text) -> Option<Name> {
+    u16::try_from(text.number()).ok().map(Name)
 }
 
 #[cfg(test)]

@@ -14,11 +14,22 @@ const TEST_POSTGRES_URL: &str = "TEST_POSTGRES_URL";
 
 /// Runs a test on an empty database of SQLite, and of PostgreSQL where there is one.
 pub(crate) async fn on_each_engine<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
+    on_each_url(async |url| {
+        let store = Store::open(&url).await.unwrap();
+        test(store.clone()).await;
+        store.close().await;
+    })
+    .await;
+}
+
+/// Runs a test with the URL of an empty database: of SQLite, and of PostgreSQL where there is one.
+pub(crate) async fn on_each_url(test: impl AsyncFn(String)) {
     let directory = tempfile::tempdir().unwrap();
-    let url = format!("sqlite:{}", directory.path().join("store.db").display());
-    let store = Store::open(&url).await.unwrap();
-    test(store.clone()).await;
-    store.close().await;
+    test(format!(
+        "sqlite:{}",
+        directory.path().join("store.db").display()
+    ))
+    .await;
     match postgres_url() {
         Some(server) => on_postgres(&server, &test).await,
         None => say_left_out(),
@@ -44,7 +55,7 @@ pub(crate) fn postgres_url() -> Option<String> {
     std::env::var(TEST_POSTGRES_URL).ok()
 }
 
-async fn on_postgres<F: Future<Output = ()>>(server: &str, test: &impl Fn(Store) -> F) {
+async fn on_postgres(server: &str, test: &impl AsyncFn(String)) {
     let mut admin = PgConnection::connect(server).await.unwrap();
     let name = format!("test_{}", Uuid::new_v4().simple());
     admin

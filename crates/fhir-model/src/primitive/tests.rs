@@ -1,5 +1,9 @@
 //! The forms of primitive values, type by type, from datatypes.html.
 
+use proptest::prelude::*;
+
+use crate::primitive::date::{DateTime, Time};
+use crate::primitive::decimal::Decimal;
 use crate::primitive::{Primitive, PrimitiveError, STRING_CHARS_MAX};
 use crate::tree::Kind;
 
@@ -206,4 +210,28 @@ fn an_error_says_what_would_be_right() {
         "the value does not have the form of id: 1 to 64 letters, digits, '-' and '.'"
     );
     assert_eq!(Primitive::Boolean.check(Kind::Boolean, "true"), Ok(()));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_judged_without_panic(
+        text in prop_oneof![any::<String>(), "[0-9:TZ.+é-]{0,30}", "(urn:(oid|uuid):)?[0-9a-f.=-]{0,40}"]
+    ) {
+        for primitive in Primitive::ALL {
+            let _ = primitive.check_text(&text);
+        }
+        let _ = (Time::parse(&text), Decimal::parse(&text));
+        if let Some(date) = DateTime::parse(&text) {
+            let (low, high) = date.interval(0);
+            prop_assert!(low < high);
+        }
+    }
+
+    #[test]
+    fn decimals_compare_as_integers_do(left in -10_000_i64..10_000, right in -10_000_i64..10_000, zeros in 0_usize..4) {
+        let decimal = |number: i64, zeros: usize| {
+            Decimal::parse(&format!("{number}.{}", "0".repeat(zeros + 1))).unwrap()
+        };
+        prop_assert_eq!(decimal(left, zeros).cmp(&decimal(right, 0)), left.cmp(&right));
+    }
 }

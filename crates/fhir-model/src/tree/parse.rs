@@ -6,169 +6,10 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
-use std::string::FromUtf8Error;
 
 use crate::name::{Name, Names};
+use crate::tree::parse_error::{Limits, ParseError, ParseErrorKind};
 use crate::tree::{Entry, Flags, Kind, NONE, Tree, text};
-
-/// What a document may cost at most.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Limits {
-    /// How deep objects and arrays may nest; never more than [`Limits::DEPTH_CEILING`].
-    pub depth_max: u32,
-    /// How many bytes the text may have; never more than [`Limits::BYTES_CEILING`].
-    pub bytes_max: usize,
-    /// How many JSON values there may be.
-    pub nodes_max: u32,
-}
-
-impl Limits {
-    /// No tree is deeper than this, so whoever walks one may recurse.
-    pub const DEPTH_CEILING: u32 = 512;
-
-    /// No text is longer than this: offsets are 32 bits, and edits need room behind the source.
-    pub const BYTES_CEILING: usize = 1 << 31;
-
-    /// As much as a tree can hold: for text that we wrote ourselves.
-    pub const CEILING: Self = Self {
-        depth_max: Self::DEPTH_CEILING,
-        bytes_max: Self::BYTES_CEILING,
-        nodes_max: NONE - 1,
-    };
-}
-
-impl Default for Limits {
-    /// Room for a Bundle with tens of thousands of entries.
-    fn default() -> Self {
-        Self {
-            depth_max: 128,
-            bytes_max: 64 << 20,
-            nodes_max: 8 << 20,
-        }
-    }
-}
-
-/// Why a text is not a JSON object that we take.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum ParseErrorKind {
-    /// There is no text.
-    #[error("there is no JSON text")]
-    Empty,
-    /// The text is longer than the limit.
-    #[error("the text is longer than {limit_bytes} bytes")]
-    TooLarge {
-        /// The limit.
-        limit_bytes: usize,
-    },
-    /// Objects and arrays nest deeper than the limit.
-    #[error("objects and arrays nest deeper than {limit} levels")]
-    TooDeep {
-        /// The limit.
-        limit: u32,
-    },
-    /// There are more values than the limit.
-    #[error("there are more than {limit} JSON values")]
-    TooManyNodes {
-        /// The limit.
-        limit: u32,
-    },
-    /// A byte sequence that is not UTF-8.
-    #[error("the text is not UTF-8")]
-    NotUtf8,
-    /// The value at the top is not an object.
-    #[error("a JSON object is expected, starting with '{{'")]
-    NotAnObject,
-    /// The text ends inside the object.
-    #[error("the text ends before the object does")]
-    UnexpectedEnd,
-    /// Something that is not a JSON value.
-    #[error("a JSON value is expected")]
-    ValueExpected,
-    /// An object goes on with something that is not a property name.
-    #[error("a property name in double quotes is expected")]
-    KeyExpected,
-    /// No `:` after a property name.
-    #[error("':' is expected after the property name")]
-    ColonExpected,
-    /// No `,` or end after an item or member.
-    #[error("',' or '{close}' is expected")]
-    CommaExpected {
-        /// What would end this array or object.
-        close: char,
-    },
-    /// A property that this object already has.
-    #[error("the property \"{key}\" is given twice in one object")]
-    DuplicateKey {
-        /// The property.
-        key: String,
-    },
-    /// Not a JSON number: a leading zero or `+`, no digit where one must be.
-    #[error("this is not a JSON number")]
-    InvalidNumber,
-    /// A backslash with something after it that JSON does not know.
-    #[error("this is not a JSON escape sequence")]
-    InvalidEscape,
-    /// Half of a surrogate pair: no character.
-    #[error("this escape sequence is half of a surrogate pair")]
-    LoneSurrogate,
-    /// A control character inside a string.
-    #[error("the control character U+{code:04X} must be escaped in a string")]
-    ControlCharacter {
-        /// The character.
-        code: u8,
-    },
-    /// Text after the object.
-    #[error("there is text after the end of the object")]
-    TrailingData,
-}
-
-/// Why and where a text is not a JSON object that we take.
-///
-/// `Display` quotes nothing of the text but property names.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{kind} (line {line}, column {column}{})", at_path(path))]
-pub struct ParseError {
-    /// What is wrong.
-    pub kind: ParseErrorKind,
-    /// The byte where it is wrong.
-    pub offset: usize,
-    /// The line of that byte, from 1.
-    pub line: u32,
-    /// The character in that line, from 1.
-    pub column: u32,
-    /// The property or item, as a FHIRPath from the resource: `Patient.name[0].given`.
-    pub path: String,
-}
-
-fn at_path(path: &str) -> String {
-    if path.is_empty() {
-        return String::new();
-    }
-    format!(", at {path}")
-}
-
-impl ParseError {
-    fn new(kind: ParseErrorKind, bytes: &[u8], offset: usize, path: String) -> Self {
-        let place = text::line_column(bytes, offset);
-        Self {
-            kind,
-            offset,
-            line: place.line,
-            column: place.column,
-            path,
-        }
-    }
-
-    fn not_utf8(error: &FromUtf8Error) -> Self {
-        let offset = error.utf8_error().valid_up_to();
-        Self::new(
-            ParseErrorKind::NotUtf8,
-            error.as_bytes(),
-            offset,
-            String::new(),
-        )
-    }
-}
 
 /// Bytes of text per node, low enough that compact resources seldom make the vector grow.
 const BYTES_PER_NODE: usize = 20;
@@ -188,7 +29,7 @@ pub(super) fn parse(source: Vec<u8>, names: &Names, limits: &Limits) -> Result<T
     let text = String::from_utf8(source).map_err(|error| ParseError::not_utf8(&error))?;
     let mut reader = Reader::new(&text, names, limits);
     if let Err(kind) = reader.document() {
-        return Err(reader.error(kind));
+        return Err(reader.error(*kind));
     }
     let (nodes, verbatim) = (reader.nodes, reader.verbatim);
     Ok(Tree {
@@ -256,7 +97,8 @@ struct Reader<'a> {
     verbatim: bool,
 }
 
-type Step<T = ()> = Result<T, ParseErrorKind>;
+/// Boxed, so that what usually succeeds returns in a register.
+type Step<T = ()> = Result<T, Box<ParseErrorKind>>;
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, names: &'a Names, limits: &Limits) -> Self {
@@ -283,8 +125,8 @@ impl<'a> Reader<'a> {
         self.skip_white_space();
         match self.peek() {
             Some(b'{') => self.open(Kind::Object, Label::ROOT)?,
-            Some(_) => return Err(ParseErrorKind::NotAnObject),
-            None => return Err(ParseErrorKind::Empty),
+            Some(_) => return Err(fault(ParseErrorKind::NotAnObject)),
+            None => return Err(fault(ParseErrorKind::Empty)),
         }
         while let Some(frame) = self.frame {
             if frame.is_object {
@@ -298,7 +140,7 @@ impl<'a> Reader<'a> {
         self.skip_white_space();
         self.verbatim = verbatim;
         match self.peek() {
-            Some(_) => Err(ParseErrorKind::TrailingData),
+            Some(_) => Err(fault(ParseErrorKind::TrailingData)),
             None => Ok(()),
         }
     }
@@ -336,11 +178,11 @@ impl<'a> Reader<'a> {
                 self.skip_white_space();
                 Ok(true)
             }
-            None => Err(ParseErrorKind::UnexpectedEnd),
+            None => Err(fault(ParseErrorKind::UnexpectedEnd)),
             Some(_) if frame.count == 0 => Ok(true),
-            Some(_) => Err(ParseErrorKind::CommaExpected {
+            Some(_) => Err(fault(ParseErrorKind::CommaExpected {
                 close: char::from(close),
-            }),
+            })),
         }
     }
 
@@ -354,18 +196,18 @@ impl<'a> Reader<'a> {
             Some(b't') => self.literal("true", Kind::Boolean, label),
             Some(b'f') => self.literal("false", Kind::Boolean, label),
             Some(b'n') => self.literal("null", Kind::Null, label),
-            Some(b'+' | b'.') => Err(ParseErrorKind::InvalidNumber),
-            Some(_) => Err(ParseErrorKind::ValueExpected),
-            None => Err(ParseErrorKind::UnexpectedEnd),
+            Some(b'+' | b'.') => Err(fault(ParseErrorKind::InvalidNumber)),
+            Some(_) => Err(fault(ParseErrorKind::ValueExpected)),
+            None => Err(fault(ParseErrorKind::UnexpectedEnd)),
         }
     }
 
     fn open(&mut self, kind: Kind, label: Label) -> Step {
         let depth = self.around.len() + usize::from(self.frame.is_some());
         if depth >= self.depth_max {
-            return Err(ParseErrorKind::TooDeep {
+            return Err(fault(ParseErrorKind::TooDeep {
                 limit: offset(self.depth_max),
-            });
+            }));
         }
         let node = offset(self.nodes.len());
         self.push(kind, label, self.position, self.position)?;
@@ -404,9 +246,9 @@ impl<'a> Reader<'a> {
     fn push(&mut self, kind: Kind, label: Label, start: usize, end: usize) -> Step {
         let id = offset(self.nodes.len());
         if id >= self.nodes_max {
-            return Err(ParseErrorKind::TooManyNodes {
+            return Err(fault(ParseErrorKind::TooManyNodes {
                 limit: self.nodes_max,
-            });
+            }));
         }
         self.nodes.push(Entry {
             name: label.name,
@@ -429,8 +271,8 @@ impl<'a> Reader<'a> {
     fn key(&mut self, frame: Frame) -> Step<Label> {
         match self.peek() {
             Some(b'"') => {}
-            Some(_) => return Err(ParseErrorKind::KeyExpected),
-            None => return Err(ParseErrorKind::UnexpectedEnd),
+            Some(_) => return Err(fault(ParseErrorKind::KeyExpected)),
+            None => return Err(fault(ParseErrorKind::UnexpectedEnd)),
         }
         let start = self.position + 1;
         let is_escaped = self.string_content()?;
@@ -454,8 +296,8 @@ impl<'a> Reader<'a> {
         self.skip_white_space();
         match self.peek() {
             Some(b':') => self.position += 1,
-            Some(_) => return Err(ParseErrorKind::ColonExpected),
-            None => return Err(ParseErrorKind::UnexpectedEnd),
+            Some(_) => return Err(fault(ParseErrorKind::ColonExpected)),
+            None => return Err(fault(ParseErrorKind::UnexpectedEnd)),
         }
         self.skip_white_space();
         Ok(label)
@@ -483,7 +325,7 @@ impl<'a> Reader<'a> {
         let earlier = self.keys.get(frame.keys_from..).unwrap_or_default();
         if earlier.contains(&mark) && self.is_duplicate(frame, label) {
             self.position = label.key as usize - 1;
-            return Err(self.duplicate(label));
+            return Err(fault(self.duplicate(label)));
         }
         self.keys.push(mark);
         Ok(())
@@ -516,7 +358,7 @@ impl<'a> Reader<'a> {
                 };
                 self.position = entry.key as usize - 1;
                 self.pending_key = Some(label);
-                return Err(self.duplicate(label));
+                return Err(fault(self.duplicate(label)));
             }
             index = entry.next;
         }
@@ -572,8 +414,8 @@ impl<'a> Reader<'a> {
                     is_escaped = true;
                     self.position += self.escape_len()?;
                 }
-                Some(&code) => return Err(ParseErrorKind::ControlCharacter { code }),
-                None => return Err(ParseErrorKind::UnexpectedEnd),
+                Some(&code) => return Err(fault(ParseErrorKind::ControlCharacter { code })),
+                None => return Err(fault(ParseErrorKind::UnexpectedEnd)),
             }
         }
     }
@@ -583,8 +425,8 @@ impl<'a> Reader<'a> {
         match self.byte_at(1) {
             Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(2),
             Some(b'u') => self.unicode_escape_len(),
-            Some(_) => Err(ParseErrorKind::InvalidEscape),
-            None => Err(ParseErrorKind::UnexpectedEnd),
+            Some(_) => Err(fault(ParseErrorKind::InvalidEscape)),
+            None => Err(fault(ParseErrorKind::UnexpectedEnd)),
         }
     }
 
@@ -597,10 +439,10 @@ impl<'a> Reader<'a> {
                 if is_pair {
                     Ok(12)
                 } else {
-                    Err(ParseErrorKind::LoneSurrogate)
+                    Err(fault(ParseErrorKind::LoneSurrogate))
                 }
             }
-            0xdc00..=0xdfff => Err(ParseErrorKind::LoneSurrogate),
+            0xdc00..=0xdfff => Err(fault(ParseErrorKind::LoneSurrogate)),
             _ => Ok(6),
         }
     }
@@ -609,10 +451,12 @@ impl<'a> Reader<'a> {
     fn code_unit(&self, ahead: usize) -> Step<u32> {
         let mut unit = 0;
         for index in ahead..ahead + 4 {
-            let byte = self.byte_at(index).ok_or(ParseErrorKind::UnexpectedEnd)?;
+            let byte = self
+                .byte_at(index)
+                .ok_or_else(|| fault(ParseErrorKind::UnexpectedEnd))?;
             let digit = char::from(byte)
                 .to_digit(16)
-                .ok_or(ParseErrorKind::InvalidEscape)?;
+                .ok_or_else(|| fault(ParseErrorKind::InvalidEscape))?;
             unit = unit * 16 + digit;
         }
         Ok(unit)
@@ -621,7 +465,7 @@ impl<'a> Reader<'a> {
     fn number(&mut self, label: Label) -> Step {
         let start = self.position;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        let len = number_len(rest).ok_or(ParseErrorKind::InvalidNumber)?;
+        let len = number_len(rest).ok_or_else(|| fault(ParseErrorKind::InvalidNumber))?;
         self.push(Kind::Number, label, start, start + len)?;
         self.position += len;
         Ok(())
@@ -631,7 +475,7 @@ impl<'a> Reader<'a> {
         let start = self.position;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         if !rest.starts_with(word.as_bytes()) {
-            return Err(ParseErrorKind::ValueExpected);
+            return Err(fault(ParseErrorKind::ValueExpected));
         }
         self.push(kind, label, start, start + word.len())?;
         self.position += word.len();
@@ -691,6 +535,12 @@ impl<'a> Reader<'a> {
         }
         None
     }
+}
+
+#[cold]
+#[expect(clippy::unnecessary_box_returns, reason = "a Step holds it boxed")]
+fn fault(kind: ParseErrorKind) -> Box<ParseErrorKind> {
+    Box::new(kind)
 }
 
 fn push_property(path: &mut String, key: &str) {

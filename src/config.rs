@@ -1,0 +1,533 @@
+//! Every setting, with its unit, default and reason: one TOML file, checked against
+//! `config/schema.json`, from which `docs/CONFIGURATION.md` is written.
+//!
+//! Flags and environment variables (read by the command line) override the file. An unknown key,
+//! a wrong type or a value out of range is an error that names the line.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+use chrono_tz::Tz;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+mod located;
+
+/// The schema that ships with Baton: the description of every setting.
+pub const SCHEMA: &str = include_str!("config/schema.json");
+
+/// All settings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Config {
+    /// Where Baton listens.
+    pub listen: Listen,
+    /// Where records are kept.
+    pub store: Store,
+    /// Limits of the FHIR API.
+    pub rest: Rest,
+    /// Profiles in force.
+    pub validation: Validation,
+    /// The MLLP listener.
+    pub intake: Intake,
+    /// Whose care managers work with Baton.
+    pub care_organisation: CareOrganisation,
+    /// The ADT feeds.
+    #[serde(rename = "feed")]
+    pub feeds: Vec<Arc<Feed>>,
+}
+
+/// Where Baton listens.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Listen {
+    /// Address of the FHIR API.
+    pub http: String,
+    /// Address of the MLLP listener.
+    pub mllp: String,
+    /// The FHIR base as clients see it.
+    pub base_url: Option<String>,
+    /// Allow other addresses than loopback without authentication.
+    pub without_authentication: bool,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self {
+            http: "127.0.0.1:8080".into(),
+            mllp: "127.0.0.1:2575".into(),
+            base_url: None,
+            without_authentication: false,
+        }
+    }
+}
+
+/// Where records are kept.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Store {
+    /// URL of the database.
+    pub database: Option<String>,
+}
+
+/// Limits of the FHIR API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Rest {
+    /// Largest request body.
+    pub body_bytes_max: usize,
+    /// Deepest nesting of a JSON body.
+    pub depth_max: u32,
+    /// Matches on a page when `_count` is absent.
+    pub page_count_default: u32,
+    /// Most matches on a page.
+    pub page_count_max: u32,
+    /// Longest time for one request, in seconds.
+    pub timeout_secs: u64,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 64 << 20,
+            depth_max: 64,
+            page_count_default: 50,
+            page_count_max: 1000,
+            timeout_secs: 60,
+        }
+    }
+}
+
+/// Profiles in force beside `meta.profile`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Validation {
+    /// Resource type → canonical URLs.
+    pub profiles: BTreeMap<String, Vec<String>>,
+}
+
+/// The MLLP listener.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Intake {
+    /// Largest frame.
+    pub frame_bytes_max: usize,
+    /// Longest time from the first to the last byte of a frame, in seconds.
+    pub frame_timeout_secs: u64,
+    /// A silent connection is closed after so many seconds; 0 is never.
+    pub idle_timeout_secs: u64,
+    /// Most connections.
+    pub connections_max: usize,
+    /// Most connections from one IP address.
+    pub connections_per_source_max: usize,
+    /// Messages of one connection that may wait for their acknowledgement.
+    pub unacknowledged_max: usize,
+    /// When storing takes longer, the message is answered AE, in seconds.
+    pub store_timeout_secs: u64,
+    /// What happens to a message that no feed claims.
+    pub unknown_sender: UnknownSender,
+    /// How often processing is tried before a message is set aside.
+    pub attempts_max: u32,
+}
+
+impl Default for Intake {
+    fn default() -> Self {
+        Self {
+            frame_bytes_max: 4 << 20,
+            frame_timeout_secs: 30,
+            idle_timeout_secs: 0,
+            connections_max: 512,
+            connections_per_source_max: 128,
+            unacknowledged_max: 64,
+            store_timeout_secs: 10,
+            unknown_sender: UnknownSender::Reject,
+            attempts_max: 5,
+        }
+    }
+}
+
+impl Intake {
+    /// Longest time from the first to the last byte of a frame.
+    pub fn frame_timeout(&self) -> Duration {
+        Duration::from_secs(self.frame_timeout_secs)
+    }
+
+    /// How long a connection may be silent, if there is a limit.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        (self.idle_timeout_secs > 0).then(|| Duration::from_secs(self.idle_timeout_secs))
+    }
+}
+
+/// What happens to a message that no feed claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownSender {
+    /// Answered AR, kept set aside.
+    Reject,
+    /// Taken by the built-in feed `default`.
+    Accept,
+}
+
+/// The organisation whose care managers work with Baton.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct CareOrganisation {
+    /// Its name.
+    pub name: String,
+    /// Time zone in which its deadlines end.
+    #[serde(deserialize_with = "zone")]
+    pub zone: Tz,
+    /// No business days, beside the US federal holidays.
+    pub holidays_added: BTreeSet<NaiveDate>,
+    /// Federal holidays that are business days.
+    pub holidays_removed: BTreeSet<NaiveDate>,
+}
+
+impl Default for CareOrganisation {
+    fn default() -> Self {
+        Self {
+            name: "Care organisation".into(),
+            zone: chrono_tz::America::New_York,
+            holidays_added: BTreeSet::new(),
+            holidays_removed: BTreeSet::new(),
+        }
+    }
+}
+
+/// One ADT feed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Feed {
+    /// Names the feed in logs, metrics and the inbox.
+    pub name: String,
+    /// MSH-3 of its messages; any when `None`.
+    pub application: Option<String>,
+    /// MSH-4 of its messages; any when `None`.
+    pub facility: Option<String>,
+    /// Time zone of the facility.
+    #[serde(deserialize_with = "zone")]
+    pub zone: Tz,
+    /// What kind of facility it is.
+    #[serde(default)]
+    pub kind: FacilityKind,
+    /// Name of the facility.
+    pub organization: Option<String>,
+    /// Assigning authority → Identifier.system; `*` for identifiers without one.
+    pub authorities: BTreeMap<String, String>,
+    /// Identifier.system of the visit number.
+    pub visit_system: String,
+    /// Local patient class → FHIR class.
+    #[serde(default)]
+    pub classes: BTreeMap<String, String>,
+    /// Local discharge disposition → NUBC code.
+    #[serde(default)]
+    pub dispositions: BTreeMap<String, String>,
+    /// Trigger events that are not acted on.
+    #[serde(default)]
+    pub events_ignored: BTreeSet<String>,
+    /// Processing ids that are accepted.
+    #[serde(default = "production_only")]
+    pub processing_ids: Vec<String>,
+    /// Whether to answer where no acknowledgement is asked for.
+    #[serde(default)]
+    pub acknowledge: Acknowledge,
+    /// An empty field means that there is no value.
+    #[serde(default)]
+    pub snapshot: bool,
+}
+
+impl Feed {
+    /// The built-in feed for senders that no other feed claims, where those are accepted.
+    pub fn unclaimed() -> Self {
+        Self {
+            name: "default".into(),
+            application: None,
+            facility: None,
+            zone: chrono_tz::UTC,
+            kind: FacilityKind::Acute,
+            organization: None,
+            authorities: BTreeMap::new(),
+            visit_system: "urn:baton:feed:default:visit".into(),
+            classes: BTreeMap::new(),
+            dispositions: BTreeMap::new(),
+            events_ignored: BTreeSet::new(),
+            processing_ids: ["P", "T", "D"].map(String::from).into(),
+            acknowledge: Acknowledge::AsAsked,
+            snapshot: false,
+        }
+    }
+
+    /// Whether a message with this MSH-3 and MSH-4 belongs to the feed.
+    pub fn claims(&self, application: &str, facility: &str) -> bool {
+        self.application
+            .as_deref()
+            .is_none_or(|wanted| wanted == application)
+            && self
+                .facility
+                .as_deref()
+                .is_none_or(|wanted| wanted == facility)
+    }
+
+    /// How closely the feed is tied to a sender: the more specific of two claims wins.
+    pub fn specificity(&self) -> usize {
+        usize::from(self.application.is_some()) + usize::from(self.facility.is_some())
+    }
+}
+
+fn production_only() -> Vec<String> {
+    vec!["P".into()]
+}
+
+/// What kind of facility a feed speaks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FacilityKind {
+    /// Acute hospital.
+    #[default]
+    Acute,
+    /// Psychiatric hospital.
+    Psychiatric,
+    /// Skilled nursing facility.
+    SkilledNursing,
+    /// Inpatient rehabilitation.
+    Rehabilitation,
+    /// Long-term care hospital.
+    LongTermCare,
+}
+
+/// When a message is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acknowledge {
+    /// As MSH-15 and MSH-16 ask.
+    #[default]
+    AsAsked,
+    /// Always.
+    Always,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is no TOML, or not what the schema asks for; one line each.
+    #[error("{path}: {problems}")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// `line N: what is wrong`, one a line.
+        problems: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks the file at `path`.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or breaks the schema; the text names every line at fault.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path).map_err(|source| Error::Read {
+            path: shown.clone(),
+            source,
+        })?;
+        Self::parse(&text).map_err(|problems| Error::Invalid {
+            path: shown,
+            problems,
+        })
+    }
+
+    /// Checks and reads the text of a configuration file.
+    ///
+    /// # Errors
+    /// What is wrong, a line for each problem, each beginning with `line N`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let located = located::Located::parse(text)?;
+        let schema: Value = serde_json::from_str(SCHEMA).map_err(|error| error.to_string())?;
+        let validator = jsonschema::options()
+            .should_validate_formats(true)
+            .build(&schema)
+            .map_err(|error| error.to_string())?;
+        let mut problems = String::new();
+        for error in validator.iter_errors(&located.value) {
+            let pointer = error.instance_path().to_string();
+            let _ = writeln!(
+                problems,
+                "line {}: {}",
+                located.line(&pointer),
+                explain(&pointer, &error)
+            );
+        }
+        if !problems.is_empty() {
+            return Err(problems.trim_end().to_owned());
+        }
+        let config: Self =
+            toml::from_str(text).map_err(|error| located::toml_problem(text, &error))?;
+        config
+            .consistent()
+            .map_err(|problem| format!("line 1: {problem}"))
+    }
+
+    /// What a schema cannot say.
+    fn consistent(self) -> Result<Self, String> {
+        let mut names = BTreeSet::new();
+        for feed in &self.feeds {
+            if !names.insert(&feed.name) {
+                return Err(format!("two feeds have the name {}", feed.name));
+            }
+        }
+        Ok(self)
+    }
+
+    /// The feed that claims a message with this MSH-3 and MSH-4; the most specific claim wins.
+    pub fn feed(&self, application: &str, facility: &str) -> Option<&Arc<Feed>> {
+        self.feeds
+            .iter()
+            .filter(|feed| feed.claims(application, facility))
+            .max_by_key(|feed| feed.specificity())
+    }
+}
+
+fn explain(pointer: &str, error: &jsonschema::ValidationError<'_>) -> String {
+    let place = pointer.trim_start_matches('/').replace('/', ".");
+    let place = if place.is_empty() { "the file" } else { &place };
+    format!("{place}: {error}")
+}
+
+fn zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Tz, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    name.parse().map_err(|_| {
+        serde::de::Error::custom(format!(
+            "{name} is no IANA time zone such as America/New_York"
+        ))
+    })
+}
+
+/// `docs/CONFIGURATION.md`, written from the schema.
+pub fn documentation() -> String {
+    let schema: Value = serde_json::from_str(SCHEMA).unwrap_or_default();
+    let mut page = String::from(
+        "# Configuration\n\nWritten from `src/config/schema.json`; a test fails when it is stale.\n\
+         One TOML file (`baton serve --config FILE`); flags and environment variables override it \
+         (`baton serve --help`).\n",
+    );
+    let sections = schema.pointer("/properties").and_then(Value::as_object);
+    for (name, section) in sections.into_iter().flatten() {
+        let table = schema
+            .pointer("/$defs/feed")
+            .filter(|_| name == "feed")
+            .unwrap_or(section);
+        let heading = if name == "feed" {
+            "[[feed]]".to_owned()
+        } else {
+            format!("[{name}]")
+        };
+        let _ = write!(
+            page,
+            "\n## `{heading}`\n{}\n\n",
+            text_of(section, "description")
+        );
+        page.push_str("| key | default | meaning |\n|---|---|---|\n");
+        for (key, setting) in table
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let default = match setting.get("default") {
+                Some(value) => format!("`{value}`"),
+                None if required(table, key) => "required".to_owned(),
+                None => "–".to_owned(),
+            };
+            let choices = setting["enum"]
+                .as_array()
+                .map_or_else(String::new, |choices| {
+                    let choices: Vec<_> =
+                        choices.iter().map(|choice| format!("`{choice}`")).collect();
+                    format!(" One of {}.", choices.join(", "))
+                });
+            let meaning = text_of(setting, "description");
+            let _ = writeln!(page, "| `{key}` | {default} | {meaning}{choices} |");
+        }
+    }
+    page
+}
+
+fn required(table: &Value, key: &str) -> bool {
+    table["required"]
+        .as_array()
+        .is_some_and(|required| required.iter().any(|name| name == key))
+}
+
+fn text_of<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FEED: &str = r#"
+[[feed]]
+name = "GENHOSP"
+application = "EPICADT"
+zone = "America/New_York"
+visit_system = "urn:oid:2.16.840.1.113883.3.9999.2"
+[feed.authorities]
+GENHOSP = "urn:oid:2.16.840.1.113883.3.9999.1"
+[feed.classes]
+V = "OBSENC"
+"#;
+
+    #[track_caller]
+    fn check_refused(text: &str, expected: &str) {
+        let problems = Config::parse(text).expect_err("must be refused");
+        assert!(problems.contains(expected), "{problems}");
+    }
+
+    #[test]
+    fn a_feed_is_read() {
+        let config = Config::parse(FEED).unwrap();
+        let feed = config.feed("EPICADT", "ANY").unwrap();
+        assert_eq!(feed.zone, chrono_tz::America::New_York);
+        assert_eq!(feed.processing_ids, ["P"]);
+        assert!(config.feed("OTHER", "ANY").is_none());
+    }
+
+    #[test]
+    fn the_empty_file_is_the_defaults() {
+        let config = Config::parse("").unwrap();
+        assert_eq!(config.listen.http, "127.0.0.1:8080");
+        assert_eq!(config.care_organisation.zone, chrono_tz::America::New_York);
+    }
+
+    #[test]
+    fn problems_name_their_line() {
+        check_refused(
+            "[listen]\nhttp = \"127.0.0.1:8080\"\nmlpp = \"x\"\n",
+            "line 1: listen",
+        );
+        check_refused(
+            "[intake]\nconnections_max = 0\n",
+            "line 2: intake.connections_max",
+        );
+        check_refused("[intake]\nconnections_max = \n", "line 2");
+        check_refused(
+            &FEED.replace("\"OBSENC\"", "\"OBS\""),
+            "line 10: feed.0.classes.V",
+        );
+        check_refused(&FEED.replace("America/New_York", "Newyork"), "line 5");
+        check_refused(&format!("{FEED}{FEED}"), "two feeds");
+    }
+}
