@@ -62,14 +62,9 @@ async fn on_postgres(server: &str, test: &impl AsyncFn(String)) {
         .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
         .await
         .unwrap();
-    let url = with_database(server, &name);
-    let outcome = AssertUnwindSafe(async {
-        let store = Store::open(&url).await.unwrap();
-        test(store.clone()).await;
-        store.close().await;
-    })
-    .catch_unwind()
-    .await;
+    let outcome = AssertUnwindSafe(test(with_database(server, &name)))
+        .catch_unwind()
+        .await;
     let drop = format!("DROP DATABASE {name} WITH (FORCE)");
     admin.execute(AssertSqlSafe(drop)).await.unwrap();
     if let Err(panic) = outcome {
