@@ -12,4 +12,5 @@ pub mod definitions;
 
 // Floor 3: meaning; pure functions.
 pub mod access;
+pub mod adt;
 pub mod plan_definition;

@@ -5,10 +5,11 @@
 //! from requests; a request only looks up.
 
 use std::fmt;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// A string by its number in a [`Pool`].
+/// A string of a set of definitions, by its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Text(u32);
 
@@ -105,7 +106,10 @@ impl Pool {
             if slot.is_free() {
                 return None;
             }
-            if slot.tag == tag && self.text(Text(slot.number)) == text {
+            // Bytes, as it is known already that the place of a string holds whole characters.
+            if slot.tag == tag
+                && self.text.as_bytes().get(self.place(Text(slot.number))) == Some(text.as_bytes())
+            {
                 return Some(Text(slot.number));
             }
             at = at.wrapping_add(1);
@@ -115,18 +119,15 @@ impl Pool {
     /// The string with this number; empty for a number that is not of this pool.
     #[inline]
     pub(crate) fn text(&self, text: Text) -> &str {
-        let from = match text.index().checked_sub(1) {
-            None => 0,
-            Some(previous) => match self.ends.get(previous) {
-                Some(end) => *end as usize,
-                None => return "",
-            },
-        };
-        let to = self
-            .ends
-            .get(text.index())
-            .map_or(from, |end| *end as usize);
-        self.text.get(from..to).unwrap_or_default()
+        self.text.get(self.place(text)).unwrap_or_default()
+    }
+
+    /// Where the string with this number is in `text`.
+    #[inline]
+    fn place(&self, text: Text) -> Range<usize> {
+        let end = |index: usize| self.ends.get(index).map_or(0, |end| *end as usize);
+        let from = text.index().checked_sub(1).map_or(0, end);
+        from..end(text.index()).max(from)
     }
 
     /// How many strings there are.

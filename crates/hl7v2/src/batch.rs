@@ -284,3 +284,102 @@ fn declared_count(trailer: &[u8]) -> Option<u64> {
     let field = trailer.split(|byte| byte == separator).nth(1)?;
     str::from_utf8(field).ok()?.trim().parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The file as text: messages by MSH-10 in their batches, then the issues.
+    #[track_caller]
+    fn check(lines: &[&str], batches: &[&[&str]], issues: &[&str]) {
+        for end in ["\r", "\n", "\r\n"] {
+            let text = lines.join(end);
+            let file = split(text.as_bytes());
+            let id = |message: &&[u8]| {
+                let parsed = crate::parse::parse(message).unwrap();
+                parsed.message.control_id().to_owned()
+            };
+            let found: Vec<Vec<String>> = file
+                .batches
+                .iter()
+                .map(|batch| batch.messages.iter().map(id).collect())
+                .collect();
+            assert_eq!(found, batches);
+            let found: Vec<_> = file.issues().into_iter().map(BatchIssue::code).collect();
+            assert_eq!(found, issues);
+        }
+    }
+
+    const A: &str = "MSH|^~\\&|||||||ADT^A01|a|P|2.5";
+    const B: &str = "MSH|^~\\&|||||||ADT^A01|b|P|2.5";
+    const C: &str = "MSH|^~\\&|||||||ADT^A01|c|P|2.5";
+
+    #[test]
+    fn files_are_split_into_batches_and_messages() {
+        let file = [
+            "FHS|^~\\&",
+            "BHS|^~\\&",
+            A,
+            "PID|1",
+            B,
+            "BTS|2",
+            "BHS|^~\\&",
+            C,
+            "BTS|1",
+            "FTS|2",
+        ];
+        check(&file, &[&["a", "b"], &["c"]], &[]);
+        check(&["BHS|^~\\&", A, B, "BTS|2"], &[&["a", "b"]], &[]);
+        check(&["FHS|^~\\&", A, B, "FTS|1"], &[&["a", "b"]], &[]);
+        check(&[A, "PID|1", B], &[&["a", "b"]], &[]);
+        check(&[A], &[&["a"]], &[]);
+        check(
+            &["", "\u{b}MSH|^~\\&|||||||ADT|a|P|2.5", "\u{1c}", ""],
+            &[&["a"]],
+            &[],
+        );
+        check(&["BHS|^~\\&", "BTS|0"], &[&[]], &[]);
+        check(&[""], &[], &[]);
+    }
+
+    #[test]
+    fn wrong_counts_and_missing_trailers_are_told() {
+        check(
+            &["BHS|^~\\&", A, B, "BTS|3"],
+            &[&["a", "b"]],
+            &["message-count-mismatch"],
+        );
+        check(&["BHS|^~\\&", A, "BTS"], &[&["a"]], &[]);
+        check(&["BHS|^~\\&", A, "BTS|"], &[&["a"]], &[]);
+        check(&["BHS|^~\\&", A], &[&["a"]], &["batch-trailer-missing"]);
+        let cut = ["batch-trailer-missing", "file-trailer-missing"];
+        check(&["FHS|^~\\&", "BHS|^~\\&", A], &[&["a"]], &cut);
+        let count = ["batch-count-mismatch"];
+        check(
+            &["FHS|^~\\&", "BHS|^~\\&", A, "BTS|1", "FTS|9"],
+            &[&["a"]],
+            &count,
+        );
+    }
+
+    #[test]
+    fn lines_that_belong_to_nothing_are_told() {
+        check(&["PID|1", A], &[&["a"]], &["stray-lines"]);
+        check(
+            &["BHS|^~\\&", A, "BTS|1", "PID|1"],
+            &[&["a"]],
+            &["stray-lines"],
+        );
+        check(&[A, "BTS|1", "BTS|1"], &[&["a"]], &["stray-lines"]);
+        check(&["MSH", A], &[&["a"]], &["stray-lines"]);
+        check(&[A, "BTS|1", B], &[&["a"], &["b"]], &[]);
+    }
+
+    #[test]
+    fn a_batch_is_recognised() {
+        assert!(is_batch(b"FHS|^~\\&"));
+        assert!(is_batch(b"\xEF\xBB\xBF\r\nBHS|^~\\&"));
+        assert!(!is_batch(A.as_bytes()));
+        assert!(!is_batch(b""));
+    }
+}

@@ -46,6 +46,12 @@ const TABLE_0211: &[(&str, &Encoding)] = &[
 /// Names of seven-bit ASCII: what these declare cannot have a byte above 0x7F.
 const ASCII_NAMES: &[&str] = &["", "ASCII", "US-ASCII", "ISO IR6"];
 
+fn is_ascii_name(name: &str) -> bool {
+    ASCII_NAMES
+        .iter()
+        .any(|ascii| name.trim().eq_ignore_ascii_case(ascii))
+}
+
 impl Charset {
     /// UTF-8.
     pub const UTF_8: Self = Self(UTF_8);
@@ -54,13 +60,10 @@ impl Charset {
 
     /// Finds a character set by its name in table 0211 or by its MIME name (`iso-8859-1`).
     ///
-    /// ASCII is answered as UTF-8, of which it is a part.
+    /// ASCII, which an empty name means too, is answered as UTF-8, of which it is a part.
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim();
-        if ASCII_NAMES
-            .iter()
-            .any(|ascii| name.eq_ignore_ascii_case(ascii))
-        {
+        if is_ascii_name(name) {
             return Some(Self::UTF_8);
         }
         let row = TABLE_0211
@@ -115,6 +118,9 @@ pub enum Doubt {
     UnknownName,
     /// The bytes are not in the character set that was declared or forced.
     InvalidBytes,
+    /// The bytes are in the declared single-byte character set, as any bytes are; but they would
+    /// also be UTF-8, which does not happen by chance.
+    LooksLikeUtf8,
 }
 
 /// Which character set a message was read in, and why.
@@ -226,45 +232,53 @@ fn undeclared(bytes: &[u8], default: Option<Charset>) -> (Cow<'_, str>, Decision
 /// Character sets that are switched on by escape sequences (ISO IR87) come first when there are
 /// such sequences: without them these bytes would also be ASCII.
 fn by_declaration<'b>(bytes: &'b [u8], declared: &[u8]) -> (Cow<'b, str>, Decision) {
+    /// Each is tried on the whole message; no sender needs more.
+    const NAMES_MAX: usize = 8;
     const ESC: u8 = 0x1B;
     let repetition = header_delimiters(bytes).repetition;
-    let names: Vec<&[u8]> = declared.split(|byte| Some(*byte) == repetition).collect();
-    let switched = memchr::memchr(ESC, bytes).is_some();
+    let mut names: Vec<(Basis, Cow<'_, str>)> = declared
+        .split(|byte| Some(*byte) == repetition)
+        .take(NAMES_MAX)
+        .zip(std::iter::once(Basis::Declared).chain(std::iter::repeat(Basis::Alternate)))
+        .map(|(name, basis)| (basis, String::from_utf8_lossy(name)))
+        .collect();
+    if memchr::memchr(ESC, bytes).is_some() {
+        let switched = Some(Charset(encoding_rs::ISO_2022_JP));
+        names.sort_by_key(|(_, name)| Charset::named(name) != switched);
+    }
     let mut doubt = None;
-    for escapes_wanted in [true, false] {
-        for (index, name) in names.iter().enumerate() {
-            let basis = if index == 0 {
-                Basis::Declared
-            } else {
-                Basis::Alternate
-            };
-            let name = String::from_utf8_lossy(name);
-            let Some(charset) = Charset::named(&name) else {
-                doubt = Some(Doubt::UnknownName);
-                continue;
-            };
-            let by_escapes = switched && charset.0 == encoding_rs::ISO_2022_JP;
-            if by_escapes != escapes_wanted {
-                continue;
-            }
-            let is_ascii = ASCII_NAMES
-                .iter()
-                .any(|ascii| name.trim().eq_ignore_ascii_case(ascii));
-            let possible = !is_ascii || bytes.is_ascii();
-            if let Some(text) = possible.then(|| charset.decode_strictly(bytes)).flatten() {
+    for (basis, name) in names {
+        match read_as(bytes, &name) {
+            Ok((text, charset)) => {
+                let doubt = doubt.or_else(|| misdeclared(bytes, charset));
                 return (
                     text,
                     Decision {
                         charset,
                         basis,
-                        doubt: doubt.filter(|_| index > 0),
+                        doubt,
                     },
                 );
             }
-            doubt = doubt.or(Some(Doubt::InvalidBytes));
+            Err(found) => doubt = doubt.or(Some(found)),
         }
     }
     fall_back(bytes, doubt)
+}
+
+fn read_as<'b>(bytes: &'b [u8], name: &str) -> Result<(Cow<'b, str>, Charset), Doubt> {
+    let charset = Charset::named(name).ok_or(Doubt::UnknownName)?;
+    if is_ascii_name(name) && !bytes.is_ascii() {
+        return Err(Doubt::InvalidBytes);
+    }
+    let text = charset.decode_strictly(bytes).ok_or(Doubt::InvalidBytes)?;
+    Ok((text, charset))
+}
+
+fn misdeclared(bytes: &[u8], charset: Charset) -> Option<Doubt> {
+    let looks_like_utf_8 =
+        charset.0.is_single_byte() && !bytes.is_ascii() && str::from_utf8(bytes).is_ok();
+    looks_like_utf_8.then_some(Doubt::LooksLikeUtf8)
 }
 
 /// The delimiters of the header, for the repetitions of MSH-18.
@@ -382,6 +396,27 @@ mod tests {
     }
 
     #[test]
+    fn only_some_alternates_are_tried() {
+        let invalid = Some(Doubt::InvalidBytes);
+        let names = "ASCII~".repeat(7);
+        check(
+            &format!("{names}8859/2"),
+            b"Luk\xB9",
+            "Lukš",
+            Basis::Alternate,
+            invalid,
+        );
+        let names = "ASCII~".repeat(8);
+        check(
+            &format!("{names}8859/2"),
+            b"Luk\xB9",
+            "Luk¹",
+            Basis::Fallback,
+            invalid,
+        );
+    }
+
+    #[test]
     fn an_undeclared_character_set_is_utf_8_or_windows_1252() {
         check("", "Müller".as_bytes(), "Müller", Basis::Undeclared, None);
         check("", b"M\xFCller", "Müller", Basis::Fallback, None);
@@ -412,6 +447,18 @@ mod tests {
             "Müller",
             Basis::Fallback,
             Some(Doubt::UnknownName),
+        );
+    }
+
+    #[test]
+    fn a_misdeclared_character_set_is_doubted() {
+        let looks = Some(Doubt::LooksLikeUtf8);
+        check(
+            "8859/1",
+            "Müller".as_bytes(),
+            "MÃ¼ller",
+            Basis::Declared,
+            looks,
         );
     }
 

@@ -101,7 +101,11 @@ pub(crate) fn part(text: &str, delimiter: Option<u8>, number: usize) -> Option<&
     let Some(delimiter) = delimiter else {
         return (skipped == 0).then_some(text);
     };
-    let mut ends = memchr::memchr_iter(delimiter, text.as_bytes());
+    // Delimiters stand so close together that a plain loop finds them faster than `memchr`.
+    let bytes = text.bytes().enumerate();
+    let mut ends = bytes
+        .filter(|(_, byte)| *byte == delimiter)
+        .map(|(position, _)| position);
     let start = match skipped.checked_sub(1) {
         None => 0,
         Some(before) => ends.nth(before)? + 1,

@@ -1,7 +1,8 @@
 //! Where something stands in a message: `PID-3[2].4.1` (HL7 v2.9, data type ERL, ERR-2).
 //!
 //! The written form is ours: segment, occurrence in brackets, field, repetition in brackets,
-//! component, subcomponent; all counted from 1, brackets left out mean the first.
+//! component, subcomponent, all counted from 1. Without brackets the first segment of the name is
+//! meant, and of a field all its repetitions.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,6 +12,17 @@ use std::str::FromStr;
 pub struct SegmentId([u8; 3]);
 
 impl SegmentId {
+    /// Message header.
+    pub const MSH: Self = Self(*b"MSH");
+    /// Event type.
+    pub const EVN: Self = Self(*b"EVN");
+    /// Patient identification.
+    pub const PID: Self = Self(*b"PID");
+    /// Patient visit.
+    pub const PV1: Self = Self(*b"PV1");
+    /// Merge patient information.
+    pub const MRG: Self = Self(*b"MRG");
+
     /// Checks a segment name.
     pub fn new(name: &str) -> Option<Self> {
         let bytes: [u8; 3] = name.as_bytes().try_into().ok()?;
@@ -42,8 +54,8 @@ pub struct Location {
     pub occurrence: usize,
     /// The field, unless the whole segment is meant.
     pub field: Option<usize>,
-    /// Which repetition of the field.
-    pub repetition: usize,
+    /// Which repetition of the field, unless the whole field is meant.
+    pub repetition: Option<usize>,
     /// The component, unless the whole repetition is meant.
     pub component: Option<usize>,
     /// The subcomponent, unless the whole component is meant.
@@ -62,7 +74,7 @@ impl Location {
             segment,
             occurrence: 1,
             field: None,
-            repetition: 1,
+            repetition: None,
             component: None,
             subcomponent: None,
         }
@@ -86,6 +98,7 @@ impl FromStr for Location {
             None => (text, None),
         };
         let (name, occurrence) = bracketed(segment)?;
+        let occurrence = occurrence.unwrap_or(1);
         let segment = SegmentId::new(name).ok_or(LocationError)?;
         let mut location = Self {
             occurrence,
@@ -108,13 +121,13 @@ impl FromStr for Location {
     }
 }
 
-/// `PID[2]` → (`PID`, 2); `PID` → (`PID`, 1).
-fn bracketed(text: &str) -> Result<(&str, usize), LocationError> {
+/// `PID[2]` → (`PID`, 2); `PID` → (`PID`, none).
+fn bracketed(text: &str) -> Result<(&str, Option<usize>), LocationError> {
     match text.split_once('[') {
-        None => Ok((text, 1)),
+        None => Ok((text, None)),
         Some((name, rest)) => {
             let inside = rest.strip_suffix(']').ok_or(LocationError)?;
-            Ok((name, number(inside)?))
+            Ok((name, Some(number(inside)?)))
         }
     }
 }
@@ -137,8 +150,8 @@ impl fmt::Display for Location {
             return Ok(());
         };
         write!(formatter, "-{field}")?;
-        if self.repetition > 1 {
-            write!(formatter, "[{}]", self.repetition)?;
+        if let Some(repetition) = self.repetition {
+            write!(formatter, "[{repetition}]")?;
         }
         let Some(component) = self.component else {
             return Ok(());
@@ -168,7 +181,7 @@ mod tests {
     fn locations_are_read_and_written() {
         check("PID", Some("PID"));
         check("PID-3", Some("PID-3"));
-        check("PID[1]-3[1].1", Some("PID-3.1"));
+        check("PID[1]-3[1].1", Some("PID-3[1].1"));
         check("NK1[2]-5[3].1.2", Some("NK1[2]-5[3].1.2"));
         for wrong in [
             "",

@@ -71,8 +71,7 @@ impl Message {
 
     /// The segments of one name.
     pub fn segments<'m>(&'m self, id: &'m str) -> impl Iterator<Item = Segment<'m>> {
-        self.all_segments()
-            .filter(move |segment| segment.id() == id)
+        self.all_segments().filter(move |segment| segment.is(id))
     }
 
     /// The first segment of a name.
@@ -107,7 +106,7 @@ impl Message {
         let starts = move |from: usize| {
             (from..self.segments.len()).find(|index| {
                 self.segment_at(*index)
-                    .is_some_and(|segment| segment.id() == id)
+                    .is_some_and(|segment| segment.is(id))
             })
         };
         let mut next = starts(0);
@@ -126,12 +125,15 @@ impl Message {
     pub fn at(&self, location: &Location) -> Option<Element<'_>> {
         let segment = self
             .all_segments()
-            .filter(|segment| segment.id() == location.segment.as_str())
+            .filter(|segment| segment.is(location.segment.as_str()))
             .nth(location.occurrence.checked_sub(1)?)?;
         let Some(field) = location.field else {
             return Some(segment.element(Some(segment.text)).literal());
         };
-        let mut element = segment.field(field).repetition(location.repetition);
+        let mut element = segment.field(field);
+        if let Some(repetition) = location.repetition {
+            element = element.repetition(repetition);
+        }
         if let Some(component) = location.component {
             element = element.component(component);
         }
@@ -216,7 +218,7 @@ impl<'m> Group<'m> {
     /// All segments of a type in the group.
     pub fn views<V: SegmentView<'m>>(&self) -> impl Iterator<Item = V> + use<'m, V> {
         self.all_segments()
-            .filter(|segment| segment.id() == V::ID)
+            .filter(|segment| segment.is(V::ID))
             .map(V::of)
     }
 }
@@ -236,6 +238,15 @@ impl<'m> Segment<'m> {
     /// The name of the segment: what stands before the first field separator.
     pub fn id(&self) -> &'m str {
         delimiter::part(self.text, Some(self.message.delimiters.field), 1).unwrap_or_default()
+    }
+
+    /// Whether this is its name.
+    pub fn is(&self, id: &str) -> bool {
+        let rest = self.text.strip_prefix(id).map(str::as_bytes);
+        rest.is_some_and(|rest| {
+            rest.first()
+                .is_none_or(|byte| *byte == self.message.delimiters.field)
+        })
     }
 
     /// Where it stands in the message, from 0.
@@ -285,7 +296,7 @@ impl<'m> Segment<'m> {
     }
 
     fn is_header(&self) -> bool {
-        HEADERS.contains(&self.id())
+        HEADERS.iter().any(|header| self.is(header))
     }
 
     fn element(&self, raw: Option<&'m str>) -> Element<'m> {
@@ -519,3 +530,6 @@ impl fmt::Display for Version {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -123,7 +123,7 @@ const PROBES: &[(&[u8], Fatal)] = &[
     (b"OPTIONS ", Fatal::Http),
     (b"CONNECT ", Fatal::Http),
     (b"TRACE ", Fatal::Http),
-    (b"PRI * HTTP/2", Fatal::Http),
+    (b"PRI * HTTP", Fatal::Http),
     (b"\x16\x03", Fatal::Tls),
 ];
 
@@ -318,9 +318,9 @@ impl Decoder {
             return true;
         }
         let mut head = std::mem::take(&mut self.frame);
-        head.extend(message.iter().take(room));
-        let segment = memchr::memchr2(CR, b'\n', &head).unwrap_or(head.len());
-        head.truncate(segment.min(HEAD_BYTES_MAX));
+        head.extend(message.iter().take(room.min(HEAD_BYTES_MAX)));
+        head.truncate(HEAD_BYTES_MAX);
+        head.truncate(memchr::memchr2(CR, b'\n', &head).unwrap_or(head.len()));
         head.shrink_to_fit();
         self.close(Fatal::FrameTooLarge { limit_bytes, head });
         false
@@ -361,3 +361,6 @@ pub fn encode(message: &[u8]) -> Vec<u8> {
     frame.extend_from_slice(&[FS, CR]);
     frame
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,6 +60,8 @@ pub enum IssueCode {
     CharsetUnknown,
     /// The bytes are not in the character set that was declared.
     CharsetInvalid,
+    /// The bytes were read as MSH-18 says, but they look like UTF-8.
+    CharsetMisdeclared,
     /// Nothing was declared, and the bytes are neither ASCII nor UTF-8.
     CharsetGuessed,
     /// MSH-2 cannot hold encoding characters; the recommended ones were assumed.
@@ -79,7 +81,7 @@ pub enum IssueCode {
 }
 
 /// One row per issue: its name in reports, and how bad it is.
-const ISSUES: &[(IssueCode, &str, Severity)] = &[
+pub(crate) const ISSUES: &[(IssueCode, &str, Severity)] = &[
     (
         IssueCode::CharsetUnknown,
         "charset-unknown",
@@ -88,6 +90,11 @@ const ISSUES: &[(IssueCode, &str, Severity)] = &[
     (
         IssueCode::CharsetInvalid,
         "charset-invalid",
+        Severity::Warning,
+    ),
+    (
+        IssueCode::CharsetMisdeclared,
+        "charset-misdeclared",
         Severity::Warning,
     ),
     (
@@ -220,6 +227,7 @@ fn doubt(decision: Decision) -> Option<IssueCode> {
     match (decision.doubt, decision.basis) {
         (Some(Doubt::UnknownName), _) => Some(IssueCode::CharsetUnknown),
         (Some(Doubt::InvalidBytes), _) => Some(IssueCode::CharsetInvalid),
+        (Some(Doubt::LooksLikeUtf8), _) => Some(IssueCode::CharsetMisdeclared),
         (None, Basis::Fallback) => Some(IssueCode::CharsetGuessed),
         (None, _) => None,
     }
@@ -352,3 +360,6 @@ fn check_header(message: &Message, issues: &mut Issues) {
         issues.add(IssueCode::MessageTypeMissing, 0);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -349,3 +349,6 @@ segment_views! {
         error_condition: 6 (Cwe),
     }
 }
+
+#[cfg(test)]
+mod tests;

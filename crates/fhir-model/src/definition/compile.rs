@@ -15,11 +15,14 @@ mod expression;
 mod search;
 mod structures;
 mod terminology;
+mod types;
 
 /// Adds conformance resources to a set of definitions.
 ///
 /// The order in which resources are added does not matter, but that of two with the same canonical
-/// URL: the last one is found when no version is asked for.
+/// URL: the last one is found when no version is asked for. A base structure that is added again
+/// replaces the properties of its type. A value set of the starting set stays as it was compiled,
+/// also where a code system that it lacked is added.
 #[derive(Debug, Default)]
 pub struct Builder {
     base: Definitions,

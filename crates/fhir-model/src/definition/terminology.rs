@@ -157,8 +157,8 @@ pub(crate) struct TerminologyTables {
     pub(crate) systems_by_url: CanonicalIndex,
     /// Those of a code system in preorder.
     pub(crate) concepts: Vec<Concept>,
-    /// Further parents of concepts beside the one they are nested in: (child, parent).
-    pub(crate) further_parents: Vec<(u32, u32)>,
+    /// Concepts with one that is under them though not nested in them; sorted.
+    pub(crate) further_children: Vec<(u32, u32)>,
     /// Row numbers of `concepts`; those of a code system are sorted by code number.
     pub(crate) concepts_by_code: Vec<u32>,
     pub(crate) value_sets: Vec<ValueSet>,

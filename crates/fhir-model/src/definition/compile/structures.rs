@@ -1,4 +1,4 @@
-//! Structure definitions: the type graph first, then every snapshot.
+//! Structure definitions and the elements of their snapshots.
 //!
 //! Types get their numbers before any element is compiled, so that the order of resources does
 //! not matter; base structures come before profiles, which look up nested types in them.
@@ -13,9 +13,7 @@ use crate::definition::structure::{
     Discriminator, DiscriminatorKind, Element, ElementId, ElementType, ExtensionContext, Severity,
     Slicing, SlicingRules, Structure, StructureId, StructureKind, TypedValue,
 };
-use crate::definition::types::{
-    Choice, PrimitiveKind, Property, SYSTEM_TYPES, Type, TypeId, TypeKind,
-};
+use crate::definition::types::TypeId;
 use crate::definition::{Span, Text, row};
 use crate::name::Name;
 
@@ -81,13 +79,13 @@ struct Shared {
 
 /// A `StructureDefinition` with the elements that cannot be missing.
 #[derive(Clone, Copy)]
-struct Source<'a> {
-    resource: &'a Value,
-    url: &'a str,
-    type_name: &'a str,
-    kind: StructureKind,
-    derivation: Option<Derivation>,
-    snapshot: &'a [Value],
+pub(super) struct Source<'a> {
+    pub(super) resource: &'a Value,
+    pub(super) url: &'a str,
+    pub(super) type_name: &'a str,
+    pub(super) kind: StructureKind,
+    pub(super) derivation: Option<Derivation>,
+    pub(super) snapshot: &'a [Value],
 }
 
 impl Source<'_> {
@@ -124,22 +122,6 @@ impl Compiler {
         self.definitions.structures.by_url.sort();
     }
 
-    /// The system types of `FHIRPath`, unless they are there already.
-    fn system_types(&mut self) {
-        if !self.definitions.types.types.is_empty() {
-            return;
-        }
-        self.definitions.names.add("resourceType");
-        for (name, kind) in SYSTEM_TYPES {
-            let name = self.intern(name);
-            self.definitions
-                .types
-                .types
-                .push(new_type(name, TypeKind::System(*kind), None));
-        }
-        self.index_types();
-    }
-
     /// Reads what a structure cannot do without. Logical models are passed over.
     fn source<'a>(&mut self, resource: &'a Value) -> Option<Source<'a>> {
         let kind = text_of(resource, "kind");
@@ -174,69 +156,6 @@ impl Compiler {
             derivation,
             snapshot,
         })
-    }
-
-    /// Gives numbers to the type that a structure defines and to its nested types.
-    fn number_types(&mut self, source: &Source<'_>) {
-        let kind = match (source.kind, PrimitiveKind::parse(source.type_name)) {
-            (StructureKind::PrimitiveType, Some(primitive)) => TypeKind::Primitive(primitive),
-            (StructureKind::Resource, _) => TypeKind::Resource,
-            _ => TypeKind::Complex,
-        };
-        self.number_type(source, source.type_name, kind);
-        let paths = source
-            .snapshot
-            .iter()
-            .map(|element| text_of(element, "path"));
-        let nested = paths.clone().zip(paths.skip(1)).filter_map(|(path, next)| {
-            let path = path.filter(|path| path.contains('.'))?;
-            next?.strip_prefix(path)?.starts_with('.').then_some(path)
-        });
-        for path in nested {
-            self.number_type(source, path, TypeKind::Backbone);
-        }
-    }
-
-    fn number_type(&mut self, source: &Source<'_>, name: &str, kind: TypeKind) {
-        if self.definitions.types.types.len() >= usize::from(u16::MAX) {
-            self.report(source.resource, ProblemKind::TooManyTypes);
-            return;
-        }
-        let name = self.intern(name);
-        if self
-            .definitions
-            .types
-            .types
-            .iter()
-            .all(|known| known.name != name)
-        {
-            self.definitions
-                .types
-                .types
-                .push(new_type(name, kind, None));
-        }
-    }
-
-    /// Makes the types that have numbers findable by name.
-    fn index_types(&mut self) {
-        let definitions = &mut self.definitions;
-        let tables = &mut definitions.types;
-        tables.by_name = (0..u16::MAX)
-            .map(TypeId)
-            .zip(&tables.types)
-            .map(|(type_id, found)| (found.name, type_id))
-            .collect();
-        tables.by_name.sort_unstable();
-        let numbered = (0..u16::MAX).map(TypeId).zip(&tables.types);
-        let mut resource_types: Vec<(TypeId, Text)> = numbered
-            .filter(|(_, found)| found.kind == TypeKind::Resource)
-            .map(|(type_id, found)| (type_id, found.name))
-            .collect();
-        resource_types.sort_by_key(|(_, name)| definitions.pool.text(*name));
-        tables.resource_types = resource_types
-            .into_iter()
-            .map(|(type_id, _)| type_id)
-            .collect();
     }
 
     fn shared(&self) -> Shared {
@@ -458,7 +377,7 @@ impl Compiler {
             .map(|property| property.type_id)
     }
 
-    fn type_with_code(&self, code: &str) -> Option<TypeId> {
+    pub(super) fn type_with_code(&self, code: &str) -> Option<TypeId> {
         self.definitions
             .type_named(code.strip_prefix(SYSTEM_TYPE_PREFIX).unwrap_or(code))
     }
@@ -568,134 +487,6 @@ impl Compiler {
             }
         }
     }
-
-    /// Fills in the types that a base structure defines.
-    fn complete_types(&mut self, source: &Source<'_>, structure: StructureId) {
-        let definitions = &self.definitions;
-        let compiled = definitions.structure_of(structure);
-        let root = compiled.root;
-        let base = text_of(source.resource, "baseDefinition")
-            .and_then(|base| self.type_with_code(base.rsplit('/').next().unwrap_or_default()));
-        let ids: Vec<ElementId> = definitions.elements(compiled).map(|(id, _)| id).collect();
-        for id in ids {
-            let path = self.definitions.element(id).path;
-            let Some(type_id) = self.definitions.type_by_text(path) else {
-                continue;
-            };
-            let base = if id == root {
-                base
-            } else {
-                self.declared_type(source, root, id)
-            };
-            let (properties, choices) = self.properties(id);
-            let is_abstract = id == root && is_true(source.resource, "abstract");
-            if let Some(found) = self.definitions.types.types.get_mut(type_id.index()) {
-                found.base = base;
-                found.is_abstract = is_abstract;
-                found.structure = Some(structure);
-                found.element = Some(id);
-                found.properties = properties;
-                found.choices = choices;
-            }
-        }
-    }
-
-    /// `BackboneElement` or `Element`: what the definition of a nested element says it is.
-    fn declared_type(&self, source: &Source<'_>, root: ElementId, id: ElementId) -> Option<TypeId> {
-        let definition = source.snapshot.get(id.index() - root.index())?;
-        self.type_with_code(text_of(list_of(definition, "type").first()?, "code")?)
-    }
-
-    /// The properties and the choices of the type that an element of a base structure defines.
-    fn properties(&mut self, parent: ElementId) -> (Span, Span) {
-        let children: Vec<ElementId> = self.definitions.children(parent).collect();
-        let mut properties = Vec::new();
-        let mut choices = Vec::new();
-        for child in children {
-            let element = self.definitions.element(child).clone();
-            if element.is_choice {
-                let list = self.choice_properties(child, &element);
-                properties.extend_from_slice(&list);
-                let table = &mut self.definitions.types.choice_properties;
-                let start = table.len();
-                table.extend(list);
-                let properties = Span::since(start, table);
-                choices.push(Choice {
-                    name: element.name,
-                    element: child,
-                    properties,
-                });
-            } else if let Some(type_id) = self.property_type(&element) {
-                properties.push(Property {
-                    name: element.name,
-                    type_id,
-                    element: child,
-                    is_choice: false,
-                    is_array: element.is_array,
-                });
-            }
-        }
-        properties.sort_unstable_by_key(|property| property.name);
-        choices.sort_unstable_by_key(|choice| choice.name);
-        let tables = &mut self.definitions.types;
-        let starts = (tables.properties.len(), tables.choices.len());
-        tables.properties.extend(properties);
-        tables.choices.extend(choices);
-        (
-            Span::since(starts.0, &tables.properties),
-            Span::since(starts.1, &tables.choices),
-        )
-    }
-
-    /// One property per type of a choice element.
-    fn choice_properties(&mut self, id: ElementId, element: &Element) -> Vec<Property> {
-        let types = self.definitions.types_of(element).to_vec();
-        let base = self.definitions.names.text(element.name).to_owned();
-        let property = |declared: ElementType| {
-            let code = self.definitions.pool.text(declared.code);
-            let name = with_first(code, |first| first.to_ascii_uppercase());
-            Property {
-                name: self.definitions.names.add(&format!("{base}{name}")),
-                type_id: declared.type_id,
-                element: id,
-                is_choice: true,
-                is_array: false,
-            }
-        };
-        types.into_iter().map(property).collect()
-    }
-
-    /// The type of a property that is no choice; `None` for the scalar of a primitive type.
-    fn property_type(&self, element: &Element) -> Option<TypeId> {
-        let definitions = &self.definitions;
-        if let Some(target) = element.content_reference {
-            return definitions.type_by_text(definitions.element(target).path);
-        }
-        let parent = definitions.element(element.parent?);
-        let parent = definitions.type_by_text(parent.path)?;
-        let is_primitive = matches!(definitions.type_of(parent).kind, TypeKind::Primitive(_));
-        if is_primitive && definitions.names.text(element.name) == "value" {
-            return None;
-        }
-        definitions
-            .types_of(element)
-            .first()
-            .map(|declared| declared.type_id)
-    }
-}
-
-/// A type of which only name and kind are known so far.
-fn new_type(name: Text, kind: TypeKind, base: Option<TypeId>) -> Type {
-    Type {
-        name,
-        kind,
-        base,
-        is_abstract: false,
-        structure: None,
-        element: None,
-        properties: Span::default(),
-        choices: Span::default(),
-    }
 }
 
 /// `ElementDefinition.max`, or that of its `base`.
@@ -737,7 +528,7 @@ fn aggregation(declared: &Value) -> Aggregation {
 }
 
 /// The text with its first character changed; type names are ASCII.
-fn with_first(text: &str, change: impl Fn(char) -> char) -> String {
+pub(super) fn with_first(text: &str, change: impl Fn(char) -> char) -> String {
     let mut characters = text.chars();
     characters
         .next()

@@ -35,6 +35,9 @@ const GRAMMARS: &[&str] = &[
 /// The values of the property `status` by which a concept is not to be used any more.
 const INACTIVE: &[&str] = &["retired", "inactive", "withdrawn"];
 
+/// How deep concepts may be nested; what is deeper is left out.
+const MAX_CONCEPT_DEPTH: u8 = 64;
+
 /// How deep value sets may import one another.
 const MAX_IMPORT_DEPTH: usize = 32;
 
@@ -85,6 +88,10 @@ impl Compiler {
             self.code_system(resource, url, content);
         }
         self.definitions.terminology.systems_by_url.sort();
+        self.definitions
+            .terminology
+            .further_children
+            .sort_unstable();
     }
 
     fn code_system(&mut self, resource: &Value, url: &str, content: CodeSystemContent) {
@@ -121,8 +128,8 @@ impl Compiler {
             if let Some(child) = position {
                 self.definitions
                     .terminology
-                    .further_parents
-                    .push((child, parent));
+                    .further_children
+                    .push((parent, child));
             }
         }
         let tables = &mut self.definitions.terminology;
@@ -143,6 +150,9 @@ impl Compiler {
         depth: u8,
         children: &mut Vec<(u32, &'a str)>,
     ) {
+        if depth == MAX_CONCEPT_DEPTH {
+            return;
+        }
         for concept in concepts {
             let Some(code) = self.intern_property(concept, "code") else {
                 continue;
@@ -172,11 +182,7 @@ impl Compiler {
                 }
             }
             self.definitions.terminology.concepts.push(compiled);
-            self.add_concepts(
-                list_of(concept, "concept"),
-                depth.saturating_add(1),
-                children,
-            );
+            self.add_concepts(list_of(concept, "concept"), depth + 1, children);
         }
     }
 
@@ -434,10 +440,12 @@ impl Compiler {
             let nested = (parent + 1..row(tables.concepts.len()))
                 .take_while(|at| depth(*at) > depth(parent))
                 .filter(|at| depth(*at) == depth(parent) + 1);
-            let further = tables.further_parents.iter();
+            let edges = &tables.further_children;
+            let first = edges.partition_point(|(above, _)| *above < parent);
+            let further = edges.get(first..).unwrap_or_default().iter();
             let further = further
-                .filter(|(_, under)| *under == parent)
-                .map(|(child, _)| *child);
+                .take_while(|(above, _)| *above == parent)
+                .map(|(_, child)| *child);
             pending.extend(nested.chain(further).filter(|child| found.insert(*child)));
         }
         found

@@ -1,0 +1,134 @@
+//! The door of the crate: a compiled expression.
+
+use fhir_model::definition::{Definitions, TypeId};
+
+use crate::code::Code;
+use crate::compile::{self, Known};
+use crate::context::Context;
+use crate::error::{EvaluateError, ParseError};
+use crate::evaluate::{Evaluator, Flow, Stop};
+use crate::parser::parse;
+use crate::value::{Collection, Item};
+
+/// An expression, ready to be evaluated any number of times by any number of threads.
+#[derive(Debug)]
+pub struct Expression {
+    code: Code,
+    known: Known,
+    is_exact: bool,
+}
+
+/// How an expression is read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// The type of what the expression will be evaluated on, if it is known.
+    pub root: Option<TypeId>,
+    /// Refuse what cannot be right for that type: elements that it does not have, operators on
+    /// types that they are not defined for.
+    pub check: bool,
+    /// Read names of types to the letter, and take `as()` and `iif()` on several items for an
+    /// error, as the specification says.
+    ///
+    /// The invariants and search parameters of R4 need it otherwise: they write `as(DateTime)` for
+    /// `as(dateTime)`, and `descendants().as(uri)`.
+    pub exact: bool,
+}
+
+impl Expression {
+    /// Compiles an expression of the specification, a guide or a profile.
+    ///
+    /// `root` is the type of what it will be evaluated on. It makes evaluation faster; an item of
+    /// another type is evaluated just as well.
+    pub fn compile(
+        text: &str,
+        definitions: &Definitions,
+        root: Option<TypeId>,
+    ) -> Result<Self, ParseError> {
+        let options = Options {
+            root,
+            ..Options::default()
+        };
+        Self::compile_with(text, definitions, &options)
+    }
+
+    /// Compiles an expression that is to be read in a certain way.
+    pub fn compile_with(
+        text: &str,
+        definitions: &Definitions,
+        options: &Options,
+    ) -> Result<Self, ParseError> {
+        let syntax = parse(text)?;
+        let known = Known::new(definitions);
+        let code = compile::compile(&syntax, definitions, &known, options)?;
+        Ok(Self {
+            code,
+            known,
+            is_exact: options.exact,
+        })
+    }
+
+    /// What the expression gives for an item, which is `%context`.
+    pub fn evaluate<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        item: Item<'a>,
+    ) -> Result<Collection<'a>, EvaluateError> {
+        let focus = [item];
+        let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
+        let items = evaluator.gather(&self.code, &evaluator.scope());
+        items.map_err(|failure| *failure)
+    }
+
+    /// Calls a function with each item that the expression gives, until it gives `false`.
+    ///
+    /// Paths without functions that need all items at once keep none.
+    pub fn for_each<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        item: Item<'a>,
+        mut visit: impl FnMut(Item<'a>) -> bool,
+    ) -> Result<(), EvaluateError> {
+        let focus = [item];
+        let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
+        let flow: Flow = evaluator.each(&self.code, &evaluator.scope(), &mut |item| {
+            if visit(item) {
+                Ok(())
+            } else {
+                Err(Stop::Enough)
+            }
+        });
+        match flow {
+            Ok(()) | Err(Stop::Enough) => Ok(()),
+            Err(Stop::Failed(failure)) => Err(*failure),
+        }
+    }
+
+    /// The truth of the expression for an item; `None` if it is empty, and so not known.
+    ///
+    /// One item that is no boolean counts as true: <http://hl7.org/fhirpath/N1/#singleton-evaluation-of-collections>.
+    pub fn evaluate_truth<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        item: Item<'a>,
+    ) -> Result<Option<bool>, EvaluateError> {
+        let focus = [item];
+        let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
+        let truth = evaluator.truth(&self.code, &evaluator.scope());
+        truth.map_err(|failure| *failure)
+    }
+
+    /// Whether an invariant holds: whether it evaluates to true.
+    ///
+    /// Empty is not true: the reference validator reports an invariant that is empty, and some rely
+    /// on it (`max.toInteger() > 0` for a `max` that is no number). Whoever does not want to report
+    /// what is only not known, such as `start <= end` of dates of different precision, uses
+    /// [`Expression::evaluate_truth`].
+    pub fn evaluate_bool<'a>(
+        &'a self,
+        context: &'a Context<'a>,
+        item: Item<'a>,
+    ) -> Result<bool, EvaluateError> {
+        self.evaluate_truth(context, item)
+            .map(|truth| truth.unwrap_or(false))
+    }
+}

@@ -1,0 +1,5 @@
+//! conversion
+
+use crate::function::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,5 @@
+//! math
+
+use crate::function::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,5 @@
+//! string
+
+use crate::function::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

@@ -1,0 +1,5 @@
+//! temporal
+
+use crate::function::Function;
+
+pub(super) const FUNCTIONS: &[Function] = &[];

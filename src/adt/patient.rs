@@ -1,0 +1,263 @@
+//! PID, PD1, NK1 → Patient: <https://hl7.org/fhir/R4/patient.html>.
+//!
+//! A Patient may be known from elsewhere (a panel, another feed): identifiers and contact points are
+//! added, names and addresses replace those of the same use, and nothing that a message is silent
+//! about is taken away. A message that is older than others of its visit only fills gaps.
+
+use hl7v2::segment::{Nk1, Pid, Pv1};
+use hl7v2::{Element, Presence};
+use serde_json::{Map, Value, json};
+
+use crate::adt::data_type::{
+    Identifier, address, codeable_concept, contact_point, date, human_name, text,
+};
+use crate::adt::time::When;
+use crate::adt::{Arrival, code_map, related_person};
+
+/// The Patient as a message leaves it; `existing` is its current version.
+pub fn patient(
+    arrival: &Arrival<'_>,
+    identifiers: &[Identifier],
+    id: &str,
+    existing: Option<&Value>,
+    is_newest: bool,
+) -> Value {
+    let mut patient = existing
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_else(|| {
+            let mut new = Map::new();
+            new.insert("resourceType".into(), json!("Patient"));
+            new.insert("id".into(), json!(id));
+            new.insert("active".into(), json!(true));
+            new
+        });
+    add_identifiers(&mut patient, identifiers);
+    if let Some(pid) = arrival.message.view::<Pid<'_>>() {
+        Update {
+            patient: &mut patient,
+            arrival,
+            is_newest,
+        }
+        .pid(pid);
+    }
+    Value::Object(patient)
+}
+
+fn add_identifiers(patient: &mut Map<String, Value>, identifiers: &[Identifier]) {
+    if identifiers.is_empty() {
+        return;
+    }
+    let known = patient.entry("identifier").or_insert_with(|| json!([]));
+    let Some(known) = known.as_array_mut() else {
+        return;
+    };
+    for identifier in identifiers {
+        let same = |known: &Value| {
+            known["system"] == identifier.system && known["value"] == identifier.value
+        };
+        if !known.iter().any(same) {
+            known.push(identifier.to_fhir());
+        }
+    }
+}
+
+struct Update<'a> {
+    patient: &'a mut Map<String, Value>,
+    arrival: &'a Arrival<'a>,
+    is_newest: bool,
+}
+
+impl Update<'_> {
+    fn pid(&mut self, pid: Pid<'_>) {
+        let names = pid
+            .names()
+            .chain(pid.aliases())
+            .filter_map(human_name)
+            .collect();
+        self.merge("name", names, |left, right| left["use"] == right["use"]);
+        let home = pid
+            .home_phones()
+            .filter_map(|xtn| contact_point(xtn, "home"));
+        let work = pid
+            .business_phones()
+            .filter_map(|xtn| contact_point(xtn, "work"));
+        let other = pid
+            .telecommunication()
+            .filter_map(|xtn| contact_point(xtn, "home"));
+        let telecom = home.chain(work).chain(other).collect();
+        self.merge("telecom", telecom, |left, right| {
+            left["value"] == right["value"]
+        });
+        let sex = pid.administrative_sex().identifier();
+        self.set(
+            "gender",
+            sex,
+            text(sex)
+                .and_then(|code| code_map::gender(&code))
+                .map(Value::from),
+        );
+        self.set(
+            "birthDate",
+            pid.birth_date_time(),
+            date(pid.birth_date_time()).map(Value::from),
+        );
+        self.deceased(pid);
+        let addresses = pid.addresses().filter_map(address).collect();
+        self.merge("address", addresses, |left, right| {
+            left["use"] == right["use"]
+        });
+        let marital = text(pid.marital_status().identifier());
+        let marital = marital.and_then(|code| code_map::marital_status(&code));
+        self.set(
+            "maritalStatus",
+            pid.marital_status().element(),
+            marital.map(|(system, code)| json!({ "coding": [{ "system": system, "code": code }] })),
+        );
+        self.multiple_birth(pid);
+        self.language(pid);
+        self.contacts();
+    }
+
+    /// Takes a single value by the presence rule: empty keeps, `""` deletes.
+    fn set(&mut self, key: &str, field: Element<'_>, value: Option<Value>) {
+        let known = self.patient.contains_key(key);
+        if known && !self.is_newest {
+            return;
+        }
+        let is_silent = matches!(field.presence(), Presence::Absent | Presence::Empty);
+        match value {
+            Some(value) => {
+                self.patient.insert(key.to_owned(), value);
+            }
+            None if field.is_null() || (is_silent && self.arrival.feed.snapshot) => {
+                self.patient.shift_remove(key);
+            }
+            None => {}
+        }
+    }
+
+    /// Puts values into a list: each replaces the one it is `like`, or is added.
+    fn merge(&mut self, key: &str, values: Vec<Value>, like: impl Fn(&Value, &Value) -> bool) {
+        if values.is_empty() {
+            return;
+        }
+        let known = self.patient.entry(key).or_insert_with(|| json!([]));
+        let Some(known) = known.as_array_mut() else {
+            return;
+        };
+        for value in values {
+            match known.iter_mut().find(|known| like(known, &value)) {
+                Some(known) if self.is_newest => *known = value,
+                Some(_) => {}
+                None => known.push(value),
+            }
+        }
+    }
+
+    /// Death is sticky: a later message that is silent, or says no, does not revive.
+    fn deceased(&mut self, pid: Pid<'_>) {
+        let died = When::read(pid.death_date_time(), self.arrival)
+            .filter(|died| died.is_plausible(self.arrival.received));
+        if let Some(died) = died {
+            self.patient.shift_remove("deceasedBoolean");
+            self.patient
+                .insert("deceasedDateTime".into(), json!(died.text()));
+            return;
+        }
+        let is_dead = text(pid.death_indicator()).as_deref() == Some("Y");
+        if is_dead && !self.patient.contains_key("deceasedDateTime") {
+            self.patient.insert("deceasedBoolean".into(), json!(true));
+        }
+    }
+
+    fn multiple_birth(&mut self, pid: Pid<'_>) {
+        let order = pid.birth_order().number().filter(|order| *order > 0);
+        let indicator = text(pid.multiple_birth_indicator());
+        match (order, indicator.as_deref()) {
+            (Some(order), _) => {
+                self.patient.shift_remove("multipleBirthBoolean");
+                self.patient
+                    .insert("multipleBirthInteger".into(), json!(order));
+            }
+            (None, Some(indicator @ ("Y" | "N")))
+                if !self.patient.contains_key("multipleBirthInteger") =>
+            {
+                self.patient
+                    .insert("multipleBirthBoolean".into(), json!(indicator == "Y"));
+            }
+            _ => {}
+        }
+    }
+
+    fn language(&mut self, pid: Pid<'_>) {
+        let field = pid.primary_language();
+        let Some(language) = codeable_concept(field, self.arrival.feed, "language") else {
+            return;
+        };
+        if self.patient.contains_key("communication") && !self.is_newest {
+            return;
+        }
+        self.patient.insert(
+            "communication".into(),
+            json!([{ "language": language, "preferred": true }]),
+        );
+        if needs_interpreter(self.arrival) {
+            self.interpreter_required();
+        }
+    }
+
+    fn interpreter_required(&mut self) {
+        let url = "http://hl7.org/fhir/StructureDefinition/patient-interpreterRequired";
+        let extensions = self.patient.entry("extension").or_insert_with(|| json!([]));
+        let Some(extensions) = extensions.as_array_mut() else {
+            return;
+        };
+        if !extensions.iter().any(|extension| extension["url"] == url) {
+            extensions.push(json!({ "url": url, "valueBoolean": true }));
+        }
+    }
+
+    /// Next of kin as `Patient.contact`, beside their RelatedPerson.
+    fn contacts(&mut self) {
+        let contacts: Vec<Value> = self
+            .arrival
+            .message
+            .views::<Nk1<'_>>()
+            .filter(|nk1| related_person::is_person(*nk1))
+            .filter_map(contact)
+            .collect();
+        self.merge("contact", contacts, |left, right| {
+            left["name"] == right["name"]
+        });
+    }
+}
+
+fn contact(nk1: Nk1<'_>) -> Option<Value> {
+    let mut contact = json!({});
+    if let Some(relationship) =
+        text(nk1.contact_role().identifier()).and_then(|code| code_map::contact_role(&code))
+    {
+        contact["relationship"] = json!([{ "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/v2-0131",
+            "code": relationship,
+        }] }]);
+    }
+    contact["name"] = nk1.names().find_map(human_name)?;
+    let telecom: Vec<Value> = related_person::telecom(nk1);
+    if !telecom.is_empty() {
+        contact["telecom"] = json!(telecom);
+    }
+    if let Some(address) = nk1.addresses().find_map(address) {
+        contact["address"] = address;
+    }
+    Some(contact)
+}
+
+/// PV1-15 has `A8`, table 0009.
+fn needs_interpreter(arrival: &Arrival<'_>) -> bool {
+    let pv1: Option<Pv1<'_>> = arrival.message.view();
+    pv1.into_iter()
+        .flat_map(|pv1| pv1.ambulatory_statuses())
+        .any(|status| text(status.identifier()).as_deref() == Some("A8"))
+}
