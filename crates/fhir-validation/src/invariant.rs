@@ -32,9 +32,12 @@ const NOT_EVALUATED: &[(&str, &str)] = &[
     ),
 ];
 
-/// Constraints that compare dates, so that they are empty for dates of different precision
-/// (`2026-03` and `2026-03-02`). Elsewhere what is empty does not hold.
-const EMPTY_IS_UNKNOWN: &[&str] = &["per-1"];
+/// Constraints for which an empty result means that they are broken: `max.toInteger() > 0` for a
+/// `max` that is no number.
+///
+/// Elsewhere what is empty is not known, and so no error: `start <= end` of `2026-03-02` and
+/// `2026-03`, `fullUrl.contains('/_history/').not()` where there is no `fullUrl`.
+const EMPTY_IS_BROKEN: &[&str] = &["eld-3", "md-1"];
 
 /// The expressions of all constraints, compiled on demand.
 #[derive(Debug)]
@@ -107,16 +110,17 @@ impl<'a> Walk<'a> {
             match truth {
                 Some(Ok(Some(true))) => {}
                 Some(Ok(Some(false))) => self.broken_invariant(element, constraint),
-                Some(Ok(None)) if !self.is_unknown_if_empty(constraint) => {
+                Some(Ok(None)) if self.is_broken_if_empty(constraint) => {
                     self.broken_invariant(element, constraint);
                 }
-                Some(Ok(None) | Err(_)) | None => self.invariant_not_checked(element, constraint),
+                Some(Ok(None)) => {}
+                Some(Err(_)) | None => self.invariant_not_checked(element, constraint),
             }
         }
     }
 
-    fn is_unknown_if_empty(&self, constraint: &Constraint) -> bool {
-        EMPTY_IS_UNKNOWN.contains(&self.definitions.text(constraint.key))
+    fn is_broken_if_empty(&self, constraint: &Constraint) -> bool {
+        EMPTY_IS_BROKEN.contains(&self.definitions.text(constraint.key))
     }
 
     fn broken_invariant(&mut self, element: Element<'a>, constraint: &Constraint) {
