@@ -149,6 +149,11 @@ impl Store {
         .await
     }
 
+    /// The place of the newest change that is committed, whether it is given out yet or not.
+    pub async fn changes_end(&self) -> Result<i64, Error> {
+        read::changes_end(&mut self.reader().await?.connection()).await
+    }
+
     /// The timers due at or before `until`, by due instant and name.
     pub async fn due_timers(&self, until: DateTime<Utc>, count: u32) -> Result<Vec<Timer>, Error> {
         read::due_timers(&mut self.reader().await?.connection(), until, count).await

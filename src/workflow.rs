@@ -30,6 +30,10 @@ const ENGINE: &str = "workflow";
 const CHANGES_MAX: u32 = 500;
 /// So many changes that concern nobody may be passed over before the position is kept.
 const UNKEPT_MAX: i64 = 10_000;
+/// The pause before the feed is asked again for a change that it does not give out yet.
+const FEED_PAUSE: Duration = Duration::from_millis(5);
+/// So long an older transaction may keep changes from being given out.
+const FEED_PATIENCE: Duration = Duration::from_secs(30);
 /// Under this name the table of positions keeps which calendar the open Tasks were counted by.
 const CALENDAR: &str = "workflow/calendar";
 /// Open Tasks read at once.
@@ -116,7 +120,9 @@ impl Workflow {
     /// When the store fails.
     pub async fn settle(&self) -> Result<(), Error> {
         self.intake.settle().await;
-        self.catch_up().await
+        let mut position = self.turn.lock().await;
+        self.read_every_change(&mut position).await?;
+        self.fire_timers(self.services.clock.now()).await
     }
 
     /// Moves a clock that is held by hand, firing every timer on the way at its own instant.
@@ -126,7 +132,7 @@ impl Workflow {
     pub async fn advance(&self, instant: Instant) -> Result<(), Error> {
         self.intake.settle().await;
         let mut position = self.turn.lock().await;
-        self.read_changes(&mut position).await?;
+        self.read_every_change(&mut position).await?;
         while let Some(due) = self
             .services
             .store
@@ -137,7 +143,7 @@ impl Workflow {
             let now = self.services.clock.now();
             self.move_clock(due.max(now))?;
             self.fire_timers(due.max(now)).await?;
-            self.read_changes(&mut position).await?;
+            self.read_every_change(&mut position).await?;
         }
         self.move_clock(instant)
     }
@@ -154,9 +160,24 @@ impl Workflow {
         })
     }
 
-    /// Reads the feed to its end. What concerns nobody is passed over without a commit: after a
+    /// Reads the feed up to the newest change that is committed now. PostgreSQL gives a change out
+    /// only when no older transaction is open in the whole cluster, so that may take a moment.
+    async fn read_every_change(&self, position: &mut Option<i64>) -> Result<(), Error> {
+        let end = self.services.store.changes_end().await?;
+        let reading = async {
+            while self.read_changes(position).await? < end {
+                tokio::time::sleep(FEED_PAUSE).await;
+            }
+            Ok(())
+        };
+        tokio::time::timeout(FEED_PATIENCE, reading)
+            .await
+            .unwrap_or_else(|elapsed| Err(Error::Unavailable(elapsed.into())))
+    }
+
+    /// Reads the feed to its end, and says where that is. What concerns nobody is passed over without a commit: after a
     /// crash it is read again, to no effect.
-    async fn read_changes(&self, position: &mut Option<i64>) -> Result<(), Error> {
+    async fn read_changes(&self, position: &mut Option<i64>) -> Result<i64, Error> {
         let mut read = match *position {
             Some(read) => read,
             None => self.services.store.transact(ReadPosition(ENGINE)).await?,
@@ -165,7 +186,7 @@ impl Workflow {
         loop {
             let changes = self.services.store.changes_after(read, CHANGES_MAX).await?;
             let Some(last) = changes.last() else {
-                return Ok(());
+                return Ok(read);
             };
             let end = last.sequence;
             for change in changes.into_iter().filter(is_watched) {

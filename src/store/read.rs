@@ -320,6 +320,17 @@ pub(crate) async fn changes_after(
     rows.iter().map(change).collect()
 }
 
+/// The place of the newest change that is committed.
+pub(crate) async fn changes_end(connection: &mut Connection<'_>) -> Result<i64, Error> {
+    let sql = Sql::fixed(connection.dialect(), "SELECT max(sequence) FROM change", []);
+    let row = connection.fetch_first(sql).await?;
+    let end = row
+        .map(|row| row.optional_integer(0))
+        .transpose()?
+        .flatten();
+    Ok(end.unwrap_or(0))
+}
+
 /// The audit rows after a place in the trail.
 pub(crate) async fn audit_after(
     connection: &mut Connection<'_>,

@@ -6,6 +6,7 @@
     reason = "a failing test may panic"
 )]
 
+mod rest;
 mod scenario;
 mod store_contract;
 mod support;

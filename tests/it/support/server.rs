@@ -78,7 +78,7 @@ impl Baton {
     /// A request, as `GET /Patient/anna` below the FHIR base or with a whole URL.
     pub(crate) fn request(&self, line: &str) -> Request {
         let (method, url) = line.split_once(' ').unwrap();
-        let url = if url.starts_with('/') {
+        let url = if url.is_empty() || url.starts_with('/') {
             format!("{}{url}", self.base())
         } else {
             url.to_owned()
