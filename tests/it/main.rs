@@ -1,0 +1,12 @@
+//! The integration tests: one binary, a module for each part of what can be seen from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::missing_docs_in_private_items,
+    reason = "a failing test may panic"
+)]
+
+mod rest;
+mod scenario;
+mod store_contract;
+mod support;
