@@ -25,12 +25,10 @@ pub(crate) use shape::Shape;
 pub(crate) fn compile(
     expression: &Expr,
     definitions: &Definitions,
-    known: &Known,
     options: &Options,
 ) -> Result<Code, ParseError> {
     let compiler = Compiler {
         definitions,
-        known,
         options,
     };
     let this = match options.root {
@@ -44,9 +42,8 @@ pub(crate) fn compile(
 type Typed = (Code, Shape);
 
 #[derive(Clone, Copy)]
-pub(crate) struct Compiler<'a> {
-    pub(crate) definitions: &'a Definitions,
-    pub(crate) known: &'a Known,
+struct Compiler<'a> {
+    definitions: &'a Definitions,
     options: &'a Options,
 }
 

@@ -59,7 +59,7 @@ impl Expression {
     ) -> Result<Self, ParseError> {
         let syntax = parse(text)?;
         let known = Known::new(definitions);
-        let code = compile::compile(&syntax, definitions, &known, options)?;
+        let code = compile::compile(&syntax, definitions, options)?;
         Ok(Self {
             code,
             known,
@@ -117,18 +117,18 @@ impl Expression {
         truth.map_err(|failure| *failure)
     }
 
-    /// Whether an invariant holds: whether it evaluates to true.
+    /// Whether an invariant holds: whether it is not false.
     ///
-    /// Empty is not true: the reference validator reports an invariant that is empty, and some rely
-    /// on it (`max.toInteger() > 0` for a `max` that is no number). Whoever does not want to report
-    /// what is only not known, such as `start <= end` of dates of different precision, uses
-    /// [`Expression::evaluate_truth`].
+    /// Empty is not a breach. The invariants of R4 count on it: `ref-1` is empty for a reference
+    /// with nothing but a display, `bdl-8` for an entry without `fullUrl`, and `per-1` for dates
+    /// of different precision, of which it cannot be said which is first. Whoever needs to tell
+    /// empty from true uses [`Expression::evaluate_truth`].
     pub fn evaluate_bool<'a>(
         &'a self,
         context: &'a Context<'a>,
         item: Item<'a>,
     ) -> Result<bool, EvaluateError> {
         self.evaluate_truth(context, item)
-            .map(|truth| truth.unwrap_or(false))
+            .map(|truth| truth != Some(false))
     }
 }
