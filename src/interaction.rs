@@ -1,7 +1,7 @@
 //! The FHIR interactions, without HTTP: <https://hl7.org/fhir/R4/http.html>.
 //!
 //! Each file is one interaction and reads like its section of the specification. All that changes a
-//! resource goes through [`write`]; a REST request, a bundle entry, an ADT message and a pathway
+//! resource goes through [`mod@write`]; a REST request, a bundle entry, an ADT message and a pathway
 //! step take the same way.
 
 use std::collections::BTreeMap;

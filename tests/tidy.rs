@@ -3,12 +3,6 @@
 //! The tables in this file are the law; `docs/ARCHITECTURE.md` explains them. Standard library only,
 //! so that it runs in milliseconds.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a failing test may panic"
-)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,8 +41,7 @@ const PURE: &[&str] = &["access", "adt", "plan_definition", "search"];
 
 /// What a pure module or crate must not name.
 const EFFECTS: &[&str] = &[
-    "async fn",
-    ".await",
+    "async ",
     "tokio::",
     "sqlx::",
     "axum::",
@@ -90,7 +83,7 @@ struct Source {
 }
 
 #[test]
-fn every_module_has_its_floor_and_stands_in_their_order() {
+fn every_module_has_its_floor() {
     let text = read("src/lib.rs");
     let declared = text
         .lines()
@@ -164,6 +157,8 @@ fn pure_modules_have_no_effects() {
     {
         wrong.extend(effects(path, &read(path)));
     }
+    // Tests may read their data.
+    wrong.retain(|found| !found.contains("/tests.rs:") && !found.contains("/tests/"));
     assert!(
         wrong.is_empty(),
         "effects where none may be:\n{}",
@@ -289,8 +284,8 @@ fn the_published_configuration_is_valid() {
 /// Links in documents lead to files that exist.
 #[test]
 fn documents_link_to_files() {
-    let documents = files("docs").into_iter().chain(names_in(".").into_iter());
-    for path in documents.filter(|path| path.ends_with(".md")) {
+    let documents = files("docs").into_iter().chain(names_in("."));
+    for path in documents.filter(|path| Path::new(path).extension() == Some("md".as_ref())) {
         let text = read(&path);
         let folder = Path::new(&path)
             .parent()

@@ -88,8 +88,7 @@ mod tests {
         let server = Server::start(config, clock).await.unwrap();
         tell(&server, page, &database).await.unwrap();
         server.stop().await;
-        let printed = printed.lock().unwrap().clone();
-        printed
+        printed.lock().unwrap().clone()
     }
 
     /// What stands between two words of the transcript.

@@ -2,7 +2,7 @@
 //!
 //! <https://hl7.org/fhir/R4/search.html>, <https://hl7.org/fhir/R4/compartmentdefinition.html>.
 //! The `FHIRPath` expression of each search parameter finds elements, the table of
-//! [`rule`] makes values of them. `_id` and `_lastUpdated` are columns of the store and not taken
+//! `extract/rule.rs` makes values of them. `_id` and `_lastUpdated` are columns of the store and not taken
 //! out here; composite and special parameters are not supported.
 
 use std::collections::HashMap;

@@ -228,3 +228,82 @@ fn number_matches((low, high): (f64, f64), prefix: Prefix, wanted: (f64, f64)) -
         Prefix::Ap => low <= wanted.1 && high >= wanted.0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::interval;
+
+    /// `low..high`, an open end left out, or a single date.
+    fn interval(text: &str) -> (i64, i64) {
+        let (start, end) = text.split_once("..").unwrap_or((text, text));
+        let end_of = |text: &str| interval::date(text).map(|(_, high)| high);
+        let start_of = |text: &str| interval::date(text).map(|(low, _)| low);
+        (
+            start_of(start).unwrap_or(i64::MIN),
+            end_of(end).unwrap_or(i64::MAX),
+        )
+    }
+
+    #[track_caller]
+    fn check_date(prefix: Prefix, date: &str, value: &str, expected: bool) {
+        let (low, high) = interval::date(date).unwrap();
+        let wanted = DateCriterion { prefix, low, high };
+        let actual = date_matches(interval(value), &wanted);
+        assert_eq!(actual, expected, "{prefix:?} {date} {value}");
+    }
+
+    #[test]
+    fn dates_match_as_in_the_examples_of_the_standard() {
+        // https://hl7.org/fhir/R4/search.html#date
+        check_date(Prefix::Eq, "2013-01-14", "2013-01-14T00:00:00Z", true);
+        check_date(Prefix::Eq, "2013-01-14", "2013-01-14T10:00:00Z", true);
+        check_date(Prefix::Eq, "2013-01-14", "2013-01-15T00:00:00Z", false);
+        check_date(Prefix::Ne, "2013-01-14", "2013-01-15T00:00:00Z", true);
+        check_date(Prefix::Ne, "2013-01-14", "2013-01-14T00:00:00Z", false);
+        check_date(Prefix::Lt, "2013-01-14T10:00", "2013-01-14", true);
+        check_date(Prefix::Gt, "2013-01-14T10:00", "2013-01-14", true);
+        check_date(Prefix::Ge, "2013-03-14", "2013-01-21..", true);
+        check_date(Prefix::Le, "2013-03-14", "2013-01-21..", true);
+        check_date(Prefix::Sa, "2013-03-14", "2013-03-15..", true);
+        check_date(Prefix::Sa, "2013-03-14", "2013-01-21..", false);
+        check_date(Prefix::Sa, "2013-03-14", "..2013-01-21", false);
+        check_date(Prefix::Eb, "2013-03-14", "..2013-01-21", true);
+        check_date(Prefix::Eb, "2013-03-14", "2013-01-21..", false);
+        check_date(Prefix::Ap, "2013-03-14", "2013-03-14", true);
+        check_date(Prefix::Ap, "2013-03-14", "2013-01-21..", true);
+        check_date(Prefix::Ap, "2013-03-14", "2013-01-21", false);
+        // A period matches a day only where it lies within.
+        check_date(Prefix::Eq, "2013-01", "2013-01-31..2013-02-01", false);
+        check_date(Prefix::Eq, "2013", "2013-01-31..2013-02-01", true);
+    }
+
+    #[track_caller]
+    fn check_number(prefix: Prefix, wanted: (f64, f64), value: (f64, f64), expected: bool) {
+        let actual = number_matches(value, prefix, wanted);
+        assert_eq!(actual, expected, "{prefix:?} {wanted:?} {value:?}");
+    }
+
+    #[test]
+    fn numbers_match_by_what_they_round_to() {
+        // https://hl7.org/fhir/R4/search.html#number: 100 is [99.5, 100.5), gt100 is beyond 100.
+        let (hundred, exact) = ((99.5, 100.5), (100.0, 100.0));
+        check_number(Prefix::Eq, hundred, (100.4, 100.4), true);
+        check_number(Prefix::Eq, hundred, (99.5, 99.5), true);
+        check_number(Prefix::Eq, hundred, (100.5, 100.5), false);
+        check_number(Prefix::Ne, hundred, (100.5, 100.5), true);
+        check_number(Prefix::Gt, exact, (100.0, 100.0), false);
+        check_number(Prefix::Gt, exact, (100.001, 100.001), true);
+        check_number(Prefix::Ge, exact, (100.0, 100.0), true);
+        check_number(Prefix::Lt, exact, (100.0, 100.0), false);
+        check_number(Prefix::Le, exact, (100.0, 100.0), true);
+        // A Range, and a Quantity with a comparator: > 100.
+        check_number(Prefix::Gt, exact, (90.0, 110.0), true);
+        check_number(Prefix::Sa, exact, (90.0, 110.0), false);
+        check_number(Prefix::Sa, exact, (100.5, 110.0), true);
+        check_number(Prefix::Eb, exact, (100.0, f64::MAX), false);
+        check_number(Prefix::Gt, (200.0, 200.0), (100.0, f64::MAX), true);
+        check_number(Prefix::Ap, (90.0, 110.0), (109.0, 109.0), true);
+        check_number(Prefix::Ap, (90.0, 110.0), (111.0, 111.0), false);
+    }
+}

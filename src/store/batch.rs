@@ -58,157 +58,181 @@ struct Layout {
 }
 
 impl Table {
-    fn layout(self) -> Layout {
-        use Column::{Integer, Json, Real, Sequence, Text};
-        let (name, columns, conflict): (_, &'static [(&'static str, Column)], _) = match self {
-            Self::Resource => (
-                "resource",
-                &[
-                    ("row_key", Integer),
-                    ("resource_type", Text),
-                    ("id", Text),
-                    ("version", Integer),
-                    ("last_updated", Integer),
-                    ("kind", Integer),
-                    ("sequence", Sequence),
-                    ("text", Text),
-                    ("entries", Json),
-                ],
-                " ON CONFLICT (row_key) DO UPDATE SET version = excluded.version, \
-                 last_updated = excluded.last_updated, kind = excluded.kind, \
-                 sequence = excluded.sequence, text = excluded.text, entries = excluded.entries",
-            ),
-            Self::ResourceVersion => (
-                "resource_version",
-                &[
-                    ("sequence", Sequence),
-                    ("row_key", Integer),
-                    ("version", Integer),
-                    ("last_updated", Integer),
-                    ("kind", Integer),
-                    ("text", Text),
-                ],
-                "",
-            ),
-            Self::Token => (
-                "search_token",
-                &[
-                    ("parameter", Integer),
-                    ("code", Text),
-                    ("system", Integer),
-                    ("row_key", Integer),
-                ],
-                "",
-            ),
-            Self::String => (
-                "search_string",
-                &[
-                    ("parameter", Integer),
-                    ("normalised", Text),
-                    ("exact", Text),
-                    ("row_key", Integer),
-                ],
-                "",
-            ),
-            Self::Date => (
-                "search_date",
-                &[
-                    ("parameter", Integer),
-                    ("low", Integer),
-                    ("high", Integer),
-                    ("row_key", Integer),
-                ],
-                "",
-            ),
-            Self::Reference => (
-                "search_reference",
-                &[
-                    ("parameter", Integer),
-                    ("target_id", Text),
-                    ("target_type", Text),
-                    ("row_key", Integer),
-                ],
-                "",
-            ),
-            Self::Quantity => (
-                "search_quantity",
-                &[
-                    ("parameter", Integer),
-                    ("low", Real),
-                    ("high", Real),
-                    ("system", Integer),
-                    ("code", Text),
-                    ("row_key", Integer),
-                ],
-                "",
-            ),
-            Self::Number => (
-                "search_number",
-                &[
-                    ("parameter", Integer),
-                    ("low", Real),
-                    ("high", Real),
-                    ("row_key", Integer),
-                ],
-                "",
-            ),
-            Self::Uri => (
-                "search_uri",
-                &[("parameter", Integer), ("uri", Text), ("row_key", Integer)],
-                "",
-            ),
-            Self::Compartment => (
-                "compartment",
-                &[("patient", Text), ("row_key", Integer)],
-                "",
-            ),
-            Self::Change => (
-                "change",
-                &[
-                    ("sequence", Sequence),
-                    ("row_key", Integer),
-                    ("resource_type", Text),
-                    ("version", Integer),
-                    ("kind", Integer),
-                    ("at", Integer),
-                    ("cause", Text),
-                ],
-                "",
-            ),
-            Self::Audit => (
-                "audit",
-                &[
-                    ("sequence", Sequence),
-                    ("at", Integer),
-                    ("caller", Text),
-                    ("interaction", Text),
-                    ("resource_type", Text),
-                    ("id", Text),
-                    ("version", Integer),
-                ],
-                "",
-            ),
-            Self::Timer => (
-                "timer",
-                &[
-                    ("name", Text),
-                    ("due", Integer),
-                    ("subject_type", Text),
-                    ("subject_id", Text),
-                    ("kind", Text),
-                ],
-                " ON CONFLICT (name) DO UPDATE SET due = excluded.due, \
-                 subject_type = excluded.subject_type, subject_id = excluded.subject_id, \
-                 kind = excluded.kind",
-            ),
-        };
-        Layout {
-            name,
-            columns,
-            conflict,
+    fn layout(self) -> &'static Layout {
+        match self {
+            Self::Resource => &RESOURCE,
+            Self::ResourceVersion => &RESOURCE_VERSION,
+            Self::Token => &TOKEN,
+            Self::String => &STRING,
+            Self::Date => &DATE,
+            Self::Reference => &REFERENCE,
+            Self::Quantity => &QUANTITY,
+            Self::Number => &NUMBER,
+            Self::Uri => &URI,
+            Self::Compartment => &COMPARTMENT,
+            Self::Change => &CHANGE,
+            Self::Audit => &AUDIT,
+            Self::Timer => &TIMER,
         }
     }
 }
+
+static RESOURCE: Layout = Layout {
+    name: "resource",
+    columns: &[
+        ("row_key", Column::Integer),
+        ("resource_type", Column::Text),
+        ("id", Column::Text),
+        ("version", Column::Integer),
+        ("last_updated", Column::Integer),
+        ("kind", Column::Integer),
+        ("sequence", Column::Sequence),
+        ("entries", Column::Json),
+        ("text", Column::Text),
+    ],
+    conflict: " ON CONFLICT (row_key) DO UPDATE SET version = excluded.version, \
+        last_updated = excluded.last_updated, kind = excluded.kind, \
+        sequence = excluded.sequence, entries = excluded.entries, text = excluded.text",
+};
+
+static RESOURCE_VERSION: Layout = Layout {
+    name: "resource_version",
+    columns: &[
+        ("sequence", Column::Sequence),
+        ("row_key", Column::Integer),
+        ("version", Column::Integer),
+        ("last_updated", Column::Integer),
+        ("kind", Column::Integer),
+        ("text", Column::Text),
+    ],
+    conflict: "",
+};
+
+static TOKEN: Layout = Layout {
+    name: "search_token",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("code", Column::Text),
+        ("system", Column::Integer),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static STRING: Layout = Layout {
+    name: "search_string",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("normalised", Column::Text),
+        ("exact", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static DATE: Layout = Layout {
+    name: "search_date",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("low", Column::Integer),
+        ("high", Column::Integer),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static REFERENCE: Layout = Layout {
+    name: "search_reference",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("target_id", Column::Text),
+        ("target_type", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static QUANTITY: Layout = Layout {
+    name: "search_quantity",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("low", Column::Real),
+        ("high", Column::Real),
+        ("system", Column::Integer),
+        ("code", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static NUMBER: Layout = Layout {
+    name: "search_number",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("low", Column::Real),
+        ("high", Column::Real),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static URI: Layout = Layout {
+    name: "search_uri",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("uri", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static COMPARTMENT: Layout = Layout {
+    name: "compartment",
+    columns: &[("patient", Column::Text), ("row_key", Column::Integer)],
+    conflict: "",
+};
+
+static CHANGE: Layout = Layout {
+    name: "change",
+    columns: &[
+        ("sequence", Column::Sequence),
+        ("row_key", Column::Integer),
+        ("resource_type", Column::Text),
+        ("version", Column::Integer),
+        ("kind", Column::Integer),
+        ("at", Column::Integer),
+        ("cause", Column::Text),
+    ],
+    conflict: "",
+};
+
+static AUDIT: Layout = Layout {
+    name: "audit",
+    columns: &[
+        ("sequence", Column::Sequence),
+        ("at", Column::Integer),
+        ("caller", Column::Text),
+        ("interaction", Column::Text),
+        ("resource_type", Column::Text),
+        ("id", Column::Text),
+        ("version", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static TIMER: Layout = Layout {
+    name: "timer",
+    columns: &[
+        ("name", Column::Text),
+        ("due", Column::Integer),
+        ("subject_type", Column::Text),
+        ("subject_id", Column::Text),
+        ("kind", Column::Text),
+    ],
+    conflict: " ON CONFLICT (name) DO UPDATE SET due = excluded.due, \
+        subject_type = excluded.subject_type, subject_id = excluded.subject_id, \
+        kind = excluded.kind",
+};
 
 /// Rows to write, each a list of values in the order of the table's columns.
 #[derive(Debug, Default)]
@@ -273,14 +297,14 @@ impl Batches {
         for (table, rows) in self.deletes {
             for rows in in_statements(rows) {
                 connection
-                    .execute(sqlite_delete(&table.layout(), rows))
+                    .execute(sqlite_delete(table.layout(), rows))
                     .await?;
             }
         }
         for (table, rows) in self.inserts {
             for rows in in_statements(rows) {
                 connection
-                    .execute(sqlite_insert(&table.layout(), rows))
+                    .execute(sqlite_insert(table.layout(), rows))
                     .await?;
             }
         }
@@ -315,11 +339,11 @@ impl Batches {
         }
         for (table, rows) in self.deletes {
             part(&mut sql);
-            postgres_delete(&mut sql, &table.layout(), rows);
+            postgres_delete(&mut sql, table.layout(), rows);
         }
         for (table, rows) in self.inserts {
             part(&mut sql);
-            postgres_insert(&mut sql, &table.layout(), rows, epoch);
+            postgres_insert(&mut sql, table.layout(), rows, epoch);
         }
         if parts == 0 {
             return None;
@@ -435,11 +459,15 @@ fn push_unnest(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
         }
         match column {
             Column::Integer | Column::Sequence => {
-                sql.bind(Bind::Integers(values.into_iter().map(as_integer).collect()));
+                sql.bind(Bind::Integers(
+                    values.into_iter().map(|value| as_integer(&value)).collect(),
+                ));
                 sql.push("::bigint[]");
             }
             Column::Real => {
-                sql.bind(Bind::Reals(values.into_iter().map(as_real).collect()));
+                sql.bind(Bind::Reals(
+                    values.into_iter().map(|value| as_real(&value)).collect(),
+                ));
                 sql.push("::float8[]");
             }
             Column::Text | Column::Json => {
@@ -452,17 +480,17 @@ fn push_unnest(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
     push_names(sql, layout, "");
 }
 
-fn as_integer(bind: Bind) -> i64 {
+fn as_integer(bind: &Bind) -> i64 {
     if let Bind::Integer(value) = bind {
-        value
+        *value
     } else {
         0
     }
 }
 
-fn as_real(bind: Bind) -> f64 {
+fn as_real(bind: &Bind) -> f64 {
     if let Bind::Real(value) = bind {
-        value
+        *value
     } else {
         0.0
     }

@@ -11,6 +11,7 @@ use fhir_model::key::LogicalId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
+use crate::search::expression::{Criterion, Filter, TokenCriterion};
 use crate::search::value::{SearchValues, Target};
 use crate::store::Error;
 use crate::store::batch::{Batches, Table};
@@ -217,6 +218,34 @@ impl Entries {
             .flat_map(|(_, values)| values)
             .filter(|(_, target_type)| !target_type.is_empty())
             .map(|(id, target_type)| (target_type.as_str(), id.as_str()))
+    }
+
+    /// Whether a resource with these values may match a filter. Where that takes more than a look
+    /// at tokens it is said to.
+    pub(crate) fn may_match(&self, filter: &Filter) -> bool {
+        let Filter::Any {
+            parameter,
+            criteria,
+            negated: false,
+        } = filter
+        else {
+            return true;
+        };
+        let tokens = self.tokens.get(&parameter.0);
+        let has = |wanted: &dyn Fn(&str, i64) -> bool| {
+            tokens.is_some_and(|tokens| tokens.iter().any(|(code, system)| wanted(code, *system)))
+        };
+        criteria.iter().any(|criterion| match criterion {
+            Criterion::Token(TokenCriterion::Code(wanted)) => {
+                let wanted = indexed_text(wanted);
+                has(&|code, _| code == wanted)
+            }
+            Criterion::Token(TokenCriterion::SystemAndCode(wanted_system, wanted)) => {
+                let (wanted_system, wanted) = (system_hash(wanted_system), indexed_text(wanted));
+                has(&|code, system| code == wanted && system == wanted_system)
+            }
+            _ => true,
+        })
     }
 
     /// Adds to `batches` what makes the tables say `self` where they say `old`.

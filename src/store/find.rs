@@ -467,3 +467,6 @@ async fn add_included(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Postgres};
@@ -126,10 +127,11 @@ impl PostgresStore {
             let connection = Connection::Postgres(&mut open);
             let mut transaction = Transaction::new(connection, &self.keys, self.epoch);
             let mut result = work.run(&mut transaction).await;
-            if result.is_ok() && transaction.may_be_kept() {
-                if let Err(error) = transaction.finish().await {
-                    result = Err(error.into());
-                }
+            if result.is_ok()
+                && transaction.may_be_kept()
+                && let Err(error) = transaction.finish().await
+            {
+                result = Err(error.into());
             }
             let result = match (result, transaction.failure()) {
                 (Ok(_), Some(error)) => Err(stopped(error)),
@@ -164,7 +166,7 @@ fn is_worth_again(error: &Error) -> bool {
     match error {
         Error::Conflict => true,
         Error::Database(error) => {
-            let code = error.as_database_error().and_then(|error| error.code());
+            let code = error.as_database_error().and_then(DatabaseError::code);
             code.is_some_and(|code| TRY_AGAIN.contains(&code.as_ref()))
         }
         _ => false,

@@ -173,10 +173,11 @@ impl Sql {
         }
     }
 
-    /// The text so far.
+    /// The statement that tells how this one would be run.
     #[cfg(test)]
-    pub(crate) fn text(&self) -> &str {
-        &self.text
+    pub(crate) fn explained(mut self) -> Self {
+        self.text.insert_str(0, "EXPLAIN QUERY PLAN ");
+        self
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use fhir_model::key::{ResourceKey, VersionId};
 
-use crate::search::expression::Search;
+use crate::search::expression::{Filter, Search};
 use crate::store::batch::{Batches, Table};
 use crate::store::entries::Entries;
 use crate::store::keys::Keys;
@@ -118,6 +118,20 @@ impl Buffer {
             .find(|change| change.name() == name)
     }
 
+    /// Whether what is buffered may change what a search finds. Most conditional creates find that
+    /// it does not, and so leave their neighbours' rows to be written together.
+    fn may_change(&self, search: &Search) -> bool {
+        let includes = !search.includes.is_empty() || !search.revincludes.is_empty();
+        let reaches_further = includes || has_chain(&search.filters);
+        let is_concerned = |pending: &Pending| {
+            let is_new = pending.version.version == VersionId::FIRST;
+            let is_of_type = pending.version.key.resource_type == search.resource_type;
+            let may_match = !is_new || matches_all(&pending.entries, &search.filters);
+            reaches_further || (is_of_type && may_match)
+        };
+        self.versions.iter().any(is_concerned)
+    }
+
     fn truncate(&mut self, mark: Mark) {
         while self.versions.len() > mark.versions {
             let Some(pending) = self.versions.pop() else {
@@ -212,7 +226,9 @@ impl<'t> Transaction<'t> {
 
     /// Searches, with what was appended.
     pub async fn search(&mut self, search: &Search) -> Result<SearchPage, Error> {
-        self.expose().await?;
+        if self.buffer.may_change(search) {
+            self.expose().await?;
+        }
         let found = find::search(&mut self.connection, search).await;
         self.noted(found)
     }
@@ -558,7 +574,7 @@ impl<'t> Transaction<'t> {
             .or(first.row)
             .ok_or(Error::Conflict)?;
         let mut before = base.as_ref().map_or(0, |base| base.stored.version.number());
-        let old = base
+        let mut old = base
             .as_ref()
             .map(|base| Entries::from_json(&base.entries))
             .transpose()?;
@@ -566,23 +582,17 @@ impl<'t> Transaction<'t> {
             batches.superseded.push(row);
         }
         self.has_changes = true;
-        let count = chain.len();
-        for (
-            place,
-            (
-                sequence,
-                Pending {
-                    version, entries, ..
-                },
-            ),
-        ) in chain.into_iter().enumerate()
-        {
+        let last = chain.len().saturating_sub(1);
+        for (place, (sequence, pending)) in chain.into_iter().enumerate() {
+            let Pending {
+                version, entries, ..
+            } = pending;
             if version.version.number() != before + 1 {
                 return Err(Error::Conflict);
             }
-            before += 1;
+            before = version.version.number();
             batches.insert(Table::Change, change_row(sequence, row, &version)?);
-            if place + 1 < count {
+            if place < last {
                 batches.insert(
                     Table::ResourceVersion,
                     version_row(sequence, row, &version)?,
@@ -590,7 +600,7 @@ impl<'t> Transaction<'t> {
                 continue;
             }
             let json = entries.to_json()?;
-            entries.replace(old.unwrap_or_default(), row, batches);
+            entries.replace(old.take().unwrap_or_default(), row, batches);
             batches.insert(
                 Table::Resource,
                 resource_row(sequence, row, &version, &json)?,
@@ -603,10 +613,19 @@ impl<'t> Transaction<'t> {
                     entries: json,
                 }),
             );
-            break;
         }
         Ok(())
     }
+}
+
+fn has_chain(filters: &[Filter]) -> bool {
+    filters
+        .iter()
+        .any(|filter| matches!(filter, Filter::Chain { .. }))
+}
+
+fn matches_all(entries: &Entries, filters: &[Filter]) -> bool {
+    filters.iter().all(|filter| entries.may_match(filter))
 }
 
 fn number(version: VersionId) -> Result<Bind, Error> {
@@ -629,8 +648,8 @@ fn resource_row(
         version.last_updated.timestamp_micros().into(),
         version.kind.code().into(),
         sequence.into(),
-        version.text.clone().into(),
         entries.into(),
+        version.text.clone().into(),
     ])
 }
 

@@ -53,7 +53,9 @@ fn main() {
     let validator = core();
     println!("definitions compiled in {:?}", start.elapsed());
     let all = examples("r4-spec/");
-    println!("type             examples   bytes   parse    base  profile   (median µs)");
+    println!(
+        "type             examples   bytes   parse    base  invariants  profile   (median µs)"
+    );
     let mut every = Vec::new();
     for type_name in TYPES {
         let prefix = format!("r4-spec/{type_name}-");
@@ -78,26 +80,31 @@ fn main() {
     }
 }
 
-/// Bytes, and microseconds of parsing, of base and of profile validation.
-type Row = [f64; 4];
+/// Bytes, and microseconds of parsing, of validation against the base without and with
+/// invariants, and against the profiles too.
+type Row = [f64; 5];
 
 fn measure(validator: &Validator, json: &str) -> Row {
     let names = validator.definitions().names();
     let limits = Limits::default();
     let tree = parse(validator, json);
     let resource_type = tree.resource_type().unwrap();
-    let validate = |level| {
+    let validate = |level, invariants| {
         let options = Options {
             level,
+            invariants,
             ..Options::default()
         };
         move |tree: &Tree| validator.validate(tree.root(), &resource_type.clone(), &[], &options)
     };
-    let (base, profile) = (validate.clone()(Level::Base), validate(Level::Profile));
+    let base = validate.clone()(Level::Base, false);
+    let invariants = validate.clone()(Level::Base, true);
+    let profile = validate(Level::Profile, true);
     [
         f64::from(u32::try_from(json.len()).unwrap()),
         best(|| Tree::parse(black_box(json.as_bytes()), names, &limits)),
         best(|| base(black_box(&tree))),
+        best(|| invariants(black_box(&tree))),
         best(|| profile(black_box(&tree))),
     ]
 }
@@ -122,12 +129,13 @@ fn print(title: &str, rows: &[Row]) {
         values.get(values.len() / 2).copied().unwrap_or_default()
     };
     println!(
-        "{title:<16} {:>8} {:>7.0} {:>7.1} {:>7.1} {:>8.1}",
+        "{title:<16} {:>8} {:>7.0} {:>7.1} {:>7.1} {:>11.1} {:>8.1}",
         rows.len(),
         median(0),
         median(1),
         median(2),
         median(3),
+        median(4),
     );
 }
 
@@ -142,12 +150,13 @@ fn bundle<'a>(validator: &Validator, resources: impl Iterator<Item = &'a str> + 
         "{{\"resourceType\":\"Bundle\",\"type\":\"collection\",\"entry\":[{}]}}",
         entries.join(",")
     );
-    let [bytes, parse, base, profile] = measure(validator, &json);
+    let [bytes, parse, base, invariants, profile] = measure(validator, &json);
     println!(
-        "Bundle of {ENTRIES}: {:.1} MB, parse {:.1} ms, base {:.1} ms, profile {:.1} ms",
+        "Bundle of {ENTRIES}: {:.1} MB, parse {:.1} ms, base {:.1} ms, invariants {:.1} ms, profile {:.1} ms",
         bytes / 1e6,
         parse / 1e3,
         base / 1e3,
+        invariants / 1e3,
         profile / 1e3
     );
 }

@@ -74,7 +74,8 @@ impl<'a> Findings<'a> {
     /// warnings never keep an error from being found.
     pub(crate) fn push(&mut self, finding: Finding<'a>) {
         let is_error = finding.severity >= Severity::Error;
-        self.misshapen_count += usize::from(is_error && finding.about != About::Rule);
+        let is_misshapen = is_error && finding.code != IssueType::Invariant;
+        self.misshapen_count += usize::from(is_misshapen);
         let count = if is_error {
             self.error_count
         } else {

@@ -1,59 +1,68 @@
 //! Invariants: `ElementDefinition.constraint`, a rule in `FHIRPath` and in words.
-//!
-//! This file chooses which constraints are evaluated where, and words what comes of it. Evaluation
-//! itself is behind [`Invariants`]: it needs an engine for `FHIRPath`, which compiles an expression
-//! once and finds it again by the number of its constraint.
 //! <https://hl7.org/fhir/R4/conformance-rules.html#constraints>
+//!
+//! An expression is compiled when it is first needed, and kept. One that cannot be compiled or
+//! evaluated is never an error of the resource. Advice (`bestpractice`) is left out.
 
-use std::fmt;
+use std::sync::OnceLock;
 
-use fhir_model::definition::{ConstraintId, Definitions, ElementId, Severity as Weight, TypeId};
+use fhir_model::definition::{
+    Constraint, ConstraintId, Definitions, ElementId, Severity as Weight, TypeId,
+};
 use fhir_model::element::Element;
 use fhir_model::issue::{IssueType, Severity};
+use fhirpath::{Context, Expression, Item};
 
 use crate::finding::{About, Finding};
 use crate::walk::Walk;
 
-/// Evaluates the expressions of constraints.
-pub trait Invariants: fmt::Debug + Send + Sync {
-    /// Whether a constraint holds. Must answer for every constraint of the validator's
-    /// definitions, within limits of its own.
-    fn evaluate(&self, constraint: ConstraintId, focus: Focus<'_>) -> Outcome;
-}
-
-/// What an invariant is evaluated on.
-#[derive(Clone, Copy, Debug)]
-pub struct Focus<'a> {
-    /// `$this` and `%context`.
-    pub element: Element<'a>,
-    /// The type of the element.
-    pub type_id: TypeId,
-    /// `%resource`: the resource that the element is of.
-    pub resource: Element<'a>,
-    /// `%rootResource`: the same, or the one that contains it.
-    pub root: Element<'a>,
-}
-
-/// What became of an evaluation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The constraint holds.
-    Holds,
-    /// It does not.
-    Broken,
-    /// It could not be evaluated: the expression is wrong or needs what is not here.
-    Unknown,
-}
-
-/// Constraints that are checked without an expression, each with where that is.
-const CHECKED_ELSEWHERE: &[(&str, &str)] = &[
-    ("ele-1", "walk: what has neither value nor content"),
-    ("ext-1", "extension: either a value or extensions"),
+/// Constraints that are not evaluated, each with the reason.
+const NOT_EVALUATED: &[(&str, &str)] = &[
+    (
+        "ele-1",
+        "checked by the walk: what has neither value nor content",
+    ),
+    (
+        "ext-1",
+        "checked with extensions: either a value or extensions",
+    ),
     (
         "ref-1",
-        "reference_target: a contained target that is not there",
+        "checked with references: a contained target that is not there",
     ),
 ];
+
+/// Constraints for which an empty result means that they are broken: `max.toInteger() > 0` for a
+/// `max` that is no number.
+///
+/// Elsewhere what is empty is not known, and so no error: `start <= end` of `2026-03-02` and
+/// `2026-03`, `fullUrl.contains('/_history/').not()` where there is no `fullUrl`.
+const EMPTY_IS_BROKEN: &[&str] = &["eld-3", "md-1"];
+
+/// The expressions of all constraints, compiled on demand.
+#[derive(Debug)]
+pub(crate) struct Expressions(Box<[OnceLock<Option<Expression>>]>);
+
+impl Expressions {
+    pub(crate) fn new(definitions: &Definitions) -> Self {
+        Self(definitions.constraints().map(|_| OnceLock::new()).collect())
+    }
+
+    /// The expression of a constraint, compiled for the type that it is first met on; it can be
+    /// evaluated on others as well.
+    fn get(
+        &self,
+        definitions: &Definitions,
+        id: ConstraintId,
+        root: TypeId,
+    ) -> Option<&Expression> {
+        let compile = || {
+            let text = definitions.constraint(id).expression?;
+            Expression::compile(definitions.text(text), definitions, Some(root)).ok()
+        };
+        self.0.get(id.index())?.get_or_init(compile).as_ref()
+    }
+}
 
 /// The constraints of an element that are evaluated there: those with an expression that are more
 /// than advice, but for those that `elsewhere` lists.
@@ -69,7 +78,7 @@ pub(crate) fn constraints(
         let key = definitions.text(constraint.key);
         constraint.expression.is_some()
             && !constraint.is_best_practice
-            && !CHECKED_ELSEWHERE.iter().any(|(other, _)| *other == key)
+            && !NOT_EVALUATED.iter().any(|(other, _)| *other == key)
     };
     of(element)
         .iter()
@@ -86,26 +95,35 @@ impl<'a> Walk<'a> {
         type_id: TypeId,
         constraints: &[ConstraintId],
     ) {
-        let Some(invariants) = self.invariants.filter(|_| self.options.invariants) else {
+        if constraints.is_empty() || !self.options.invariants {
             return;
-        };
-        let focus = Focus {
-            element,
-            type_id,
-            resource: Element::of(self.resource),
-            root: Element::of(self.container),
-        };
-        for constraint in constraints {
-            match invariants.evaluate(*constraint, focus) {
-                Outcome::Holds => {}
-                Outcome::Broken => self.broken_invariant(element, *constraint),
-                Outcome::Unknown => self.invariant_not_checked(element, *constraint),
+        }
+        let mut context = Context::new(self.definitions);
+        context.resource.clone_from(&self.resource);
+        context.root_resource.clone_from(&self.root);
+        let item = Item::node(element, type_id);
+        for id in constraints {
+            let constraint = self.definitions.constraint(*id);
+            let expression = self.rules.expressions.get(self.definitions, *id, type_id);
+            let truth =
+                expression.map(|expression| expression.evaluate_truth(&context, item.clone()));
+            match truth {
+                Some(Ok(Some(true))) => {}
+                Some(Ok(Some(false))) => self.broken_invariant(element, constraint),
+                Some(Ok(None)) if self.is_broken_if_empty(constraint) => {
+                    self.broken_invariant(element, constraint);
+                }
+                Some(Ok(None)) => {}
+                Some(Err(_)) | None => self.invariant_not_checked(element, constraint),
             }
         }
     }
 
-    fn broken_invariant(&mut self, element: Element<'a>, id: ConstraintId) {
-        let constraint = self.definitions.constraint(id);
+    fn is_broken_if_empty(&self, constraint: &Constraint) -> bool {
+        EMPTY_IS_BROKEN.contains(&self.definitions.text(constraint.key))
+    }
+
+    fn broken_invariant(&mut self, element: Element<'a>, constraint: &Constraint) {
         let severity = match constraint.severity {
             Weight::Error => Severity::Error,
             Weight::Warning => Severity::Warning,
@@ -120,11 +138,10 @@ impl<'a> Walk<'a> {
         });
     }
 
-    fn invariant_not_checked(&mut self, element: Element<'a>, id: ConstraintId) {
+    fn invariant_not_checked(&mut self, element: Element<'a>, constraint: &Constraint) {
         if !self.options.report_unchecked {
             return;
         }
-        let constraint = self.definitions.constraint(id);
         self.findings.push_once(Finding {
             node: element.node(),
             severity: Severity::Information,

@@ -5,7 +5,7 @@
 //! an error of the validator. One problem gives one issue.
 //!
 //! A map: `rules` compiles what a type may contain and `walk` goes through the JSON of a resource
-//! with it, asking `primitive`, `binding`, `reference_target` and `extension`; `profile` compiles
+//! with it, asking `primitive`, `binding`, `reference_target`, `extension` and `invariant`; `profile` compiles
 //! what profiles add to that, and holds instances to it; `finding` turns what was found into
 //! issues. <https://hl7.org/fhir/R4/validation.html>
 
@@ -25,8 +25,6 @@ use std::sync::Arc;
 use fhir_model::definition::Definitions;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::tree::Node;
-
-pub use crate::invariant::{Focus, Invariants, Outcome};
 
 use crate::rules::Rules;
 use crate::walk::Walk;
@@ -50,7 +48,7 @@ pub struct Options {
     pub level: Level,
     /// Whether to say, as information, which bindings and invariants could not be checked.
     pub report_unchecked: bool,
-    /// Whether invariants are evaluated, if the validator can ([`Validator::with_invariants`]).
+    /// Whether invariants are evaluated: of types and elements, and of profiles by the level.
     pub invariants: bool,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
@@ -77,25 +75,13 @@ impl Default for Options {
 pub struct Validator {
     definitions: Arc<Definitions>,
     rules: Rules,
-    invariants: Option<Box<dyn Invariants>>,
 }
 
 impl Validator {
     /// A validator by these definitions. Trees must be parsed with the names of the same set.
     pub fn new(definitions: Arc<Definitions>) -> Self {
         let rules = Rules::new(&definitions);
-        Self {
-            definitions,
-            rules,
-            invariants: None,
-        }
-    }
-
-    /// The same validator, evaluating the invariants of types, elements and profiles.
-    #[must_use]
-    pub fn with_invariants(mut self, invariants: Box<dyn Invariants>) -> Self {
-        self.invariants = Some(invariants);
-        self
+        Self { definitions, rules }
     }
 
     /// The definitions it goes by.
@@ -119,13 +105,7 @@ impl Validator {
         if options.level == Level::Off {
             return Vec::new();
         }
-        let mut walk = Walk::new(
-            &self.definitions,
-            &self.rules,
-            self.invariants.as_deref(),
-            options,
-            resource,
-        );
+        let mut walk = Walk::new(&self.definitions, &self.rules, options, resource);
         if let Some(type_id) = walk.check_resource(resource) {
             let actual = self.definitions.type_name(type_id);
             if actual != resource_type {

@@ -14,7 +14,7 @@ use fhir_model::definition::{
 use fhir_model::name::Name;
 use fhir_model::primitive::Primitive;
 
-use crate::invariant::constraints;
+use crate::invariant::{Expressions, constraints};
 use crate::primitive::of_system;
 use crate::profile::ProfileRules;
 
@@ -23,6 +23,7 @@ use crate::profile::ProfileRules;
 pub(crate) struct Rules {
     types: Box<[OnceLock<TypeRules>]>,
     profiles: HashMap<StructureId, OnceLock<ProfileRules>>,
+    pub(crate) expressions: Expressions,
     pub(crate) known: Known,
 }
 
@@ -157,6 +158,7 @@ impl Rules {
                 .structures()
                 .map(|(structure, _)| (structure, OnceLock::new()))
                 .collect(),
+            expressions: Expressions::new(definitions),
             known: Known {
                 element: type_named("Element"),
                 extension: type_named("Extension"),

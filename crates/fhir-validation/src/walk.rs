@@ -12,9 +12,9 @@ use fhir_model::definition::{Definitions, ElementId, StructureId, TypeId, TypeKi
 use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::tree::{Kind, Node, NodeId};
+use fhirpath::Item;
 
 use crate::finding::{About, Finding, Findings, any_of, path, quote};
-use crate::invariant::Invariants;
 use crate::rules::{Content, PropertyRule, Rules, TypeRules};
 use crate::suggest::nearest;
 use crate::{Level, Options};
@@ -24,10 +24,11 @@ pub(crate) struct Walk<'a> {
     pub(crate) definitions: &'a Definitions,
     pub(crate) rules: &'a Rules,
     pub(crate) options: &'a Options,
-    pub(crate) invariants: Option<&'a dyn Invariants>,
     pub(crate) findings: Findings<'a>,
     /// The resource that is walked.
-    pub(crate) resource: Node<'a>,
+    pub(crate) resource: Option<Item<'a>>,
+    /// The same, or the one that contains it.
+    pub(crate) root: Option<Item<'a>>,
     /// The resource whose contained resources a reference `#id` leads to.
     pub(crate) container: Node<'a>,
     /// The profiles that were applied to nodes, to apply each once.
@@ -38,7 +39,6 @@ impl<'a> Walk<'a> {
     pub(crate) fn new(
         definitions: &'a Definitions,
         rules: &'a Rules,
-        invariants: Option<&'a dyn Invariants>,
         options: &'a Options,
         resource: Node<'a>,
     ) -> Self {
@@ -46,8 +46,8 @@ impl<'a> Walk<'a> {
             definitions,
             rules,
             options,
-            invariants,
-            resource,
+            resource: None,
+            root: None,
             findings: Findings::new(options.issues_max),
             container: resource,
             applied: HashSet::new(),
@@ -61,6 +61,10 @@ impl<'a> Walk<'a> {
     /// A resource and everything in it. Returns its type, if it says a right one.
     pub(crate) fn check_resource(&mut self, resource: Node<'a>) -> Option<TypeId> {
         let type_id = self.type_of_resource(resource)?;
+        self.resource = Some(Item::node(Element::of(resource), type_id));
+        if resource == self.container {
+            self.root.clone_from(&self.resource);
+        }
         self.object(resource, type_id);
         if self.options.level == Level::Profile {
             self.declared_profiles(resource, type_id);
@@ -406,13 +410,12 @@ impl<'a> Walk<'a> {
     /// A resource in a property. References within look into the outermost one, but those of a
     /// Bundle's entry or of a parameter are resources of their own.
     fn inner_resource(&mut self, value: Node<'a>) {
-        let (resource, container) = (self.resource, self.container);
-        self.resource = value;
+        let outer = (self.container, self.resource.clone(), self.root.clone());
         if value.name() != self.rules.known.names.contained {
             self.container = value;
         }
         self.check_resource(value);
-        (self.resource, self.container) = (resource, container);
+        (self.container, self.resource, self.root) = outer;
     }
 
     fn not_an_object(&mut self, value: Node<'a>, wanted: &str) {

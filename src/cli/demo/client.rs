@@ -73,8 +73,8 @@ impl Client {
     /// The resources that a search finds, with those that it includes.
     pub(super) async fn search(&self, query: &str) -> anyhow::Result<Vec<Value>> {
         let bundle = self.get(query).await?;
-        let entries = bundle["entry"].as_array().into_iter().flatten();
-        Ok(entries.map(|entry| entry["resource"].clone()).collect())
+        let resources = each(&bundle, "entry").filter_map(|entry| entry.get("resource"));
+        Ok(resources.cloned().collect())
     }
 
     /// Sends a message; gives the acknowledgement in words.
@@ -106,11 +106,14 @@ impl Client {
             .get(&format!("_history?_since={since}&_count={CHANGES_MAX}"))
             .await?;
         let mut changes: Vec<Change> = Vec::new();
-        for entry in bundle["entry"].as_array().into_iter().flatten().rev() {
+        for entry in each(&bundle, "entry").rev() {
+            let Some(resource) = entry.get("resource") else {
+                continue;
+            };
             let change = Change {
                 at: changed_at(entry)?,
-                is_new: entry.pointer("/resource/meta/versionId") == Some(&json!("1")),
-                resource: entry["resource"].clone(),
+                is_new: text(resource, "/meta/versionId") == "1",
+                resource: resource.clone(),
             };
             match changes.iter_mut().find(|earlier| earlier.is_same(&change)) {
                 Some(earlier) => earlier.resource = change.resource,
@@ -124,23 +127,14 @@ impl Client {
 impl Change {
     /// The same resource at the same instant.
     fn is_same(&self, other: &Self) -> bool {
-        let key = |change: &Self| {
-            (
-                change.at,
-                change.resource["resourceType"].clone(),
-                change.resource["id"].clone(),
-            )
-        };
-        key(self) == key(other)
+        let is_equal = |pointer| text(&self.resource, pointer) == text(&other.resource, pointer);
+        self.at == other.at && is_equal("/resourceType") && is_equal("/id")
     }
 }
 
 fn changed_at(entry: &Value) -> anyhow::Result<Time> {
-    let text = entry
-        .pointer("/response/lastModified")
-        .and_then(Value::as_str);
-    let text = text.context("an entry of a history says when")?;
-    Ok(DateTime::parse_from_rfc3339(text)?)
+    let written = text(entry, "/response/lastModified");
+    DateTime::parse_from_rfc3339(written).context("an entry of a history says when")
 }
 
 /// The body of a good answer; the words of an OperationOutcome otherwise.
@@ -149,16 +143,27 @@ async fn answer(request: reqwest::RequestBuilder, path: &str) -> anyhow::Result<
     let status = response.status();
     let body: Value = response.json().await?;
     if !status.is_success() {
-        let issues = body["issue"].as_array().into_iter().flatten();
-        let words: Vec<String> = issues
+        let words: Vec<String> = each(&body, "issue")
             .map(|issue| {
-                let place = issue.pointer("/expression/0").and_then(Value::as_str);
-                let text = issue.pointer("/details/text").or(issue.get("diagnostics"));
-                let text = text.and_then(Value::as_str).unwrap_or("no text");
-                format!("{} {text}", place.unwrap_or_default())
+                let details = [text(issue, "/details/text"), text(issue, "/diagnostics")];
+                format!("{} {}", text(issue, "/expression/0"), details.join(" "))
             })
             .collect();
         bail!("{path} was answered {status}: {}", words.join("; "));
     }
     Ok(body)
+}
+
+/// The string at a JSON pointer, or nothing.
+pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+}
+
+/// The elements of an array; none where it is absent.
+pub(super) fn each<'v>(value: &'v Value, name: &str) -> std::slice::Iter<'v, Value> {
+    let elements = value.get(name).and_then(Value::as_array);
+    elements.map(Vec::as_slice).unwrap_or_default().iter()
 }

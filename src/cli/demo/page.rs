@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDate};
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use crate::cli::demo::client::{Change, Time};
+use crate::cli::demo::client::{Change, Time, each, text};
 
 /// Columns of the page.
 pub(super) const WIDTH: usize = 100;
@@ -32,9 +32,9 @@ const SUMMARIES: &[(&str, Summary)] = &[
     ("Patient", |_, resource| name(resource)),
     ("RelatedPerson", |_, resource| name(resource)),
     ("Encounter", |_, resource| visit(resource)),
-    ("Condition", |_, resource| coded(&resource["code"])),
+    ("Condition", |_, resource| coded(resource, "/code")),
     ("EpisodeOfCare", |_, resource| {
-        let programme = coded(&resource["type"][0]);
+        let programme = coded(resource, "/type/0");
         format!("{}, {programme}", text(resource, "/status"))
     }),
     ("CarePlan", |page, resource| page.care_plan(resource)),
@@ -48,7 +48,7 @@ const SUMMARIES: &[(&str, Summary)] = &[
         with_reason(text(resource, "/status"), reason)
     }),
     ("Task", |page, resource| page.task(resource)),
-    ("Flag", |_, resource| coded(&resource["code"])),
+    ("Flag", |_, resource| coded(resource, "/code")),
 ];
 
 /// Every step leaves a Provenance; a line for each would say only that.
@@ -233,14 +233,6 @@ pub(super) fn name(person: &Value) -> String {
     format!("{given} {family}").trim().to_owned()
 }
 
-/// The string at a JSON pointer, or nothing.
-pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
-    value
-        .pointer(pointer)
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-}
-
 fn with_reason(status: &str, reason: &str) -> String {
     if reason.is_empty() {
         status.to_owned()
@@ -249,7 +241,11 @@ fn with_reason(status: &str, reason: &str) -> String {
     }
 }
 
-fn coded(concept: &Value) -> String {
+/// Code and words of the CodeableConcept at a JSON pointer; nothing where there is none.
+fn coded(resource: &Value, pointer: &str) -> String {
+    let Some(concept) = resource.pointer(pointer) else {
+        return String::new();
+    };
     let code = text(concept, "/coding/0/code");
     let display = text(concept, "/coding/0/display");
     let words = if display.is_empty() {
@@ -264,25 +260,20 @@ fn visit(encounter: &Value) -> String {
     let number = text(encounter, "/identifier/0/value");
     let class = text(encounter, "/class/code");
     let mut line = format!("{number} {}, class {class}", text(encounter, "/status"));
-    let locations = encounter["location"].as_array().into_iter().flatten();
-    let place = locations
-        .filter(|location| text(location, "/status") == "active")
-        .last();
-    if let Some(place) = place {
+    let mut places = each(encounter, "location").rev();
+    if let Some(place) = places.find(|place| text(place, "/status") == "active") {
         let _ = write!(line, ", at {}", text(place, "/location/display"));
     }
-    let disposition = &encounter["hospitalization"]["dischargeDisposition"];
-    if !disposition.is_null() {
-        let _ = write!(line, ", discharged: {}", coded(disposition));
+    let disposition = coded(encounter, "/hospitalization/dischargeDisposition");
+    if !disposition.is_empty() {
+        let _ = write!(line, ", discharged: {disposition}");
     }
     line
 }
 
 fn risk(resource: &Value) -> String {
-    let extensions = resource["extension"].as_array().into_iter().flatten();
-    let score = extensions
-        .filter_map(|extension| extension["valueInteger"].as_i64())
-        .next();
+    let score = each(resource, "extension")
+        .find_map(|extension| extension.get("valueInteger").and_then(Value::as_i64));
     let level = text(resource, "/prediction/0/qualitativeRisk/coding/0/code");
     let method = text(resource, "/method/coding/0/code");
     // The code of the method is `lace-2010/ds-1`: the name of the score before the first dash.

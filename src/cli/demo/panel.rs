@@ -64,26 +64,26 @@ const PEOPLE: &[Person] = &[
 /// The transaction that loads the panel.
 pub(super) fn transaction() -> Value {
     let organization = urn();
-    let mut entries = vec![entry(&organization, care_organization())];
+    let mut entries = vec![entry(&organization, &care_organization())];
     let mut members = Vec::new();
     for person in PEOPLE {
         let patient = urn();
-        entries.push(entry(&patient, person.patient(&organization)));
+        entries.push(entry(&patient, &person.patient(&organization)));
         let conditions = person
             .conditions
             .iter()
             .map(|coded| condition(*coded, &patient));
-        entries.extend(conditions.map(|resource| entry(&urn(), resource)));
+        entries.extend(conditions.map(|resource| entry(&urn(), &resource)));
         let screening = person
             .screened
             .map(|authored| screening(authored, &patient));
-        entries.extend(screening.map(|resource| entry(&urn(), resource)));
+        entries.extend(screening.map(|resource| entry(&urn(), &resource)));
         members.push(json!({
             "entity": { "reference": patient },
             "period": { "start": PANEL_SINCE },
         }));
     }
-    entries.push(entry(&urn(), group(&members, &organization)));
+    entries.push(entry(&urn(), &group(&members, &organization)));
     json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries })
 }
 
@@ -91,12 +91,11 @@ fn urn() -> String {
     format!("urn:uuid:{}", Uuid::new_v4())
 }
 
-fn entry(full_url: &str, resource: Value) -> Value {
-    let resource_type = resource["resourceType"].clone();
+fn entry(full_url: &str, resource: &Value) -> Value {
     json!({
         "fullUrl": full_url,
         "resource": resource,
-        "request": { "method": "POST", "url": resource_type },
+        "request": { "method": "POST", "url": resource.get("resourceType") },
     })
 }
 

@@ -11,8 +11,8 @@ use anyhow::{Context as _, ensure};
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
-use crate::cli::demo::client::{Client, Time};
-use crate::cli::demo::page::{Page, is_open, name, status, text};
+use crate::cli::demo::client::{Client, Time, each, text};
+use crate::cli::demo::page::{Page, is_open, name, status};
 use crate::cli::demo::panel;
 use crate::plan_definition::vocabulary::CARE_TASK;
 
@@ -60,9 +60,17 @@ struct Step {
 enum Act {
     /// The hospital sends the message with this control id.
     Message(&'static str),
-    /// A care manager calls the patient with this record number: the Communication's status, and
-    /// the reason where the patient was not reached.
-    Call(&'static str, &'static str, Option<&'static str>),
+    /// A care manager calls a patient.
+    Call(Call),
+}
+
+/// A telephone call.
+struct Call {
+    record_number: &'static str,
+    /// `Communication.status`: completed reached the patient, stopped did not.
+    status: &'static str,
+    /// Why the patient was not reached.
+    reason: Option<&'static str>,
 }
 
 const fn message(at: &'static str, control_id: &'static str, words: &'static str) -> Step {
@@ -73,16 +81,10 @@ const fn message(at: &'static str, control_id: &'static str, words: &'static str
     }
 }
 
-const fn call(
-    at: &'static str,
-    record_number: &'static str,
-    status: &'static str,
-    reason: Option<&'static str>,
-    words: &'static str,
-) -> Step {
+const fn call(at: &'static str, call: Call, words: &'static str) -> Step {
     Step {
         at,
-        act: Act::Call(record_number, status, reason),
+        act: Act::Call(call),
         words,
     }
 }
@@ -107,10 +109,13 @@ const STEPS: &[Step] = &[
     message("2026-09-04T16:12:35-04:00", "DEMO-14", "the same bytes again: an answer got lost"),
     message("2026-09-04T17:30:05-04:00", "DEMO-15", "says a sender that nobody configured"),
     message("2026-09-05T10:03:05-04:00", "DEMO-16", "goes home now, with home health"),
-    call("2026-09-05T11:00:00-04:00", "20001", "stopped", Some("voicemail"),
+    call("2026-09-05T11:00:00-04:00",
+        Call { record_number: "20001", status: "stopped", reason: Some("voicemail") },
         "is called, and does not answer"),
     message("2026-09-08T12:03:05-04:00", "DEMO-17", "goes home on Tuesday"),
-    call("2026-09-08T15:20:00-04:00", "20001", "completed", None, "is called, and reached"),
+    call("2026-09-08T15:20:00-04:00",
+        Call { record_number: "20001", status: "completed", reason: None },
+        "is called, and reached"),
 ];
 
 /// When the story begins.
@@ -176,9 +181,8 @@ impl Story {
             "is loaded by one transaction",
         );
         let answer = self.client.post("", &panel::transaction()).await?;
-        let locations = answer["entry"].as_array().into_iter().flatten();
         let mut counts: Vec<(&str, usize)> = Vec::new();
-        for entry in locations {
+        for entry in each(&answer, "entry") {
             let location = text(entry, "/response/location");
             let kind = location
                 .split("/_history")
@@ -200,7 +204,8 @@ impl Story {
 
     async fn count(&self, query: &str) -> anyhow::Result<u64> {
         let found = self.client.get(&format!("{query}&_summary=count")).await?;
-        found["total"].as_u64().context("a count has a total")
+        let total = found.get("total").and_then(Value::as_u64);
+        total.context("a count has a total")
     }
 
     /// The records of an earlier run: the clock goes on where they end.
@@ -209,9 +214,10 @@ impl Story {
         self.client.move_clock(self.now).await?;
         let is_later = |step: &&Step| time(step.at).is_ok_and(|at| at > self.now);
         let rest = STEPS.iter().filter(is_later).count();
-        self.page.print("");
+        self.page.print("\n");
         self.page.print(if rest == 0 {
-            "The records of an earlier run are here: the feed is not sent again."
+            "The records of an earlier run are here: the feed is not sent again, the clock goes on where\n\
+             they end."
         } else {
             "The records of an earlier run are here: the story goes on where it stopped."
         });
@@ -227,12 +233,9 @@ impl Story {
             }
             self.pass(at).await?;
             self.day_of(at);
-            match step.act {
+            match &step.act {
                 Act::Message(control_id) => self.message(at, control_id, step.words).await?,
-                Act::Call(record_number, status, reason) => {
-                    let call = self.call(at, record_number, step.words).await?;
-                    self.report(call, status, reason).await?;
-                }
+                Act::Call(call) => self.call(at, call, step.words).await?,
             }
             // What the step caused is complete when the clock answers.
             self.client.move_clock(at).await?;
@@ -292,54 +295,25 @@ impl Story {
         Ok(())
     }
 
-    /// The call of a patient, about whatever Task of contact is open: a Communication to be
-    /// completed by how it went.
-    async fn call(&self, at: Time, record_number: &str, words: &str) -> anyhow::Result<Value> {
-        let query = format!(
-            "Patient?identifier={}%7C{record_number}",
-            panel::RECORD_NUMBER
-        );
+    /// A call is about the open Task of contact, and is told by a Communication.
+    async fn call(&self, at: Time, call: &Call, words: &str) -> anyhow::Result<()> {
+        let (system, number) = (panel::RECORD_NUMBER, call.record_number);
+        let query = format!("Patient?identifier={system}%7C{number}");
         let patients = self.client.search(&query).await?;
         let patient = patients
             .first()
             .context("the patient of the call is not known")?;
-        let reference = json!({ "reference": format!("Patient/{}", text(patient, "/id")) });
         self.page.event(at, "FHIR", &name(patient), words);
-        let query = format!(
-            "Task?patient={}&code={CARE_TASK}%7Cinteractive-contact&status={WORKLIST}",
-            text(patient, "/id")
-        );
+        let id = text(patient, "/id");
+        let query =
+            format!("Task?patient={id}&code={CARE_TASK}%7Cinteractive-contact&status={WORKLIST}");
         let tasks = self.client.search(&query).await?;
         let task = tasks
             .first()
             .context("the patient has no open Task to be called for")?;
-        Ok(json!({
-            "resourceType": "Communication",
-            "basedOn": [{ "reference": format!("Task/{}", text(task, "/id")) }],
-            "medium": [{ "coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode",
-                "code": "PHONE",
-            }] }],
-            "subject": reference,
-            "recipient": [reference],
-            "sent": at.to_rfc3339(),
-        }))
-    }
-
-    async fn report(
-        &self,
-        mut communication: Value,
-        status: &str,
-        reason: Option<&str>,
-    ) -> anyhow::Result<()> {
-        communication["status"] = json!(status);
-        if let Some(reason) = reason {
-            communication["statusReason"] = json!({ "text": reason });
-        }
-        self.client
-            .post("Communication", &communication)
-            .await
-            .map(|_| ())
+        let communication = communication(at, call, text(task, "/id"), id);
+        self.client.post("Communication", &communication).await?;
+        Ok(())
     }
 
     async fn name(&mut self, patient: &str) -> anyhow::Result<String> {
@@ -402,6 +376,26 @@ impl Story {
     }
 }
 
+fn communication(at: Time, call: &Call, task: &str, patient: &str) -> Value {
+    let patient = json!({ "reference": format!("Patient/{patient}") });
+    let mut communication = json!({
+        "resourceType": "Communication",
+        "basedOn": [{ "reference": format!("Task/{task}") }],
+        "status": call.status,
+        "medium": [{ "coding": [{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ParticipationMode",
+            "code": "PHONE",
+        }] }],
+        "subject": patient,
+        "recipient": [patient],
+        "sent": at.to_rfc3339(),
+    });
+    if let (Some(object), Some(reason)) = (communication.as_object_mut(), call.reason) {
+        object.insert("statusReason".to_owned(), json!({ "text": reason }));
+    }
+    communication
+}
+
 fn time(text: &str) -> anyhow::Result<Time> {
     DateTime::parse_from_rfc3339(text).with_context(|| format!("{text} is no instant"))
 }
@@ -454,7 +448,7 @@ mod tests {
             .iter()
             .filter_map(|step| match step.act {
                 Act::Message(control_id) => Some(control_id),
-                Act::Call(..) => None,
+                Act::Call(_) => None,
             })
             .collect();
         for control_id in control_ids {

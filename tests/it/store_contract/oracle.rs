@@ -225,11 +225,7 @@ pub(super) fn sort_key(resource: &NewVersion, by: SortBy, descending: bool) -> O
             (ValueKind::Uri, Value::Uri(uri)) => SortKey::Text(uri),
             _ => panic!("a value of another kind"),
         });
-    keys.reduce(|best, key| {
-        if (key < best) != descending {
-            key
-        } else {
-            best
-        }
-    })
+    let is_better =
+        |key: &SortKey, best: &SortKey| if descending { key > best } else { key < best };
+    keys.reduce(|best, key| if is_better(&key, &best) { key } else { best })
 }

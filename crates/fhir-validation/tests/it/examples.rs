@@ -64,13 +64,11 @@ const GUIDES: &[(&[&str], &[&str])] = &[
         &[
             "extensions-5.3.0-ballot-tc1.ndjson.zst",
             "us-core-6.1.0.ndjson.zst",
-            "sdc-4.0.0-ballot.ndjson.zst",
             "ips-2.0.0.ndjson.zst",
             "care-igs.ndjson.zst",
         ],
         &[
             "us-core-6.1.0/",
-            "sdc-4.0.0-ballot/",
             "ips-2.0.0/",
             "mcc-1.0.0",
             "sdoh-clinicalcare-3.0.0/",
@@ -81,6 +79,13 @@ const GUIDES: &[(&[&str], &[&str])] = &[
             "bulkdata-3.0.0/",
             "smart-app-launch-2.2.0/",
         ],
+    ),
+    (
+        &[
+            "extensions-5.3.0-ballot-tc1.ndjson.zst",
+            "sdc-4.0.0-ballot.ndjson.zst",
+        ],
+        &["sdc-4.0.0-ballot/"],
     ),
     (&["us-core-7.0.0.ndjson.zst"], &["us-core-7.0.0/"]),
     (&["us-core-8.0.0.ndjson.zst"], &["us-core-8.0.0/"]),

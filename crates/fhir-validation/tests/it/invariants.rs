@@ -1,130 +1,211 @@
-//! Where invariants are evaluated, and what is said of those that are broken.
+//! Invariants of types, of elements and of profiles: where they are evaluated and what is said.
 
-use std::sync::{Arc, Mutex};
+use fhir_model::issue::Severity;
+use fhir_validation::Options;
+use serde_json::{Value, json};
 
-use fhir_model::definition::{ConstraintId, Definitions};
-use fhir_validation::{Focus, Invariants, Options, Outcome, Validator};
+use crate::support::{core, core_with, validate};
 
-use crate::support::{core, validate};
-
-/// What was evaluated: the constraint, the element, its type and its resource.
-type Log = Arc<Mutex<Vec<String>>>;
-
-/// Evaluates nothing, but says that the constraints with these keys are broken.
-#[derive(Debug)]
-struct Scripted {
-    definitions: Arc<Definitions>,
-    broken: &'static [&'static str],
-    log: Log,
+/// The resource has exactly these issues: location and rule.
+#[track_caller]
+fn check(resource: &Value, expected: &[(&str, &str)]) {
+    let issues = validate(core(), &resource.to_string(), &Options::default());
+    let found: Vec<_> = issues
+        .iter()
+        .map(|issue| (issue.location.as_str(), issue.rule.as_deref().unwrap_or("")))
+        .collect();
+    assert_eq!(found, expected, "{issues:#?}");
 }
 
-impl Invariants for Scripted {
-    fn evaluate(&self, constraint: ConstraintId, focus: Focus<'_>) -> Outcome {
-        let key = self
-            .definitions
-            .text(self.definitions.constraint(constraint).key);
-        let line = format!(
-            "{key} {} {} {}/{}",
-            focus.element.location(),
-            self.definitions.type_name(focus.type_id),
-            focus.root.resource_type().unwrap_or_default(),
-            focus.resource.resource_type().unwrap_or_default(),
-        );
-        self.log.lock().unwrap().push(line);
-        match key {
-            key if self.broken.contains(&key) => Outcome::Broken,
-            "dom-4" => Outcome::Unknown,
-            _ => Outcome::Holds,
-        }
-    }
+fn patient(property: &str, value: Value) -> Value {
+    let mut resource = json!({"resourceType": "Patient"});
+    resource[property] = value;
+    resource
 }
 
-fn scripted(broken: &'static [&'static str]) -> (Validator, Log) {
-    let definitions = Arc::clone(core().definitions());
-    let log = Log::default();
-    let invariants = Scripted {
-        definitions: Arc::clone(&definitions),
-        broken,
-        log: Arc::clone(&log),
-    };
-    let validator = Validator::new(definitions).with_invariants(Box::new(invariants));
-    (validator, log)
+fn observation(property: &str, value: Value) -> Value {
+    let mut resource = json!({
+        "resourceType": "Observation",
+        "status": "final",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "valueQuantity": {"value": 70},
+    });
+    resource[property] = value;
+    resource
 }
-
-const ORGANIZATION: &str = r#"{
-  "resourceType": "Organization",
-  "contained": [{"resourceType": "Patient", "contact": [{"gender": "male"}]}],
-  "name": "Clinic",
-  "telecom": [{"system": "phone", "value": "1"}, {"system": "email", "value": "2"}],
-  "address": [{"city": "Essen"}]
-}"#;
 
 #[test]
-fn each_invariant_is_evaluated_once_where_it_belongs() {
-    let (validator, log) = scripted(&[]);
-    let issues = validate(&validator, ORGANIZATION, &Options::default());
-    assert_eq!(issues, []);
-    let mut log = log.lock().unwrap().clone();
-    log.retain(|line| !line.starts_with("dom-"));
-    log.sort();
-    assert_eq!(
-        log,
-        [
-            "cpt-2 Organization.telecom[0] ContactPoint Organization/Organization",
-            "cpt-2 Organization.telecom[1] ContactPoint Organization/Organization",
-            "org-1 Organization Organization Organization/Organization",
-            "org-2 Organization.address[0] Address Organization/Organization",
-            "org-3 Organization.telecom[0] ContactPoint Organization/Organization",
-            "org-3 Organization.telecom[1] ContactPoint Organization/Organization",
-            "pat-1 Organization.contained[0].contact[0] Patient.contact Organization/Patient",
-        ]
+fn invariants_of_data_types_and_nested_elements() {
+    check(
+        &patient(
+            "telecom",
+            json!([{"system": "phone", "value": "1"}, {"value": "2"}]),
+        ),
+        &[("Patient.telecom[1]", "cpt-2")],
+    );
+    check(
+        &patient("contact", json!([{"gender": "male"}])),
+        &[("Patient.contact[0]", "pat-1")],
+    );
+    check(
+        &observation("valueQuantity", json!({"value": 70, "code": "kg"})),
+        &[("Observation.value", "qty-3")],
+    );
+    check(
+        &observation("referenceRange", json!([{"type": {"text": "normal"}}])),
+        &[("Observation.referenceRange[0]", "obs-3")],
     );
 }
 
 #[test]
-fn a_broken_invariant_is_an_issue_with_its_key_and_words() {
-    let (validator, _) = scripted(&["pat-1", "org-2"]);
-    let issues = validate(&validator, ORGANIZATION, &Options::default());
-    let found: Vec<_> = issues.iter().map(ToString::to_string).collect();
-    assert_eq!(
-        found,
-        [
-            "error at Organization.contained[0].contact[0]: SHALL at least contain a contact's \
-             details or a reference to an organization (pat-1, line 3, column 57)",
-            "error at Organization.address[0]: An address of an organization can never be of use \
-             'home' (org-2, line 6, column 15)",
-        ]
+fn invariants_of_resources() {
+    check(
+        &json!({"resourceType": "Organization", "active": true}),
+        &[("Organization", "org-1")],
+    );
+    check(
+        &observation("dataAbsentReason", json!({"text": "lost"})),
+        &[("Observation", "obs-6")],
+    );
+    let component = json!([{
+        "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
+        "valueInteger": 1,
+    }]);
+    check(
+        &observation("component", component),
+        &[("Observation", "obs-7")],
+    );
+    check(
+        &patient(
+            "contained",
+            json!([{"resourceType": "Basic", "id": "b", "code": {"text": "x"}}]),
+        ),
+        &[("Patient", "dom-3")],
+    );
+    check(
+        &json!({"resourceType": "Bundle", "type": "transaction", "total": 1}),
+        &[("Bundle", "bdl-1")],
+    );
+    check(
+        &json!({"resourceType": "Bundle", "type": "transaction", "entry": [{"resource": {"resourceType": "Patient", "active": true}}]}),
+        &[("Bundle", "bdl-3")],
+    );
+}
+
+#[test]
+fn invariants_of_elements_that_are_not_of_their_types() {
+    let organization = |property: &str, value: Value| {
+        let mut resource = json!({"resourceType": "Organization", "name": "Clinic"});
+        resource[property] = value;
+        resource
+    };
+    check(
+        &organization(
+            "address",
+            json!([{"city": "Essen"}, {"use": "home", "city": "Essen"}]),
+        ),
+        &[("Organization.address[1]", "org-2")],
+    );
+    check(
+        &organization(
+            "telecom",
+            json!([{"system": "phone", "use": "home", "value": "1"}]),
+        ),
+        &[("Organization.telecom[0]", "org-3")],
+    );
+}
+
+#[test]
+fn a_contained_resource_is_held_to_its_own() {
+    let resource = json!({
+        "resourceType": "Observation",
+        "contained": [{"resourceType": "Patient", "id": "p", "contact": [{"gender": "male"}]}],
+        "status": "final",
+        "code": {"text": "weight"},
+        "subject": {"reference": "#p"},
+    });
+    check(
+        &resource,
+        &[("Observation.contained[0].contact[0]", "pat-1")],
+    );
+}
+
+#[test]
+fn periods_are_compared_as_far_as_they_are_known() {
+    let period = |start: &str, end: &str| {
+        patient(
+            "name",
+            json!([{"family": "A", "period": {"start": start, "end": end}}]),
+        )
+    };
+    check(&period("2026-03-01", "2026-03-02"), &[]);
+    check(&period("2026-03-02", "2026-03"), &[]);
+    check(
+        &period("2026-03-02", "2026-03-01"),
+        &[("Patient.name[0].period", "per-1")],
     );
 }
 
 #[test]
 fn what_has_the_wrong_shape_is_not_held_to_invariants() {
-    let (validator, _) = scripted(&["cpt-2", "org-1"]);
-    let json = r#"{"resourceType": "Organization", "telecom": [{"system": "telephone"}]}"#;
-    let issues = validate(&validator, json, &Options::default());
-    assert_eq!(issues.len(), 1, "{issues:?}");
-    assert_eq!(issues[0].location, "Organization.telecom[0].system");
+    check(
+        &json!({"resourceType": "Organization", "telecom": [{"system": "telephone"}]}),
+        &[("Organization.telecom[0].system", "ContactPoint.system")],
+    );
 }
 
 #[test]
-fn invariants_can_be_left_out_and_those_not_evaluated_reported() {
-    let (validator, log) = scripted(&["org-1"]);
-    let off = Options {
+fn invariants_can_be_left_out() {
+    let resource = json!({"resourceType": "Organization", "active": true}).to_string();
+    let options = Options {
         invariants: false,
         ..Options::default()
     };
-    assert_eq!(validate(&validator, ORGANIZATION, &off), []);
-    assert!(log.lock().unwrap().is_empty());
-    let report = Options {
-        report_unchecked: true,
-        ..Options::default()
-    };
-    let (validator, _) = scripted(&[]);
-    let issues = validate(&validator, ORGANIZATION, &report);
-    let rules: Vec<_> = issues
+    assert_eq!(validate(core(), &resource, &options), []);
+}
+
+#[test]
+fn a_profile_adds_invariants_where_it_says() {
+    const URL: &str = "http://example.org/StructureDefinition/reachable";
+    let constraint = |key: &str, severity: &str, expression: &str| json!([{"key": key, "severity": severity, "human": "Words", "expression": expression, "source": URL}]);
+    let profile = json!({
+        "resourceType": "StructureDefinition", "url": URL, "name": "Reachable", "status": "draft",
+        "kind": "resource", "abstract": false, "type": "Patient", "derivation": "constraint",
+        "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Patient",
+        "snapshot": {"element": [
+            {"id": "Patient", "path": "Patient", "min": 0, "max": "*",
+                "constraint": constraint("own-1", "error", "telecom.exists() or contact.exists()")},
+            {"id": "Patient.name", "path": "Patient.name", "min": 0, "max": "*", "type": [{"code": "HumanName"}],
+                "constraint": constraint("own-2", "warning", "family.exists()")},
+            {"id": "Patient.gender", "path": "Patient.gender", "min": 0, "max": "1", "type": [{"code": "code"}],
+                "constraint": constraint("own-3", "error", "$this in ('male' | 'female')")},
+            {"id": "Patient.birthDate", "path": "Patient.birthDate", "min": 0, "max": "1", "type": [{"code": "date"}],
+                "constraint": constraint("own-4", "error", "this is no expression")},
+        ]},
+    });
+    let validator = core_with(&[&profile.to_string()]);
+    let resource = json!({
+        "resourceType": "Patient", "meta": {"profile": [URL]}, "gender": "other",
+        "name": [{"text": "Anna"}, {"family": "Example"}], "birthDate": "1970",
+    });
+    let issues = validate(&validator, &resource.to_string(), &Options::default());
+    let found: Vec<_> = issues
         .iter()
-        .filter_map(|issue| issue.rule.as_deref())
+        .map(|issue| {
+            (
+                issue.severity,
+                issue.location.as_str(),
+                issue.rule.as_deref(),
+            )
+        })
         .collect();
-    assert_eq!(rules, ["dom-4", "dom-4"]);
-    assert!(issues.iter().all(|issue| !issue.is_error()));
+    assert_eq!(
+        found,
+        [
+            (Severity::Warning, "Patient.name[0]", Some("own-2")),
+            (Severity::Error, "Patient.gender", Some("own-3")),
+            (Severity::Error, "Patient", Some("own-1")),
+        ]
+    );
+    assert!(issues.iter().all(|issue| issue.text == "Words"));
 }
