@@ -4,7 +4,9 @@
 //! Each file is one scenario. Dates stand as the scenario has them; a day of a Task stands for its
 //! end in New York.
 
+mod calendar;
 mod corrections;
+mod death;
 mod emergency;
 mod observation;
 mod order;

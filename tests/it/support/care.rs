@@ -92,6 +92,11 @@ impl<'b> Patient<'b> {
         Self { baton, id }
     }
 
+    /// A patient whom an earlier server knew.
+    pub(crate) fn known(baton: &'b Baton, id: String) -> Self {
+        Self { baton, id }
+    }
+
     pub(crate) fn reference(&self) -> String {
         format!("Patient/{}", self.id)
     }
