@@ -4,6 +4,7 @@
 //! Each file is one scenario. Dates stand as the scenario has them; a day of a Task stands for its
 //! end in New York.
 
+mod by_hand;
 mod calendar;
 mod corrections;
 mod death;
