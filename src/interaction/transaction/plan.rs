@@ -348,7 +348,7 @@ fn id_to_give(services: &Services, tree: &Tree, request: &Request) -> Result<Log
     }
 }
 
-/// The server in a RESTful `fullUrl`, on which the relative references of its entry are:
+/// The server in a `fullUrl` of the form `server/Type/id`, on which the relative references of its entry are:
 /// <https://hl7.org/fhir/R4/bundle.html#references>.
 fn server_of(full_url: &str) -> Option<&str> {
     let (collection, _id) = full_url.rsplit_once('/')?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::rest::NOW;
 use crate::support::server::{Baton, each, on_each_store};
 
-/// The resource types of R4: 148, of which Resource and DomainResource are abstract.
+/// The resource types of R4: 148, two of them abstract.
 const TYPES: usize = 146;
 
 /// Every interaction that the statement claims of a type.
