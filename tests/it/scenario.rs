@@ -11,6 +11,7 @@ mod death;
 mod emergency;
 mod observation;
 mod order;
+mod policy;
 mod readmission;
 mod repeats;
 mod s01;
