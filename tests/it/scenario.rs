@@ -5,7 +5,6 @@
 //! end in New York.
 
 mod by_hand;
-mod calendar;
 mod corrections;
 mod death;
 mod emergency;
@@ -14,6 +13,7 @@ mod order;
 mod policy;
 mod readmission;
 mod repeats;
+mod restart;
 mod s01;
 mod s02;
 mod s03;
