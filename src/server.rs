@@ -151,12 +151,10 @@ async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
     let changes: Result<Vec<Change>, Error> = definitions::own_resources()
         .iter()
         .map(|own| {
-            let tree = Tree::parse(
-                own.json,
-                services.definitions.names(),
-                &services.parse_limits,
-            )
-            .map_err(|error| Error::Internal(error.into()))?;
+            // The limits of the configuration are for what clients send.
+            let limits = &tree::Limits::CEILING;
+            let tree = Tree::parse(own.json, services.definitions.names(), limits)
+                .map_err(|error| Error::Internal(error.into()))?;
             let key = services.key(own.resource_type, own.id)?;
             Ok(Change::Update {
                 key,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::issue::IssueType;
+use fhir_model::key::VersionId;
 use fhir_model::reference::Reference;
 use futures_util::FutureExt as _;
 use serde_json::Value;
@@ -46,7 +47,7 @@ const PERIOD: Duration = Duration::from_secs(5);
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Types whose changes can move a pathway.
-const WATCHED: &[&str] = &["Communication", "Encounter", "Patient", "Task"];
+const WATCHED: &[&str] = &["Communication", "Encounter", "Group", "Patient", "Task"];
 
 /// Moves pathways.
 pub struct Workflow {
@@ -208,6 +209,9 @@ impl Workflow {
     /// One change; one that cannot be acted on is left behind with a line in the log, because
     /// a wrong resource must not stop all others.
     async fn take(&self, change: ChangeRow) -> Result<(), Error> {
+        if change.key.resource_type.as_str() == "Group" {
+            return self.follow_panel(&change).await;
+        }
         let sequence = change.sequence;
         let key = change.key.clone();
         let work = React {
@@ -226,6 +230,36 @@ impl Workflow {
             }
             other => other,
         }
+    }
+
+    /// Who joined a panel is followed from a discharge that lies within its thirty days; a
+    /// transaction for each, as a panel may have thousands of members.
+    async fn follow_panel(&self, change: &ChangeRow) -> Result<(), Error> {
+        let store = &self.services.store;
+        let before = match VersionId::new(change.version.number() - 1) {
+            Some(version) => store.vread(&change.key, version).await?,
+            None => None,
+        };
+        let now = store.read(&change.key).await?;
+        let [before, now] = [before, now].map(|stored| {
+            let text = stored.and_then(|stored| stored.text)?;
+            serde_json::from_str::<Value>(&text).ok()
+        });
+        let joined = now.map(|group| self.pathways.joined(before.as_ref(), &group));
+        for patient_id in joined.into_iter().flatten() {
+            let work = Join {
+                engine: self.context(),
+                pathways: Arc::clone(&self.pathways),
+                patient_id,
+            };
+            match store.transact(work).await {
+                Err(error) if is_lasting(&error) => {
+                    tracing::error!(resource = %change.key, error = error::chain(&error), "A member of {} cannot be followed", change.key);
+                }
+                other => other?,
+            }
+        }
+        Ok(store.transact(SetPosition(ENGINE, change.sequence)).await?)
     }
 
     /// When the organisation's calendar is another than at the last start, open Tasks that count
@@ -446,6 +480,28 @@ impl Work for Fire {
         self.pathways
             .task_due(transaction, &self.engine, task_id, &patient_id)
             .await?;
+        Ok(())
+    }
+}
+
+/// Follows one patient who joined a panel.
+struct Join {
+    engine: Context,
+    pathways: Arc<Pathways>,
+    patient_id: String,
+}
+
+impl Work for Join {
+    type Output = ();
+    type Error = Error;
+
+    async fn run<'a>(&'a mut self, transaction: &'a mut Transaction<'_>) -> Result<(), Error> {
+        let key = self.engine.services.key("Patient", &self.patient_id)?;
+        if let Some(patient) = find::current(transaction, &key).await? {
+            self.pathways
+                .panel_joined(transaction, &self.engine, &patient)
+                .await?;
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adt::data_type::Identifier;
 use crate::adt::trigger_event::Movement;
-use crate::adt::visit;
+use crate::adt::visit::{self, Visit};
 use crate::adt::{Arrival, VisitIdentifier};
 use crate::config::{Config, Feed};
 use crate::error::{self, Error};
@@ -297,11 +297,14 @@ impl Process {
         let is_newest = arrivals
             .iter()
             .all(|other| visit::event_order(other, &arrival).is_le());
-        let mut effects = Effects::new(&self.context, transaction, self.row);
-        let person = effects.patient(&arrival, &identifiers, is_newest).await?;
         let visit = visit_identifier
             .as_ref()
             .and_then(|identifier| visit::fold(identifier, &arrivals));
+        let died_in_visit = visit.as_ref().is_some_and(Visit::ended_in_death);
+        let mut effects = Effects::new(&self.context, transaction, self.row);
+        let person = effects
+            .patient(&arrival, &identifiers, is_newest, died_in_visit)
+            .await?;
         let encounter = match &visit {
             Some(visit) => {
                 let reused = read.stored.control_id_reused;

@@ -54,6 +54,9 @@ pub enum Change {
         condition: Condition,
         /// `If-Match`.
         expected: Option<VersionId>,
+        /// The id to give it when it is created and has none, where the caller had to know it
+        /// beforehand.
+        id: Option<LogicalId>,
     },
     /// `delete`.
     Delete {
@@ -187,15 +190,16 @@ pub fn prepare(services: &Services, change: Change) -> Result<Prepared, Error> {
         Change::UpdateWhere {
             document,
             condition,
+            id,
             ..
         } => {
             let resource_type = document.resource_type(services)?;
             agrees(&resource_type, &condition.search.resource_type)?;
-            (
-                resource_type,
-                Some(document),
-                Some(id_of(services, document)?),
-            )
+            let id = match (document.id(), id) {
+                (None, Some(id)) => id.clone(),
+                _ => id_of(services, document)?,
+            };
+            (resource_type, Some(document), Some(id))
         }
         Change::Delete { key, .. } => (key.resource_type.clone(), None, None),
         Change::DeleteWhere { condition } => (condition.search.resource_type.clone(), None, None),

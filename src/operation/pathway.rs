@@ -104,7 +104,7 @@ impl Pathways {
             return Ok(Vec::new());
         };
         let reader = self.reader(context);
-        if let Some(encounter) = reader.latest_encounter(transaction, id).await? {
+        if let Some(encounter) = reader.encounters(transaction, id).await?.pop() {
             return self
                 .visit_changed(transaction, context, &encounter, patient)
                 .await;
@@ -116,6 +116,31 @@ impl Pathways {
         let now = context.services.clock.now();
         let decision = died(id, &existing, &self.plans, &self.policy, now);
         carry_out(transaction, context, decision).await
+    }
+
+    /// The patients who joined a panel by a change of its Group.
+    pub fn joined(&self, before: Option<&Value>, group: &Value) -> Vec<String> {
+        facts::joined(before, group)
+    }
+
+    /// Somebody joined a panel: the visits that they have had mean what they would have meant, with
+    /// their own dates.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn panel_joined(
+        &self,
+        transaction: &mut Transaction<'_>,
+        context: &Context,
+        patient: &Value,
+    ) -> Result<(), Error> {
+        let id = patient["id"].as_str().unwrap_or_default();
+        let encounters = self.reader(context).encounters(transaction, id).await?;
+        for encounter in &encounters {
+            self.visit_changed(transaction, context, encounter, patient)
+                .await?;
+        }
+        Ok(())
     }
 
     /// What a Communication, Encounter or Task, as it is now, means for its patient's pathways.

@@ -124,6 +124,7 @@ pub(super) async fn update_where(
         document,
         condition,
         expected: if_match(&headers)?,
+        id: None,
     };
     write(&services, change, "update", &headers, &shape).await
 }

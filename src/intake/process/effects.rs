@@ -63,13 +63,21 @@ impl<'p, 't, 'c> Effects<'p, 't, 'c> {
         arrival: &Arrival<'_>,
         identifiers: &[Identifier],
         is_newest: bool,
+        died_in_visit: bool,
     ) -> Result<Value, Error> {
         let existing = self.matching_patient(identifiers).await?;
         let id = match &existing {
             Some(existing) => existing["id"].as_str().unwrap_or_default().to_owned(),
             None => self.fresh_id(),
         };
-        let resource = patient::patient(arrival, identifiers, &id, existing.as_ref(), is_newest);
+        let resource = patient::patient(
+            arrival,
+            identifiers,
+            &id,
+            existing.as_ref(),
+            is_newest,
+            died_in_visit,
+        );
         self.put(vec![Put {
             resource,
             exists: existing.is_some(),

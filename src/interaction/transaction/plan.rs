@@ -10,10 +10,10 @@ use fhir_model::tree::{Kind, Node, NodeId, Tree};
 use crate::error::Error;
 use crate::interaction::transaction::answer::Answer;
 use crate::interaction::transaction::request::{
-    Get, Request, Verb, change, once_each, read_target, text, within,
+    Get, Request, Verb, at, change, once_each, read_target, text, within,
 };
-use crate::interaction::write::{self, Condition, Prepared, fresh_id};
-use crate::interaction::{Context, invalid, read, search};
+use crate::interaction::write::{self, Condition, Outcome, Prepared, Written, fresh_id};
+use crate::interaction::{Context, Services, invalid, read, search};
 use crate::search::query::Handling;
 use crate::store::{Transaction, Work};
 
@@ -64,7 +64,7 @@ impl Plan {
                 request
                     .verb
                     .may_create()
-                    .then(|| fresh_id(&context.services))
+                    .then(|| id_to_give(&context.services, &tree, request))
                     .transpose()
             })
             .collect::<Result<_, _>>()?;
@@ -224,8 +224,9 @@ impl Plan {
         let mut edits: Vec<(NodeId, String)> = Vec::new();
         for request in &self.requests {
             let resource = request.resource.and_then(|id| self.tree.node(id));
+            let server = request.full_url.as_deref().and_then(server_of);
             for node in resource.into_iter().flat_map(Node::descendants) {
-                edits.extend(rewrite(node, identities).map(|text| (node.id(), text)));
+                edits.extend(rewrite(node, server, identities).map(|text| (node.id(), text)));
             }
         }
         for (node, text) in edits {
@@ -233,6 +234,41 @@ impl Plan {
                 .map_err(|error| Error::Internal(error.into()))?;
         }
         Ok(tree)
+    }
+
+    /// Two entries must not have written the same resource: only now is known what their
+    /// conditions singled out. <https://hl7.org/fhir/R4/http.html#trules>
+    fn written_once(
+        &self,
+        prepared: &[(usize, Prepared)],
+        written: &[Written],
+    ) -> Result<(), Error> {
+        let (mut keys, mut conditions) = (HashMap::new(), HashMap::new());
+        let wrote = |written: &&Written| written.outcome != Outcome::Existing;
+        for ((index, _), written) in prepared.iter().zip(written) {
+            let Some(stored) = Some(written)
+                .filter(wrote)
+                .and_then(|it| it.stored.as_ref())
+            else {
+                continue;
+            };
+            let request = self.requests.get(*index);
+            let condition = request.and_then(|request| request.verb.condition());
+            let earlier = keys.insert(&stored.key, index).or_else(|| {
+                let claim = condition.map(|condition| &condition.claim)?;
+                conditions.insert(claim, index)
+            });
+            if let Some(earlier) = earlier {
+                return Err(at(
+                    &format!("Bundle.entry[{index}]"),
+                    IssueType::Invalid,
+                    format!(
+                        "entry {earlier} is about the same resource; a transaction may name a resource once"
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     async fn apply(
@@ -243,6 +279,7 @@ impl Plan {
         let cause: Arc<str> = "transaction".into();
         let changes: Vec<&Prepared> = prepared.iter().map(|(_, ready)| ready).collect();
         let written = write::apply(transaction, &self.context, &changes, &cause).await?;
+        self.written_once(prepared, &written)?;
         let mut answers: Vec<Option<Answer>> = vec![None; self.requests.len()];
         for ((index, _), written) in prepared.iter().zip(written) {
             if let Some(answer) = answers.get_mut(*index) {
@@ -298,8 +335,33 @@ impl Plan {
     }
 }
 
+/// The id that an entry's resource will have if it is created: a conditional update may bring its
+/// own.
+fn id_to_give(services: &Services, tree: &Tree, request: &Request) -> Result<LogicalId, Error> {
+    let resource = request.resource.and_then(|id| tree.node(id));
+    let own = resource.and_then(|node| text(node, "id"));
+    match (&request.verb, own) {
+        (Verb::UpdateWhere { .. }, Some(id)) => {
+            LogicalId::parse(&id).map_err(|error| invalid(IssueType::Value, error.to_string()))
+        }
+        _ => fresh_id(services),
+    }
+}
+
+/// The server in a `fullUrl` of the form `server/Type/id`, on which the relative references of its entry are:
+/// <https://hl7.org/fhir/R4/bundle.html#references>.
+fn server_of(full_url: &str) -> Option<&str> {
+    let (collection, _id) = full_url.rsplit_once('/')?;
+    let (server, _type) = collection.rsplit_once('/')?;
+    server.contains("://").then_some(server)
+}
+
 /// The new text of a string that names another entry, if it does.
-fn rewrite(node: Node<'_>, identities: &HashMap<String, ResourceKey>) -> Option<String> {
+fn rewrite(
+    node: Node<'_>,
+    server: Option<&str>,
+    identities: &HashMap<String, ResourceKey>,
+) -> Option<String> {
     if node.kind() != Kind::String {
         return None;
     }
@@ -307,7 +369,10 @@ fn rewrite(node: Node<'_>, identities: &HashMap<String, ResourceKey>) -> Option<
     let is_reference = node.has_key("reference");
     if is_reference || text.starts_with("urn:") {
         let (target, fragment) = text.split_once('#').unwrap_or((&text, ""));
-        let key = identities.get(target)?;
+        let key = identities.get(target).or_else(|| {
+            let server = server.filter(|_| !target.is_empty() && !target.contains(':'))?;
+            identities.get(&format!("{server}/{target}"))
+        })?;
         let tail = if fragment.is_empty() {
             String::new()
         } else {

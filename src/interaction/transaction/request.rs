@@ -262,6 +262,7 @@ pub(super) fn change(
             document: document()?,
             condition,
             expected,
+            id,
         },
         Verb::Delete { key, expected } => Change::Delete { key, expected },
         Verb::DeleteWhere { condition } => Change::DeleteWhere { condition },

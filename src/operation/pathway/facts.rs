@@ -1,5 +1,7 @@
 //! Resources → the facts that pathways decide by.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use serde_json::Value;
@@ -78,14 +80,14 @@ impl Reader<'_> {
         Ok(existing)
     }
 
-    /// The visit of a patient that began last.
-    pub(super) async fn latest_encounter(
+    /// The visits of a patient, in the order in which they began.
+    pub(super) async fn encounters(
         &self,
         transaction: &mut Transaction<'_>,
         patient_id: &str,
-    ) -> Result<Option<Value>, Error> {
+    ) -> Result<Vec<Value>, Error> {
         let search = self.search("Encounter", "patient", patient_id)?;
-        let encounters = find::matches(transaction, &search).await?;
+        let mut encounters = find::matches(transaction, &search).await?;
         let start = |encounter: &Value| {
             let moment = text(encounter, "/period/start").and_then(Moment::parse);
             moment.map(|moment| match moment {
@@ -93,7 +95,8 @@ impl Reader<'_> {
                 Moment::Instant(instant) => instant,
             })
         };
-        Ok(encounters.into_iter().max_by_key(start))
+        encounters.sort_by_key(start);
+        Ok(encounters)
     }
 
     /// Attempts to reach a patient.
@@ -207,6 +210,29 @@ impl Reader<'_> {
             patient_id,
         )
     }
+}
+
+/// The patients whose membership of a panel is new, or another, since `before`.
+pub(super) fn joined(before: Option<&Value>, group: &Value) -> Vec<String> {
+    let is_panel = group.get("code").is_some_and(|code| {
+        each(code, "coding").any(|coding| {
+            text(coding, "/system") == Some(PANEL_SYSTEM)
+                && text(coding, "/code") == Some(PANEL_CODE)
+        })
+    });
+    if !is_panel {
+        return Vec::new();
+    }
+    let old: HashSet<String> = before
+        .into_iter()
+        .flat_map(|group| each(group, "member"))
+        .map(Value::to_string)
+        .collect();
+    each(group, "member")
+        .filter(|member| !old.contains(&member.to_string()))
+        .filter_map(|member| text(member, "/entity/reference")?.strip_prefix("Patient/"))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn extension<'a>(resource: &'a Value, url: &str) -> Option<&'a Value> {

@@ -24,7 +24,7 @@ async fn a_create_gives_an_id_and_a_place() {
         assert_eq!(baton.read(&format!("/Patient/{id}")).await, created);
         assert_eq!(
             baton.search("Patient?family=aalto").await,
-            [created.clone()]
+            std::slice::from_ref(&created)
         );
         baton
             .check_effects(&format!("/Patient/{id}"), &["create 1"])

@@ -473,3 +473,85 @@ async fn a_resource_is_found_by_what_it_is_now() {
     })
     .await;
 }
+
+/// Matches without a value come last, whichever way the order goes, and on some page.
+#[tokio::test]
+async fn matches_without_a_value_are_on_the_last_pages() {
+    on_each_store("", NOW, async |baton| {
+        for (id, birth_date) in [
+            ("a", "1971"),
+            ("b", ""),
+            ("c", "1950"),
+            ("d", ""),
+            ("e", "1960"),
+        ] {
+            let mut patient = json!({ "resourceType": "Patient", "id": id, "language": "en" });
+            if !birth_date.is_empty() {
+                patient["birthDate"] = json!(birth_date);
+            }
+            baton
+                .put(&format!("/Patient/{id}"), &patient)
+                .await
+                .expect(201);
+        }
+        for (sort, expected) in [("birthdate", "c e a"), ("-birthdate", "a e c")] {
+            for count in 1..=3 {
+                let query = format!("Patient?_sort={sort}&_count={count}");
+                let found = baton.search(&query).await;
+                let mut found: Vec<&str> = found.iter().map(|found| text(found, "id")).collect();
+                let mut last = found.split_off(3);
+                last.sort_unstable();
+                assert_eq!(found.join(" "), expected, "{query}");
+                assert_eq!(last, ["b", "d"], "{query}");
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_written_between_pages_does_not_move_them() {
+    on_each_store("", NOW, async |baton| {
+        for id in ["a", "c", "e"] {
+            let patient = json!({ "resourceType": "Patient", "id": id, "birthDate": "1950" });
+            baton
+                .put(&format!("/Patient/{id}"), &patient)
+                .await
+                .expect(201);
+        }
+        let first = baton.get("/Patient?_sort=_id&_count=2").await.expect(200);
+        assert_eq!(ids(&first, "match"), ["a", "c"]);
+        let earlier = json!({ "resourceType": "Patient", "id": "b", "birthDate": "1950" });
+        baton.put("/Patient/b", &earlier).await.expect(201);
+        baton.delete("/Patient/a").await.expect(204);
+        let next = link(&first, "next").unwrap();
+        let second = baton
+            .request(&format!("GET {next}"))
+            .send()
+            .await
+            .expect(200);
+        assert_eq!(ids(&second, "match"), ["e"]);
+        assert_eq!(link(&second, "next"), None);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_resource_is_in_the_answer_once() {
+    on_each_store("", NOW, async |baton| {
+        prepare(baton).await;
+        let mut stay = baton.read("/Encounter/stay").await;
+        stay["partOf"] = json!({ "reference": "Encounter/visit" });
+        baton.put("/Encounter/stay", &stay).await.expect(200);
+        let query = "Encounter?_include=Encounter:part-of&_include=Encounter:subject\
+                     &_include=Encounter:patient";
+        let bundle = baton.get(&format!("/{query}")).await.expect(200);
+        let mut matches = ids(&bundle, "match");
+        matches.sort();
+        assert_eq!(matches, ["stay", "visit"]);
+        let mut includes = ids(&bundle, "include");
+        includes.sort();
+        assert_eq!(includes, ["anna", "bert"]);
+    })
+    .await;
+}

@@ -213,6 +213,43 @@ async fn a_resource_is_named_once() {
     .await;
 }
 
+/// <https://hl7.org/fhir/R4/http.html#trules>: "If any resource identities (including resolved
+/// identities from conditional update/delete) overlap, then the transaction SHALL fail."
+#[tokio::test]
+async fn a_resource_is_named_once_also_by_conditions() {
+    on_each_store("", NOW, async |baton| {
+        let mut anna = numbered("1");
+        anna["id"] = json!("anna");
+        baton.put("/Patient/anna", &anna).await.expect(201);
+        let versions = baton.version_count().await;
+        let where_number = |number: &str, gender: &str| {
+            let mut patient = numbered(number);
+            patient["gender"] = json!(gender);
+            json!({ "resource": patient, "request": {
+                "method": "PUT", "url": format!("Patient?identifier=urn:mrn|{number}"),
+            } })
+        };
+        let unless = json!({ "resource": numbered("2"), "request": {
+            "method": "POST", "url": "Patient", "ifNoneExist": "identifier=urn:mrn|2",
+        } });
+        let put =
+            json!({ "resource": anna, "request": { "method": "PUT", "url": "Patient/anna" } });
+        let delete = json!({ "request": { "method": "DELETE", "url": "Patient/anna" } });
+        for entries in [
+            json!([put, where_number("1", "female")]),
+            json!([delete, where_number("1", "female")]),
+            json!([where_number("1", "female"), where_number("1", "male")]),
+            json!([where_number("3", "female"), where_number("3", "male")]),
+            json!([unless, unless]),
+        ] {
+            let refusal = send(baton, "transaction", entries.clone()).await.refusal();
+            assert!(refusal.starts_with("400 invalid"), "{entries}: {refusal}");
+            assert_eq!(baton.version_count().await, versions, "{entries}");
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn conditions_lead_to_what_exists() {
     on_each_store("", NOW, async |baton| {
@@ -394,6 +431,59 @@ async fn only_a_batch_or_a_transaction_is_taken() {
         let empty = json!({ "resourceType": "Bundle", "type": "transaction" });
         let answer = baton.post("", &empty).await.expect(200);
         assert_eq!(answer["type"], "transaction-response");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_entry_may_refer_to_what_a_conditional_update_creates() {
+    on_each_store("", NOW, async |baton| {
+        for with_id in [false, true] {
+            let number = if with_id { "2" } else { "1" };
+            let mut anna = numbered(number);
+            if with_id {
+                anna["id"] = json!("anna");
+            }
+            let url = format!("Patient?identifier=urn:mrn|{number}");
+            let entries = json!([
+                { "resource": encounter(ANNA),
+                  "request": { "method": "POST", "url": "Encounter" } },
+                { "fullUrl": ANNA, "resource": anna, "request": { "method": "PUT", "url": url } },
+            ]);
+            let answer = send(baton, "transaction", entries).await.expect(200);
+            assert_eq!(statuses(&answer), ["201 Created", "201 Created"]);
+            let stored = baton.read(&format!("/{}", place(&answer, 0))).await;
+            assert_eq!(
+                stored["subject"]["reference"],
+                place(&answer, 1),
+                "id {with_id}"
+            );
+        }
+    })
+    .await;
+}
+
+/// <https://hl7.org/fhir/R4/bundle.html#references>: a relative reference is relative to the server
+/// of its entry's `fullUrl`.
+#[tokio::test]
+async fn a_relative_reference_leads_to_the_entry_with_that_url() {
+    on_each_store("", NOW, async |baton| {
+        let entries = json!([
+            { "fullUrl": "https://elsewhere.example/fhir/Encounter/7",
+              "resource": encounter("Patient/7"),
+              "request": { "method": "POST", "url": "Encounter" } },
+            { "fullUrl": "https://elsewhere.example/fhir/Encounter/8",
+              "resource": encounter("https://elsewhere.example/fhir/Patient/7"),
+              "request": { "method": "POST", "url": "Encounter" } },
+            { "fullUrl": "https://elsewhere.example/fhir/Patient/7", "resource": numbered("7"),
+              "request": { "method": "POST", "url": "Patient" } },
+        ]);
+        let answer = send(baton, "transaction", entries).await.expect(200);
+        let patient = place(&answer, 2);
+        for entry in [0, 1] {
+            let stored = baton.read(&format!("/{}", place(&answer, entry))).await;
+            assert_eq!(stored["subject"]["reference"], patient, "entry {entry}");
+        }
     })
     .await;
 }

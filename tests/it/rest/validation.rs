@@ -48,7 +48,7 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
         (
             patient("link", json!([{ "type": "seealso" }])),
             "required",
-            "Patient.link[0].other",
+            "Patient.link[0]",
         ),
         (
             json!({ "resourceType": "Patient", "deceasedBoolean": true,
@@ -61,13 +61,13 @@ fn faults() -> Vec<(Value, &'static str, &'static str)> {
                 "managingOrganization",
                 json!({ "reference": "Patient/anna" }),
             ),
-            "structure",
+            "value",
             "Patient.managingOrganization",
         ),
         (
             json!({ "resourceType": "Observation", "status": "final" }),
             "required",
-            "Observation.code",
+            "Observation",
         ),
         (
             json!({ "resourceType": "Observation", "status": "final", "code": { "text": "x" },

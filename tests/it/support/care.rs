@@ -51,19 +51,13 @@ impl<'b> Patient<'b> {
                 "birthDate": "1950-01-31",
             }))
             .await;
+        Self::join_panel(baton, &patient, conditions).await
+    }
+
+    /// Puts somebody on the panel, screened for social needs now, with conditions.
+    pub(crate) async fn join_panel(baton: &'b Baton, patient: &Value, conditions: &[&str]) -> Self {
         let id = patient["id"].as_str().unwrap().to_owned();
         let reference = json!({ "reference": format!("Patient/{id}") });
-        baton
-            .create(&json!({
-                "resourceType": "Group",
-                "type": "person",
-                "actual": true,
-                "code": { "coding": [{
-                    "system": format!("{BATON}/CodeSystem/group-type"), "code": "panel",
-                }] },
-                "member": [{ "entity": reference, "period": { "start": "2026-01-01" } }],
-            }))
-            .await;
         baton
             .create(&json!({
                 "resourceType": "QuestionnaireResponse",
@@ -88,7 +82,23 @@ impl<'b> Patient<'b> {
                 }))
                 .await;
         }
+        baton
+            .create(&json!({
+                "resourceType": "Group",
+                "type": "person",
+                "actual": true,
+                "code": { "coding": [{
+                    "system": format!("{BATON}/CodeSystem/group-type"), "code": "panel",
+                }] },
+                "member": [{ "entity": reference, "period": { "start": "2026-01-01" } }],
+            }))
+            .await;
         baton.settle().await;
+        Self { baton, id }
+    }
+
+    /// A patient whom an earlier server knew.
+    pub(crate) fn known(baton: &'b Baton, id: String) -> Self {
         Self { baton, id }
     }
 

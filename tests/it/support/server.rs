@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::database::on_each_url;
 
 /// A request that is not answered for so long has failed.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(1);
 /// So long the trails may take to show what was committed: PostgreSQL gives rows of a trail out
 /// once no earlier transaction of the whole cluster is open.
 const TRAIL_PATIENCE: Duration = Duration::from_secs(20);
