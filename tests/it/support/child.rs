@@ -8,12 +8,14 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 /// A running `baton serve`; killed when dropped.
 pub(crate) struct Process {
     child: Child,
+    pub(crate) http: SocketAddr,
     pub(crate) mllp: SocketAddr,
 }
 
 impl Process {
-    /// Starts the server on the records of a folder, and waits until it listens.
-    pub(crate) fn start(folder: &Path, settings: &Path) -> Self {
+    /// Starts the server on the records at `place` (`--data FOLDER` or `--database URL`), and waits
+    /// until it listens.
+    pub(crate) fn start(place: [&str; 2], settings: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_baton"))
             .args([
                 "serve",
@@ -24,8 +26,7 @@ impl Process {
                 "--log",
                 "info",
             ])
-            .arg("--data")
-            .arg(folder)
+            .args(place)
             .arg("--config")
             .arg(settings)
             .stdin(Stdio::null())
@@ -33,18 +34,23 @@ impl Process {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mllp = loop {
+        let (http, mllp) = loop {
             let line = lines
                 .next()
                 .expect("the server ended before it listened")
                 .unwrap();
-            if let Some(address) = line.split("mllp=").nth(1) {
-                break address.split_whitespace().next().unwrap().parse().unwrap();
+            if let (Some(http), Some(mllp)) = (address(&line, "http="), address(&line, "mllp=")) {
+                break (http, mllp);
             }
         };
         // The pipe must be read, or the server would wait for it.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, mllp }
+        Self { child, http, mllp }
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// SIGKILL: no chance to finish anything.
@@ -55,7 +61,7 @@ impl Process {
 
     /// SIGTERM: an orderly stop.
     pub(crate) fn terminate(mut self) -> ExitStatus {
-        let id = self.child.id().to_string();
+        let id = self.id().to_string();
         let sent = Command::new("kill").args(["-TERM", &id]).status().unwrap();
         assert!(sent.success());
         self.child.wait().unwrap()
@@ -67,4 +73,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn address(line: &str, key: &str) -> Option<SocketAddr> {
+    line.split(key)
+        .nth(1)?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }
