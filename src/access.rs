@@ -15,11 +15,15 @@ pub struct Caller {
 impl Caller {
     /// A client that did not have to say who it is.
     pub fn anonymous() -> Self {
-        Self { name: "anonymous".into() }
+        Self {
+            name: "anonymous".into(),
+        }
     }
 
     /// An engine of Baton itself, such as `intake` or `workflow`.
     pub fn engine(name: &str) -> Self {
-        Self { name: format!("baton/{name}").into() }
+        Self {
+            name: format!("baton/{name}").into(),
+        }
     }
 }

@@ -14,3 +14,29 @@ pub mod definitions;
 pub mod access;
 pub mod adt;
 pub mod plan_definition;
+pub mod search;
+
+// Floor 4: the store, and the only SQL.
+pub mod store;
+
+// Floor 5: what can go wrong, in a client's terms.
+pub mod error;
+
+// Floor 6: the FHIR interactions; `interaction::write` is the only way into the store.
+pub mod interaction;
+
+// Floor 7: what takes several interactions in one transaction.
+pub mod operation;
+
+// Floors 8 and 9: engines. The workflow waits for the intake when a clock is moved by hand.
+pub mod intake;
+pub mod workflow;
+
+// Floor 10: edges; bytes and HTTP in, HTTP and bytes out.
+pub mod mllp;
+pub mod rest;
+
+// Floors 11 and 12: the composition root, how it logs, and the commands.
+pub mod cli;
+pub mod server;
+pub mod telemetry;

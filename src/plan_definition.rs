@@ -1,7 +1,7 @@
 //! Care pathways as data and as pure functions.
 //!
 //! A pathway is a FHIR R4 [PlanDefinition](https://hl7.org/fhir/R4/plandefinition.html) with its
-//! ActivityDefinitions. This file reads them into a [`Plan`]; [`decide`](mod@decide) says what a
+//! `ActivityDefinition`s. This file reads them into a [`Plan`]; [`decide`](mod@decide) says what a
 //! visit means for them, [`progress`] what human work and the clock mean. Nothing here knows a
 //! store, a clock or the network.
 //!
@@ -10,14 +10,22 @@
 
 pub mod calendar;
 pub mod comorbidity;
+mod condition;
 pub mod decide;
 pub mod disposition;
+mod draft;
 pub mod due;
+mod enrol;
 pub mod facts;
 pub mod instance;
 pub mod lace;
 pub mod progress;
+mod readmission;
+mod recompute;
+mod resource;
+mod transition;
 pub mod vocabulary;
+mod work;
 
 use serde_json::Value;
 
@@ -197,7 +205,7 @@ pub struct Programme {
 }
 
 impl Plan {
-    /// Reads a PlanDefinition; `activities` holds at least the ActivityDefinitions it names.
+    /// Reads a PlanDefinition; `activities` holds at least the `ActivityDefinition`s it names.
     pub fn read(plan: &Value, activities: &[Value]) -> Result<Self, PlanError> {
         let at = Element {
             value: plan,

@@ -1,4 +1,15 @@
 //! What FHIR search means, without a database.
+//!
+//! <https://hl7.org/fhir/R4/search.html>. A query string becomes a tree ([`query`] →
+//! [`expression`]), a resource becomes values ([`extract`] → [`value`]); the store compares them,
+//! as [`matching`] does in memory. [`parameter`], [`interval`], [`normalise`] and [`target`] are what both sides must agree on.
 
 pub mod expression;
+pub mod extract;
+pub mod interval;
+pub mod matching;
+pub mod normalise;
+pub mod parameter;
+pub mod query;
+pub mod target;
 pub mod value;

@@ -4,13 +4,206 @@
 //! text. It has two implementations, SQLite and PostgreSQL, and one contract suite that both pass
 //! (`tests/it/store_contract.rs`). All SQL of the project is in this module's files.
 
+mod batch;
+mod entries;
+mod find;
+mod keys;
+mod migrate;
+mod postgres;
+mod read;
+mod search_sql;
+mod sql;
+mod sqlite;
+mod transaction;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
+use tokio::sync::watch;
 
-use crate::search::expression::{Cursor, Filter, Search};
+pub use crate::store::find::INCLUDED_MAX;
+use crate::store::postgres::PostgresStore;
+use crate::store::sql::Connection;
+use crate::store::sqlite::SqliteStore;
+pub use crate::store::transaction::Transaction;
+
+use crate::search::expression::{Cursor, Search};
 use crate::search::value::SearchValues;
+
+/// Bits of a sequence number that count within one PostgreSQL transaction; the bits above are the
+/// transaction. So many change rows, and so many audit rows, fit in one transaction.
+const SEQUENCES_PER_TRANSACTION_BITS: u32 = 16;
+
+/// A database of resources. Clones are cheap and speak to the same database.
+#[derive(Debug, Clone)]
+pub struct Store(Engine);
+
+#[derive(Debug, Clone)]
+enum Engine {
+    Sqlite(Arc<SqliteStore>),
+    Postgres(Arc<PostgresStore>),
+}
+
+/// A connection for reading, out of a pool.
+enum Reader {
+    Sqlite(sqlx::pool::PoolConnection<sqlx::Sqlite>),
+    Postgres(sqlx::pool::PoolConnection<sqlx::Postgres>),
+}
+
+impl Reader {
+    fn connection(&mut self) -> Connection<'_> {
+        match self {
+            Self::Sqlite(connection) => Connection::Sqlite(connection),
+            Self::Postgres(connection) => Connection::Postgres(connection),
+        }
+    }
+}
+
+impl Store {
+    /// Opens `sqlite:PATH`, `sqlite::memory:` (a temporary file) or `postgres://…`; creates and
+    /// migrates it as needed.
+    pub async fn open(url: &str) -> Result<Self, Error> {
+        let engine = if url.starts_with("sqlite:") {
+            Engine::Sqlite(Arc::new(SqliteStore::open(url).await?))
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Engine::Postgres(Arc::new(PostgresStore::open(url).await?))
+        } else {
+            return Err(Error::Url);
+        };
+        Ok(Self(engine))
+    }
+
+    async fn reader(&self) -> Result<Reader, Error> {
+        match &self.0 {
+            Engine::Sqlite(store) => store.reader().await.map(Reader::Sqlite),
+            Engine::Postgres(store) => store.connection().await.map(Reader::Postgres),
+        }
+    }
+
+    fn epoch(&self) -> i64 {
+        match &self.0 {
+            Engine::Sqlite(_) => 0,
+            Engine::Postgres(store) => store.epoch(),
+        }
+    }
+
+    /// The current version of a resource; a deletion is a version without text.
+    pub async fn read(&self, key: &ResourceKey) -> Result<Option<Stored>, Error> {
+        read::read(&mut self.reader().await?.connection(), key).await
+    }
+
+    /// One version of a resource.
+    pub async fn vread(
+        &self,
+        key: &ResourceKey,
+        version: VersionId,
+    ) -> Result<Option<Stored>, Error> {
+        read::vread(&mut self.reader().await?.connection(), key, version).await
+    }
+
+    /// A page of a history, newest first.
+    pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, Error> {
+        read::history(&mut self.reader().await?.connection(), query).await
+    }
+
+    /// A page of the matches of a search, with what they include.
+    pub async fn search(&self, search: &Search) -> Result<SearchPage, Error> {
+        find::search(&mut self.reader().await?.connection(), search).await
+    }
+
+    /// The resources in a patient's compartment after `after`, in the order of their keys.
+    pub async fn compartment(
+        &self,
+        patient: &LogicalId,
+        after: Option<i64>,
+        count: u32,
+    ) -> Result<Vec<Stored>, Error> {
+        read::compartment(
+            &mut self.reader().await?.connection(),
+            patient,
+            after,
+            count,
+        )
+        .await
+    }
+
+    /// Runs a work in a transaction of its own, and gives its output once that is durable.
+    pub async fn transact<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
+        match &self.0 {
+            Engine::Sqlite(store) => store.transact(work).await,
+            Engine::Postgres(store) => store.transact(work).await,
+        }
+    }
+
+    /// The changes after a place in the feed, in order. A change that commits later never comes
+    /// to stand before one that was given out.
+    pub async fn changes_after(&self, sequence: i64, count: u32) -> Result<Vec<ChangeRow>, Error> {
+        let epoch = self.epoch();
+        read::changes_after(
+            &mut self.reader().await?.connection(),
+            sequence,
+            count,
+            epoch,
+        )
+        .await
+    }
+
+    /// The place of the newest change that is committed, whether it is given out yet or not.
+    pub async fn changes_end(&self) -> Result<i64, Error> {
+        read::changes_end(&mut self.reader().await?.connection()).await
+    }
+
+    /// The timers due at or before `until`, by due instant and name.
+    pub async fn due_timers(&self, until: DateTime<Utc>, count: u32) -> Result<Vec<Timer>, Error> {
+        read::due_timers(&mut self.reader().await?.connection(), until, count).await
+    }
+
+    /// When the next timer is due.
+    pub async fn next_timer(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        read::next_timer(&mut self.reader().await?.connection()).await
+    }
+
+    /// Messages of the inbox, in order of arrival.
+    pub async fn messages(&self, query: &MessageQuery) -> Result<Vec<StoredMessage>, Error> {
+        read::messages(&mut self.reader().await?.connection(), query).await
+    }
+
+    /// How many messages each feed has in each state.
+    pub async fn message_counts(&self) -> Result<Vec<(String, MessageState, u64)>, Error> {
+        read::message_counts(&mut self.reader().await?.connection()).await
+    }
+
+    /// Ticks after every commit of this process that wrote a change row. Commits of other
+    /// processes do not tick: a reader of the feed also looks from time to time.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        match &self.0 {
+            Engine::Sqlite(store) => store.changed(),
+            Engine::Postgres(store) => store.changed(),
+        }
+    }
+
+    /// The audit rows after a place in the trail, in order.
+    pub async fn audit_after(&self, row: i64, count: u32) -> Result<Vec<AuditRecord>, Error> {
+        let epoch = self.epoch();
+        read::audit_after(&mut self.reader().await?.connection(), row, count, epoch).await
+    }
+
+    /// Whether the database answers.
+    pub async fn health(&self) -> Result<(), Error> {
+        read::next_timer(&mut self.reader().await?.connection())
+            .await
+            .map(|_| ())
+    }
+
+    /// Finishes what is queued, and closes the database.
+    pub async fn close(&self) {
+        match &self.0 {
+            Engine::Sqlite(store) => store.close().await,
+            Engine::Postgres(store) => store.close().await,
+        }
+    }
+}
 
 /// A resource as stored: one version of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +231,22 @@ pub enum ChangeKind {
     Update,
     /// A deletion.
     Delete,
+}
+
+impl ChangeKind {
+    const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Delete];
+
+    fn code(self) -> i64 {
+        match self {
+            Self::Create => 0,
+            Self::Update => 1,
+            Self::Delete => 2,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
 }
 
 /// A version to write.
@@ -70,6 +279,23 @@ pub struct AuditRow {
     pub caller: Arc<str>,
     /// The interaction (`create`, `update`, …).
     pub interaction: &'static str,
+    /// On what.
+    pub key: ResourceKey,
+    /// Which version it made.
+    pub version: VersionId,
+}
+
+/// A row of the audit trail as it is read back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// Its place in the trail; grows, with gaps.
+    pub row: i64,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Who.
+    pub caller: String,
+    /// The interaction.
+    pub interaction: String,
     /// On what.
     pub key: ResourceKey,
     /// Which version it made.
@@ -115,7 +341,7 @@ pub struct HistoryQuery {
     pub since: Option<DateTime<Utc>>,
     /// Versions on one page, newest first.
     pub count: u32,
-    /// The change sequence where the previous page ended (exclusive).
+    /// The `next` of the previous page.
     pub before: Option<i64>,
 }
 
@@ -207,6 +433,30 @@ pub enum MessageState {
     Failed,
 }
 
+impl MessageState {
+    const ALL: [Self; 5] = [
+        Self::Received,
+        Self::Processed,
+        Self::Ignored,
+        Self::SetAside,
+        Self::Failed,
+    ];
+
+    fn code(self) -> i64 {
+        match self {
+            Self::Received => 0,
+            Self::Processed => 1,
+            Self::Ignored => 2,
+            Self::SetAside => 3,
+            Self::Failed => 4,
+        }
+    }
+
+    fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.code() == code)
+    }
+}
+
 /// What became of an arriving message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Received {
@@ -261,7 +511,7 @@ pub struct Rows {
 pub enum Error {
     /// The database did not answer, or not as expected.
     #[error("the database failed")]
-    Database(#[source] sqlx::Error),
+    Database(#[source] Arc<sqlx::Error>),
     /// The database was written by a newer Baton.
     #[error("the database has schema {found}, this Baton knows {known}")]
     NewerSchema {
@@ -272,16 +522,53 @@ pub enum Error {
     },
     /// A migration failed.
     #[error("a migration failed")]
-    Migration(#[source] sqlx::migrate::MigrateError),
+    Migration(#[source] Arc<sqlx::migrate::MigrateError>),
     /// The URL names no database that Baton knows.
     #[error("a database URL starts with sqlite: or postgres:")]
     Url,
+    /// The thread that writes could not be started.
+    #[error("the writer could not be started")]
+    Writer(#[source] Arc<std::io::Error>),
+    /// The database did not answer in the time it was given.
+    #[error("the database did not answer in time")]
+    TooSlow,
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
+    /// A version was appended that does not follow the current one.
+    #[error("a version does not follow the one before")]
+    Conflict,
+    /// One transaction would write more than it can.
+    #[error("a transaction is too large")]
+    TooLarge,
     /// What was read back is not what was written.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(&'static str),
+}
+
+impl Error {
+    fn database(error: sqlx::Error) -> Self {
+        Self::Database(Arc::new(error))
+    }
+
+    /// The same error once more: one failed commit is the answer to many.
+    fn again(&self) -> Self {
+        match self {
+            Self::Database(error) => Self::Database(Arc::clone(error)),
+            Self::NewerSchema { found, known } => Self::NewerSchema {
+                found: *found,
+                known: *known,
+            },
+            Self::Migration(error) => Self::Migration(Arc::clone(error)),
+            Self::Url => Self::Url,
+            Self::Writer(error) => Self::Writer(Arc::clone(error)),
+            Self::TooSlow => Self::TooSlow,
+            Self::Closed => Self::Closed,
+            Self::Conflict => Self::Conflict,
+            Self::TooLarge => Self::TooLarge,
+            Self::Corrupt(what) => Self::Corrupt(what),
+        }
+    }
 }
 
 /// Work that reads and writes in one transaction: all of it is kept, or nothing.

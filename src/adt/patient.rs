@@ -14,13 +14,15 @@ use crate::adt::data_type::{
 use crate::adt::time::When;
 use crate::adt::{Arrival, code_map, related_person};
 
-/// The Patient as a message leaves it; `existing` is its current version.
+/// The Patient as a message leaves it; `existing` is its current version. Whoever left a visit dead
+/// is dead, also where PID-29 and PID-30 are empty.
 pub fn patient(
     arrival: &Arrival<'_>,
     identifiers: &[Identifier],
     id: &str,
     existing: Option<&Value>,
     is_newest: bool,
+    died_in_visit: bool,
 ) -> Value {
     let mut patient = existing
         .and_then(Value::as_object)
@@ -40,6 +42,9 @@ pub fn patient(
             is_newest,
         }
         .pid(pid);
+    }
+    if died_in_visit && !patient.contains_key("deceasedDateTime") {
+        patient.insert("deceasedBoolean".into(), json!(true));
     }
     Value::Object(patient)
 }

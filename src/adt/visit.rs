@@ -17,6 +17,7 @@ use crate::adt::time::When;
 use crate::adt::trigger_event::Movement;
 use crate::adt::{Arrival, VisitIdentifier, code_map};
 use crate::config::Feed;
+use crate::plan_definition::disposition::{self, Group};
 
 /// `Encounter.status`, computed and never taken from one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,6 +166,18 @@ pub struct Visit {
     pub first_notified: DateTime<Utc>,
     /// What was odd, as codes for `Encounter.meta.tag`.
     pub flags: Vec<&'static str>,
+}
+
+impl Visit {
+    /// The patient left it dead: the disposition says so, whether or not PID-30 does.
+    pub fn ended_in_death(&self) -> bool {
+        let nubc = self
+            .disposition
+            .as_ref()
+            .and_then(|known| known.nubc.as_deref());
+        nubc.and_then(disposition::lookup)
+            .is_some_and(|row| row.group == Group::Expired)
+    }
 }
 
 /// Folds the messages of a visit, in any order given. `None` when none of them speaks of a visit.

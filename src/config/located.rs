@@ -101,6 +101,5 @@ pub(super) fn toml_problem(text: &str, error: &toml::de::Error) -> String {
 }
 
 fn line_at(text: &str, offset: usize) -> usize {
-    let before = text.as_bytes().get(..offset).unwrap_or_default();
-    1 + before.iter().filter(|byte| **byte == b'\n').count()
+    1 + text.get(..offset).unwrap_or_default().matches('\n').count()
 }

@@ -8,8 +8,13 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::plan_definition::Plan;
+use crate::plan_definition::condition::{self, Check};
+use crate::plan_definition::disposition::Group;
+use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::{PatientFacts, Policy, Reason, VisitFacts};
+use crate::plan_definition::instance::{Instance, Standing};
+use crate::plan_definition::transition::{self, CANCELLED};
+use crate::plan_definition::{Plan, enrol, readmission, recompute};
 
 /// Everything a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -19,7 +24,8 @@ pub struct Situation<'a> {
     /// Its patient.
     pub patient: &'a PatientFacts,
     /// The current version of the patient's EpisodeOfCare, CarePlan, Goal, RiskAssessment, Task
-    /// and Flag resources, with `meta.versionId`. Others are ignored.
+    /// and Flag resources, with `meta.versionId`, **whatever their status**: an ended pathway is
+    /// what keeps a replayed message from starting another. Other types are ignored.
     pub existing: &'a [Value],
     /// The plans in force.
     pub plans: &'a [Plan],
@@ -62,10 +68,89 @@ pub struct Remark {
 /// What to do, all of it in one commit, or nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Decision {
-    /// Resources, in an order in which references point backwards.
+    /// Resources. CarePlan and Tasks refer to each other, so they belong in one commit.
     pub changes: Vec<Put>,
     /// Timers to set.
     pub timers: Vec<Timer>,
     /// One line per pathway that changed.
     pub reasons: Vec<Remark>,
+}
+
+/// What the visit, as it stands, means for the pathways of its patient. `ids` gives the logical
+/// ids of new resources.
+pub fn decide(situation: &Situation<'_>, ids: &mut dyn FnMut() -> String) -> Decision {
+    let mut draft = Draft::new(situation.now, situation.policy.care_zone);
+    let instances = Instance::all(situation.existing);
+    if condition::is_dead(situation) {
+        let (patient_id, plans) = (&situation.patient.id, situation.plans);
+        readmission::close_after_death(&mut draft, patient_id, situation.existing, plans);
+        return draft.finish();
+    }
+    for plan in situation.plans {
+        own_pathway(&mut draft, plan, &instances, situation, ids);
+        readmission::admit(&mut draft, plan, &instances, situation);
+        if plan.programme.is_some() {
+            readmission::hold_or_resume(&mut draft, plan, &instances, situation, ids);
+        }
+    }
+    draft.finish()
+}
+
+/// The patient died, and no visit says so: everything that is open ends. [`decide`] does the same
+/// where the patient is deceased or the visit ended with a death.
+pub fn died(
+    patient_id: &str,
+    existing: &[Value],
+    plans: &[Plan],
+    policy: &Policy,
+    now: DateTime<Utc>,
+) -> Decision {
+    let mut draft = Draft::new(now, policy.care_zone);
+    readmission::close_after_death(&mut draft, patient_id, existing, plans);
+    draft.finish()
+}
+
+/// The pathway of this plan for this visit: withdraw it, move it, or start it.
+fn own_pathway(
+    draft: &mut Draft,
+    plan: &Plan,
+    instances: &[Instance<'_>],
+    situation: &Situation<'_>,
+    ids: &mut dyn FnMut() -> String,
+) {
+    let own = || {
+        instances.iter().filter(|instance| {
+            instance.key.plan == plan.name
+                && instance.key.encounter_id == situation.visit.encounter_id
+        })
+    };
+    let verdict = condition::verdict(plan, situation);
+    if let Some(instance) = own().find(|instance| instance.is_alive()) {
+        match verdict {
+            Check::Withdraw(reason) => {
+                transition::end(draft, instance, CANCELLED, reason);
+                draft.remark(&plan.url, reason);
+            }
+            Check::Met | Check::Unmet => {
+                recompute::recompute(draft, plan, instance, situation, Reason::AdtCorrection, ids);
+            }
+        }
+        return;
+    }
+    let may_start = own().all(|instance| instance.standing() == Standing::Withdrawn);
+    if verdict != Check::Met || !may_start {
+        return;
+    }
+    if plan.programme.is_some() {
+        if readmission::is_outrun(plan, instances, situation) {
+            return;
+        }
+        readmission::supersede(draft, plan, instances, situation, ids);
+        if situation.visit.disposition_group() == Group::CommunityAma {
+            let encounter_id = &situation.visit.encounter_id;
+            readmission::raise_flag(draft, situation, "ama", encounter_id, ids);
+        }
+    }
+    let number = own().map(|instance| instance.key.number).max().unwrap_or(0) + 1;
+    enrol::start(draft, plan, situation, number, ids);
 }

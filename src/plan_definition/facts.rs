@@ -3,6 +3,8 @@
 //! Intake and the workflow engine read these out of resources and configuration; the rules of this
 //! module's neighbours then need neither a store nor a clock.
 
+pub mod from_resource;
+
 use std::fmt;
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
@@ -278,6 +280,10 @@ pub enum Reason {
     Readmitted,
     /// The readmission was taken back: the pathway goes on.
     Resumed,
+    /// Somebody ought to know.
+    Flagged,
+    /// A person found that the patient went to a nursing facility.
+    FacilityConfirmed,
     /// Work of a person, or the clock, moved a Task.
     Progress,
     /// The period is over.
@@ -299,6 +305,8 @@ impl Reason {
             Self::Admitted => "admitted",
             Self::Readmitted => "readmitted",
             Self::Resumed => "resumed",
+            Self::Flagged => "flagged",
+            Self::FacilityConfirmed => "facility-confirmed",
             Self::Progress => "progress",
             Self::ClosedOut => "closed-out",
         }

@@ -10,6 +10,16 @@ pub const PATHWAY_IDENTIFIER: &str = "http://baton.health/fhir/identifier/pathwa
 
 /// CodeSystem: `Task.code`.
 pub const CARE_TASK: &str = "http://baton.health/fhir/CodeSystem/care-task";
+/// Task: two-way contact within two business days.
+pub const INTERACTIVE_CONTACT: &str = "interactive-contact";
+/// Task: medications reconciled no later than the visit.
+pub const MEDICATION_RECONCILIATION: &str = "medication-reconciliation";
+/// Task: the visit within 7 or 14 days.
+pub const FACE_TO_FACE: &str = "face-to-face";
+/// Task: home or nursing facility?
+pub const CONFIRM_SETTING: &str = "confirm-setting";
+/// Task: the end of the thirty days.
+pub const TCM_CLOSEOUT: &str = "tcm-closeout";
 /// CodeSystem: `Task.businessStatus` and `Task.statusReason`.
 pub const CARE_TASK_STATUS: &str = "http://baton.health/fhir/CodeSystem/care-task-status";
 /// CodeSystem: `Task.input.type` and `Task.output.type`.

@@ -40,8 +40,37 @@ pub struct SearchValues {
     pub uris: Vec<Uri>,
 }
 
+impl SearchValues {
+    /// Puts the values in order and leaves each in once.
+    pub fn settle(&mut self) {
+        fn settle<T: Ord>(values: &mut Vec<T>) {
+            values.sort_unstable();
+            values.dedup();
+        }
+        settle(&mut self.tokens);
+        settle(&mut self.strings);
+        settle(&mut self.dates);
+        settle(&mut self.references);
+        settle(&mut self.uris);
+        self.quantities.sort_unstable_by(|one, other| {
+            (one.parameter.cmp(&other.parameter))
+                .then_with(|| one.system.cmp(&other.system))
+                .then_with(|| one.code.cmp(&other.code))
+                .then_with(|| one.low.total_cmp(&other.low))
+                .then_with(|| one.high.total_cmp(&other.high))
+        });
+        self.quantities.dedup();
+        self.numbers.sort_unstable_by(|one, other| {
+            (one.parameter.cmp(&other.parameter))
+                .then_with(|| one.low.total_cmp(&other.low))
+                .then_with(|| one.high.total_cmp(&other.high))
+        });
+        self.numbers.dedup();
+    }
+}
+
 /// A token: `system|code`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token {
     /// The parameter this is a value of.
     pub parameter: ParameterId,
@@ -52,7 +81,7 @@ pub struct Token {
 }
 
 /// A string, with what it is compared by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text {
     /// The parameter this is a value of.
     pub parameter: ParameterId,
@@ -64,7 +93,7 @@ pub struct Text {
 
 /// `[low, high)` in microseconds since 1970-01-01T00:00:00Z; an open end is `i64::MIN` or
 /// `i64::MAX`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateRange {
     /// The parameter this is a value of.
     pub parameter: ParameterId,
@@ -75,7 +104,7 @@ pub struct DateRange {
 }
 
 /// A reference to another resource.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference {
     /// The parameter this is a value of.
     pub parameter: ParameterId,
@@ -84,11 +113,11 @@ pub struct Reference {
 }
 
 /// What a reference points at.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Target {
     /// A resource of this server.
     Local(ResourceType, LogicalId),
-    /// Anything else, by its URL (canonicals with their version cut off).
+    /// Anything else, by its URL; a canonical with a version as `url|version`, and beside it without.
     Url(String),
 }
 
@@ -101,25 +130,26 @@ pub struct Quantity {
     pub system: String,
     /// The code of the unit, or the unit's text where there is no code.
     pub code: String,
-    /// The interval that the number's precision stands for.
+    /// The lower end: of a number the number itself, however precise; of a range its low end;
+    /// `f64::MIN` where it is open.
     pub low: f64,
-    /// See `low`.
+    /// The upper end, both included; `f64::MAX` where it is open.
     pub high: f64,
 }
 
-/// A number, as the interval that its precision stands for.
+/// A number, or a range of numbers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Number {
     /// The parameter this is a value of.
     pub parameter: ParameterId,
-    /// The lower end.
+    /// The lower end; see [`Quantity::low`].
     pub low: f64,
-    /// The upper end.
+    /// The upper end; see [`Quantity::high`].
     pub high: f64,
 }
 
-/// A URI, compared to the letter.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+/// A URI, compared to the letter; a canonical with a version as `url|version`, and beside it without.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uri {
     /// The parameter this is a value of.
     pub parameter: ParameterId,

@@ -461,15 +461,18 @@ impl<'a> Node<'a> {
         self.entry.next <= self.id + 1
     }
 
+    /// The byte of the source where the value starts; nothing for what was edited.
+    pub fn offset(self) -> Option<usize> {
+        let quote = u32::from(self.entry.kind == Kind::String);
+        (self.entry.start < self.tree.source_len).then(|| (self.entry.start - quote) as usize)
+    }
+
     /// Where the value stands in the source; nothing for what was edited.
     ///
     /// Counts lines from the start, so it is for what is reported, not for every node.
     pub fn line_column(self) -> Option<LineColumn> {
-        (self.entry.start < self.tree.source_len).then(|| {
-            let quote = u32::from(self.entry.kind == Kind::String);
-            let offset = (self.entry.start - quote) as usize;
-            text::line_column(self.tree.text.as_bytes(), offset)
-        })
+        self.offset()
+            .map(|offset| text::line_column(self.tree.text.as_bytes(), offset))
     }
 
     /// Where the node is, as a FHIRPath; see [`Tree::location`].

@@ -1,0 +1,344 @@
+//! Instances against the rules of a profile.
+//!
+//! Works on FHIR elements, not on JSON: what is wrong in the JSON was said by the base already,
+//! and a finding that only repeats it is dropped.
+
+use fhir_model::definition::{Derivation, ElementId, StructureId, Text, TypeId};
+use fhir_model::element::Element as Instance;
+use fhir_model::issue::{IssueType, Severity};
+use fhir_model::tree::{Kind, Node};
+
+use crate::finding::{About, Finding, any_of, path, quote, shorten};
+use crate::profile::{ElementRule, SlicingRule, TypeRule, ValueRules};
+use crate::walk::Walk;
+
+impl<'a> Walk<'a> {
+    /// A resource against the profiles that it claims in `meta.profile`.
+    pub(crate) fn declared_profiles(&mut self, resource: Node<'a>, type_id: TypeId) {
+        let names = &self.rules.known.names;
+        let claimed = resource
+            .get(names.meta)
+            .and_then(|meta| meta.get(names.profile));
+        for claim in claimed.into_iter().flat_map(Node::items) {
+            if let Some(canonical) = claim.as_str() {
+                self.profile(resource, type_id, &canonical, claim);
+            }
+        }
+    }
+
+    /// A resource against a profile; that it is not known, or not of this type, is said at `at`.
+    pub(crate) fn profile(
+        &mut self,
+        resource: Node<'a>,
+        type_id: TypeId,
+        canonical: &str,
+        at: Node<'a>,
+    ) {
+        let definitions = self.definitions;
+        let Some(structure) = definitions.structure(canonical) else {
+            return self.unknown_profile(canonical, at);
+        };
+        let wanted = definitions.structure_of(structure).type_id;
+        if !definitions.is_subtype_of(type_id, wanted) {
+            let text = format!(
+                "The profile {} is for {}, and this is a resource of type {}",
+                quote(canonical),
+                definitions.type_name(wanted),
+                definitions.type_name(type_id),
+            );
+            return self.findings.push_once(Finding {
+                node: at,
+                severity: Severity::Error,
+                code: IssueType::Invalid,
+                about: About::Rule,
+                rule: "Meta.profile".to_owned(),
+                text,
+            });
+        }
+        self.apply(resource, structure);
+    }
+
+    /// A profile that nobody knows is named once, however many resources claim it.
+    fn unknown_profile(&mut self, canonical: &str, at: Node<'a>) {
+        let text = format!(
+            "The profile {} is not known here, so it was not checked",
+            quote(canonical)
+        );
+        if !self.findings.is_said(&text) {
+            self.findings.push(Finding {
+                node: at,
+                severity: Severity::Warning,
+                code: IssueType::NotFound,
+                about: About::Rule,
+                rule: "Meta.profile".to_owned(),
+                text,
+            });
+        }
+    }
+
+    /// A value against a profile of its type, unless that is done already.
+    pub(crate) fn apply(&mut self, value: Node<'a>, structure: StructureId) {
+        let Some(rules) = self.rules.of_profile(self.definitions, structure) else {
+            return;
+        };
+        if rules.is_empty() || !self.applied.insert((value.id(), structure)) {
+            return;
+        }
+        let misshapen = self.findings.misshapen_count();
+        let instance = Instance::of(value);
+        self.element_rules(instance, &rules.elements);
+        if self.findings.misshapen_count() == misshapen {
+            let type_id = self.definitions.structure_of(structure).type_id;
+            self.invariants(instance, type_id, &rules.constraints);
+        }
+    }
+
+    fn element_rules(&mut self, parent: Instance<'a>, rules: &'a [ElementRule]) {
+        for rule in rules {
+            if self.findings.is_full() {
+                return;
+            }
+            self.element_rule(parent, rule);
+        }
+    }
+
+    fn element_rule(&mut self, parent: Instance<'a>, rule: &'a ElementRule) {
+        let mut count = 0;
+        for form in &rule.forms {
+            for instance in parent.children(form.name) {
+                count += 1;
+                if count > rule.max {
+                    self.too_many(instance, rule.value.element, rule.max);
+                }
+                if form.is_allowed {
+                    self.value_rules(instance, form.type_id, &rule.value);
+                } else {
+                    self.wrong_type(instance, rule, form.type_id);
+                }
+            }
+        }
+        if count < rule.min && !is_misshapen(parent, rule) {
+            self.too_few(parent, rule.value.element, (count, rule.min), None);
+        }
+        if let Some(slicing) = &rule.slicing {
+            self.slices(parent, rule, slicing);
+        }
+    }
+
+    fn value_rules(&mut self, instance: Instance<'a>, type_id: TypeId, rules: &'a ValueRules) {
+        let misshapen = self.findings.misshapen_count();
+        if let Some(value) = instance.value() {
+            self.given_value(value, rules);
+            for rule in &rules.by_type {
+                if rule.type_id == type_id {
+                    self.type_rule(value, rule, rules.element);
+                }
+            }
+        }
+        self.element_rules(instance, &rules.elements);
+        if self.findings.misshapen_count() == misshapen {
+            self.invariants(instance, type_id, &rules.constraints);
+        }
+    }
+
+    /// The value against those that the profile gives.
+    fn given_value(&mut self, value: Node<'a>, rules: &'a ValueRules) {
+        if let Some(fixed) = &rules.fixed
+            && !fixed.is_equal_to(value)
+        {
+            let text = format!("This must be exactly {}", shorten(fixed.text()));
+            self.broken(value, IssueType::Value, rules.element, text);
+        }
+        if let Some(pattern) = &rules.pattern
+            && !pattern.is_contained_in(value)
+        {
+            let text = format!("This must contain {}", shorten(pattern.text()));
+            self.broken(value, IssueType::Value, rules.element, text);
+        }
+        if let Some(length_max) = rules.max_length
+            && let Some(text) = value.as_str()
+        {
+            let length = text.chars().count();
+            if length > length_max as usize {
+                let text = format!("This has {length} characters, and {length_max} at most may be");
+                self.broken(value, IssueType::TooLong, rules.element, text);
+            }
+        }
+        if !rules.resource_types.is_empty() {
+            self.resource_type_rule(value, rules);
+        }
+    }
+
+    /// A resource against the types that the profile narrows it to.
+    fn resource_type_rule(&mut self, resource: Node<'a>, rules: &'a ValueRules) {
+        let definitions = self.definitions;
+        let name = resource.get_str("resourceType").and_then(Node::as_str);
+        let Some(type_id) = name.and_then(|name| definitions.resource_type(&name)) else {
+            return;
+        };
+        let mut types = rules.resource_types.iter();
+        if !types.any(|wanted| definitions.is_subtype_of(type_id, *wanted)) {
+            let types = rules.resource_types.iter();
+            let text = format!(
+                "A resource of type {} is needed here, not {}",
+                any_of(types.map(|wanted| definitions.type_name(*wanted))),
+                definitions.type_name(type_id),
+            );
+            self.broken(resource, IssueType::Structure, rules.element, text);
+        }
+    }
+
+    fn type_rule(&mut self, value: Node<'a>, rule: &'a TypeRule, element: ElementId) {
+        if let Some(bound) = rule.binding {
+            self.binding(value, bound, element);
+        }
+        if !rule.targets.is_empty() {
+            self.reference(value, &rule.targets, element);
+        }
+        for profile in &rule.profiles {
+            self.apply(value, *profile);
+        }
+    }
+
+    /// The occurrences of a sliced element, each with the slice that it belongs to.
+    fn slices(&mut self, parent: Instance<'a>, rule: &'a ElementRule, slicing: &'a SlicingRule) {
+        let mut counts = vec![0_u32; slicing.slices.len()];
+        for form in &rule.forms {
+            for instance in parent.children(form.name) {
+                let found = self.slice_of(slicing, instance, form.type_id);
+                let Some(slice) = found.and_then(|at| slicing.slices.get(at)) else {
+                    if slicing.is_closed {
+                        self.no_slice(instance, rule.value.element, slicing);
+                    }
+                    continue;
+                };
+                let count = found.and_then(|at| counts.get_mut(at)).map_or(0, |count| {
+                    *count += 1;
+                    *count
+                });
+                if count > slice.max {
+                    self.too_many(instance, slice.value.element, slice.max);
+                }
+                self.value_rules(instance, form.type_id, &slice.value);
+            }
+        }
+        for (slice, count) in slicing.slices.iter().zip(counts) {
+            if count < slice.min && !is_misshapen(parent, rule) {
+                let counts = (count, slice.min);
+                self.too_few(parent, slice.value.element, counts, Some(slice.name));
+            }
+        }
+    }
+
+    fn no_slice(&mut self, instance: Instance<'a>, element: ElementId, slicing: &'a SlicingRule) {
+        let names = slicing
+            .slices
+            .iter()
+            .map(|slice| self.definitions.text(slice.name));
+        let text = format!(
+            "This is none of the kinds that the profile admits here: {}",
+            any_of(names)
+        );
+        self.broken(instance.node(), IssueType::Structure, element, text);
+    }
+
+    fn too_many(&mut self, instance: Instance<'a>, element: ElementId, max: u32) {
+        let name = self.element_name(element);
+        let text = match max {
+            0 => format!("The profile admits no {name} here"),
+            max => format!("The profile admits {max} {name} at most, and this is one more"),
+        };
+        self.broken(instance.node(), IssueType::Structure, element, text);
+    }
+
+    /// Too few occurrences of an element, or of one of its slices.
+    fn too_few(
+        &mut self,
+        parent: Instance<'a>,
+        element: ElementId,
+        (count, min): (u32, u32),
+        slice: Option<Text>,
+    ) {
+        let name = self.element_name(element);
+        let text = match (count, min) {
+            (0, 1) => format!("The profile demands {name}, and it is missing"),
+            _ => format!("The profile demands at least {min} {name}, and there are {count}"),
+        };
+        let found = self.definitions.element(element);
+        self.findings.push_once(Finding {
+            node: parent.node(),
+            severity: Severity::Error,
+            code: IssueType::Required,
+            about: About::Missing(found.name, slice),
+            rule: self.rule_of(element),
+            text,
+        });
+    }
+
+    fn wrong_type(&mut self, instance: Instance<'a>, rule: &'a ElementRule, type_id: TypeId) {
+        let allowed = rule.forms.iter().filter(|form| form.is_allowed);
+        let text = format!(
+            "The profile admits the type {}, not {}",
+            any_of(allowed.map(|form| self.definitions.type_name(form.type_id))),
+            self.definitions.type_name(type_id),
+        );
+        self.broken(
+            instance.node(),
+            IssueType::Structure,
+            rule.value.element,
+            text,
+        );
+    }
+
+    fn broken(&mut self, node: Node<'a>, code: IssueType, element: ElementId, text: String) {
+        self.findings.push_once(Finding {
+            node,
+            severity: Severity::Error,
+            code,
+            about: About::Rule,
+            rule: self.rule_of(element),
+            text,
+        });
+    }
+
+    /// The name of an element, with that of its slice: `identifier:mrn`.
+    fn element_name(&self, element: ElementId) -> String {
+        let definitions = self.definitions;
+        let found = definitions.element(element);
+        let mut name = definitions.names().text(found.name).to_owned();
+        if found.is_choice {
+            name.push_str("[x]");
+        }
+        if let Some(slice) = found.slice_name {
+            name.push(':');
+            name.push_str(definitions.text(slice));
+        }
+        name
+    }
+
+    /// How an element names the rule that it makes: by its path, if it is of a base definition,
+    /// else by the canonical of the profile and its id there.
+    pub(crate) fn rule_of(&self, element: ElementId) -> String {
+        let definitions = self.definitions;
+        let found = definitions.element(element);
+        let structure = definitions.structure_of(found.structure);
+        if structure.derivation == Some(Derivation::Constraint) {
+            let (url, id) = (structure.url, found.id);
+            return format!("{}#{}", definitions.text(url), definitions.text(id));
+        }
+        path(definitions, element).to_owned()
+    }
+}
+
+/// Whether the element is there in a form that the base has found wrong, so that it is not missing
+/// as well.
+fn is_misshapen(parent: Instance<'_>, rule: &ElementRule) -> bool {
+    let is_own = |member: Node<'_>| rule.forms.iter().any(|form| form.name == member.name());
+    parent
+        .value()
+        .into_iter()
+        .chain(parent.shadow())
+        .filter(|node| node.kind() == Kind::Object)
+        .flat_map(Node::children)
+        .any(|member| is_own(member) && (member.is_empty() && member.kind() == Kind::Array))
+}

@@ -1,0 +1,14 @@
+//! The validator as its users see it: JSON in, issues out.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a failing test may panic, and says what it left out"
+)]
+
+mod any_json;
+mod broken;
+mod examples;
+mod invariants;
+mod profiles;
+mod support;

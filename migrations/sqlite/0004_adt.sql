@@ -1,0 +1,27 @@
+-- HL7 messages as received, and their place in a visit.
+
+CREATE TABLE adt_message (
+    row_key           INTEGER PRIMARY KEY,
+    feed              TEXT    NOT NULL,
+    sender            TEXT    NOT NULL,
+    control_id        TEXT    NOT NULL,
+    hash              BLOB    NOT NULL,
+    received          INTEGER NOT NULL,
+    event             TEXT    NOT NULL,
+    bytes             BLOB    NOT NULL,
+    state             INTEGER NOT NULL,
+    acknowledgement   TEXT    NOT NULL,
+    reason            TEXT    NOT NULL,
+    attempts          INTEGER NOT NULL,
+    control_id_reused INTEGER NOT NULL
+);
+
+CREATE UNIQUE INDEX adt_message_content ON adt_message (feed, hash);
+CREATE INDEX adt_message_control_id ON adt_message (feed, sender, control_id);
+CREATE INDEX adt_message_state ON adt_message (state, feed);
+
+CREATE TABLE adt_visit_message (
+    visit   TEXT    NOT NULL,
+    row_key INTEGER NOT NULL,
+    PRIMARY KEY (visit, row_key)
+) WITHOUT ROWID;

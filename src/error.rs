@@ -1,0 +1,126 @@
+//! What can go wrong, in the terms a client can act on.
+//!
+//! From floor 5 upward every failure is one of these; `rest::outcome` alone turns them into HTTP.
+//! `Display` never repeats the source; [`chain`] prints a failure with all its causes, for the log.
+
+use std::error::Error as StdError;
+use std::fmt::Write as _;
+
+use fhir_model::issue::{Issue, IssueType};
+use fhir_model::key::{ResourceKey, VersionId};
+
+use crate::store;
+
+/// A cause that the client is not shown.
+pub type Cause = Box<dyn StdError + Send + Sync>;
+
+/// Why an interaction did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was sent cannot be read, or asks for something that makes no sense.
+    #[error("the request is invalid")]
+    Invalid(Vec<Issue>),
+    /// The resource breaks the rules of its type or of a profile.
+    #[error("the resource breaks the rules of its type or of a profile")]
+    Unprocessable(Vec<Issue>),
+    /// No R4 resource type has this name.
+    #[error("{0} is not a resource type of FHIR R4")]
+    UnknownType(String),
+    /// No such resource.
+    #[error("{0} is not known")]
+    NotFound(ResourceKey),
+    /// The resource exists, this version does not.
+    #[error("{0} has no version {1}")]
+    VersionNotFound(ResourceKey, VersionId),
+    /// The resource, or this version of it, was deleted.
+    #[error("{key} was deleted")]
+    Gone {
+        /// The resource.
+        key: ResourceKey,
+        /// The version that is the deletion.
+        version: VersionId,
+    },
+    /// `If-Match` names another version than the current one.
+    #[error("{key} is at {}, not at version {expected}", place(*.current))]
+    VersionConflict {
+        /// The resource.
+        key: ResourceKey,
+        /// What the client expects.
+        expected: VersionId,
+        /// What is current; `None` when the resource never existed.
+        current: Option<VersionId>,
+    },
+    /// A condition that must single out one resource matches several.
+    #[error("the condition matches more than one {0}")]
+    MultipleMatches(String),
+    /// The request contradicts what is stored.
+    #[error("{0}")]
+    Conflict(String),
+    /// Baton does not do this.
+    #[error("{0}")]
+    NotSupported(String),
+    /// The store does not answer; trying again may help.
+    #[error("the store is not available")]
+    Unavailable(#[source] Cause),
+    /// A bug or a broken store. The client learns nothing but that.
+    #[error("internal error")]
+    Internal(#[source] Cause),
+}
+
+fn place(current: Option<VersionId>) -> String {
+    current.map_or_else(
+        || "no version".to_owned(),
+        |version| format!("version {version}"),
+    )
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Database(_) | store::Error::TooSlow | store::Error::Closed => {
+                Self::Unavailable(error.into())
+            }
+            store::Error::Conflict => {
+                Self::Conflict("somebody else changed the resource at the same time".to_owned())
+            }
+            store::Error::TooLarge => Self::Invalid(vec![Issue::error(
+                IssueType::TooLong,
+                "the request writes more than one transaction takes; send it in parts",
+            )]),
+            store::Error::NewerSchema { .. }
+            | store::Error::Migration(_)
+            | store::Error::Url
+            | store::Error::Writer(_)
+            | store::Error::Corrupt(_) => Self::Internal(error.into()),
+        }
+    }
+}
+
+/// An error with its causes, each once: `internal error: the database failed: disk is full`.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let _ = write!(text, ": {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn a_chain_has_every_cause_once() {
+        let error = Error::from(store::Error::Database(Arc::new(sqlx::Error::PoolTimedOut)));
+        let chain = chain(&error);
+        assert!(
+            chain.starts_with("the store is not available: the database failed: "),
+            "{chain}"
+        );
+        assert_eq!(chain.matches("the database failed").count(), 1);
+    }
+}

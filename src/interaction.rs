@@ -1,0 +1,118 @@
+//! The FHIR interactions, without HTTP: <https://hl7.org/fhir/R4/http.html>.
+//!
+//! Each file is one interaction and reads like its section of the specification. All that changes a
+//! resource goes through [`mod@write`]; a REST request, a bundle entry, an ADT message and a pathway
+//! step take the same way.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use fhir_model::definition::{Definitions, TypeId};
+use fhir_model::issue::{Issue, IssueType};
+use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
+use fhir_model::reference::BaseUrl;
+use fhir_model::tree;
+use fhir_validation::Validator;
+
+use crate::access::Caller;
+use crate::clock::{Clock, Ids};
+use crate::error::Error;
+use crate::search::extract::Extractor;
+use crate::store::Store;
+
+pub mod bundle;
+pub mod capabilities;
+pub mod find;
+pub mod history;
+pub mod outcome;
+pub mod read;
+pub mod search;
+pub mod transaction;
+pub mod url;
+pub mod validate;
+pub mod write;
+
+/// What every interaction needs and nobody owns: opened once, shared by all.
+pub struct Services {
+    /// Where records are kept.
+    pub store: Store,
+    /// What the profiles say.
+    pub definitions: Arc<Definitions>,
+    /// Checks resources.
+    pub validator: Validator,
+    /// Finds the search values of resources.
+    pub extractor: Extractor,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Makes logical ids.
+    pub ids: Ids,
+    /// The FHIR base as clients see it, without a slash at its end.
+    pub base_url: Arc<str>,
+    /// The same, for telling our own references from others'.
+    pub own_base: BaseUrl,
+    /// Profiles in force beside `meta.profile`: resource type → canonical URLs.
+    pub profiles: BTreeMap<String, Vec<String>>,
+    /// Limits on what is parsed.
+    pub parse_limits: tree::Limits,
+    /// The CapabilityStatement, once made.
+    pub statement: OnceLock<String>,
+    /// Matches on a page: when `_count` is absent, and at most.
+    pub page_counts: PageCounts,
+}
+
+/// How many matches a page has.
+#[derive(Debug, Clone, Copy)]
+pub struct PageCounts {
+    /// When `_count` is absent.
+    pub default: u32,
+    /// At most.
+    pub max: u32,
+}
+
+/// One request's surroundings: the services, and who asks.
+#[derive(Clone)]
+pub struct Context {
+    /// What every interaction needs.
+    pub services: Arc<Services>,
+    /// On whose behalf.
+    pub caller: Caller,
+}
+
+impl Services {
+    /// The resource type of this name, if R4 has it.
+    ///
+    /// # Errors
+    /// [`Error::UnknownType`] otherwise.
+    pub fn resource_type(&self, name: &str) -> Result<ResourceType, Error> {
+        self.definitions
+            .resource_type(name)
+            .and_then(|_| ResourceType::parse(name).ok())
+            .ok_or_else(|| Error::UnknownType(name.to_owned()))
+    }
+
+    /// The definition of a resource type.
+    ///
+    /// # Errors
+    /// [`Error::UnknownType`] when R4 has no such type.
+    pub fn type_id(&self, resource_type: &ResourceType) -> Result<TypeId, Error> {
+        self.definitions
+            .resource_type(resource_type.as_str())
+            .ok_or_else(|| Error::UnknownType(resource_type.to_string()))
+    }
+
+    /// The key `resource_type/id`, both well-formed and the type known.
+    ///
+    /// # Errors
+    /// [`Error::UnknownType`], or [`Error::Invalid`] when the id is not a FHIR id.
+    pub fn key(&self, resource_type: &str, id: &str) -> Result<ResourceKey, Error> {
+        let resource_type = self.resource_type(resource_type)?;
+        let id =
+            LogicalId::parse(id).map_err(|error| invalid(IssueType::Value, error.to_string()))?;
+        Ok(ResourceKey { resource_type, id })
+    }
+}
+
+/// [`Error::Invalid`] with one issue.
+pub fn invalid(code: IssueType, text: impl Into<String>) -> Error {
+    Error::Invalid(vec![Issue::error(code, text)])
+}

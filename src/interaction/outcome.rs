@@ -1,0 +1,62 @@
+//! The one place where an error becomes a status and an OperationOutcome.
+//!
+//! A REST answer and the entry of a batch answer say the same of the same error:
+//! <https://hl7.org/fhir/R4/http.html#summary>, <https://hl7.org/fhir/R4/operationoutcome.html>.
+
+use fhir_model::issue::{Issue, IssueType, OperationOutcome};
+
+use crate::error::Error;
+
+/// The HTTP status of an error.
+pub fn status(error: &Error) -> u16 {
+    match error {
+        Error::Invalid(_) => 400,
+        Error::Unprocessable(_) => 422,
+        Error::UnknownType(_) | Error::NotFound(_) | Error::VersionNotFound(..) => 404,
+        Error::Gone { .. } => 410,
+        Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
+        Error::Conflict(_) => 409,
+        Error::NotSupported(_) => 501,
+        Error::Unavailable(_) => 503,
+        Error::Internal(_) => 500,
+    }
+}
+
+/// Status code and reason phrase, as an entry of a batch answer has them: `404 Not Found`.
+pub fn status_line(status: u16) -> String {
+    let phrase = match status {
+        200 => "OK",
+        201 => "Created",
+        204 => "No Content",
+        304 => "Not Modified",
+        400 => "Bad Request",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        409 => "Conflict",
+        410 => "Gone",
+        412 => "Precondition Failed",
+        422 => "Unprocessable Entity",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        503 => "Service Unavailable",
+        _ => return status.to_string(),
+    };
+    format!("{status} {phrase}")
+}
+
+/// What the client is told of an error; causes stay inside.
+pub fn outcome(error: &Error) -> OperationOutcome {
+    let code = match error {
+        Error::Invalid(issues) | Error::Unprocessable(issues) => {
+            return OperationOutcome::new(issues.clone());
+        }
+        Error::UnknownType(_) | Error::NotSupported(_) => IssueType::NotSupported,
+        Error::NotFound(_) | Error::VersionNotFound(..) => IssueType::NotFound,
+        Error::Gone { .. } => IssueType::Deleted,
+        Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
+        Error::MultipleMatches(_) => IssueType::MultipleMatches,
+        Error::Unavailable(_) => IssueType::Transient,
+        Error::Internal(_) => IssueType::Exception,
+    };
+    OperationOutcome::new(vec![Issue::error(code, error.to_string())])
+}

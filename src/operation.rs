@@ -1,0 +1,3 @@
+//! What Baton does with several resources at once, inside one transaction.
+
+pub mod pathway;

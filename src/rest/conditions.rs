@@ -1,0 +1,56 @@
+//! Conditions in headers: `If-Match`, `If-None-Match`, `If-Modified-Since`, `If-None-Exist`.
+//!
+//! <https://hl7.org/fhir/R4/http.html#concurrency>, `#cread`, `#ccreate`.
+
+use axum::http::{HeaderMap, StatusCode, header};
+use chrono::{DateTime, Utc};
+use fhir_model::issue::IssueType;
+use fhir_model::key::VersionId;
+
+use crate::rest::outcome::Refusal;
+use crate::store::Stored;
+
+/// The version that `If-Match` demands.
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, Refusal> {
+    let Some(value) = text(headers, header::IF_MATCH.as_str()) else {
+        return Ok(None);
+    };
+    version_of(value).map(Some).ok_or_else(|| {
+        Refusal::Http(
+            StatusCode::BAD_REQUEST,
+            IssueType::Value,
+            format!("If-Match names no version; write it as W/\"3\", not as {value}"),
+        )
+    })
+}
+
+/// The version in an entity tag: `W/"3"`, and what clients write instead of it.
+pub(crate) fn version_of(tag: &str) -> Option<VersionId> {
+    VersionId::parse(tag.trim().trim_start_matches("W/").trim_matches('"')).ok()
+}
+
+/// The query of `If-None-Exist`.
+pub(super) fn if_none_exist(headers: &HeaderMap) -> Option<&str> {
+    text(headers, "if-none-exist").map(|query| query.trim_start_matches('?'))
+}
+
+/// Whether the client has this version already (`304 Not Modified`).
+pub(super) fn is_fresh(headers: &HeaderMap, stored: &Stored) -> bool {
+    if let Some(tags) = text(headers, header::IF_NONE_MATCH.as_str()) {
+        return tags
+            .split(',')
+            .any(|tag| tag.trim() == "*" || version_of(tag) == Some(stored.version));
+    }
+    text(headers, header::IF_MODIFIED_SINCE.as_str())
+        .and_then(|since| DateTime::parse_from_rfc2822(since).ok())
+        .is_some_and(|since| seconds(stored.last_updated) <= since.timestamp())
+}
+
+/// HTTP dates have no fractions.
+fn seconds(instant: DateTime<Utc>) -> i64 {
+    instant.timestamp()
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,519 @@
+//! Handlers of the FHIR interactions: extract, call, respond.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::{HeaderMap, Response, StatusCode};
+use chrono::{DateTime, Utc};
+use fhir_model::issue::{Issue, IssueType};
+use fhir_model::key::VersionId;
+use fhir_model::tree::Tree;
+
+use crate::access::Caller;
+use crate::error::Error;
+use crate::interaction::url::parameter;
+use crate::interaction::write::{self, Change, Document, Written};
+use crate::interaction::{
+    Context, Services, capabilities as statement, history, invalid, read as reading,
+    search as searching, transaction, url, validate,
+};
+use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
+use crate::rest::negotiate::{Return, acceptable, prefer_handling, prefer_return, readable};
+use crate::rest::outcome::Refusal;
+use crate::rest::respond;
+use crate::store::{HistoryQuery, HistoryScope};
+
+type Shared = State<Arc<Services>>;
+type Answer = Result<Response<Body>, Refusal>;
+type Read = Result<Bytes, BytesRejection>;
+
+/// `GET [base]/[type]/[id]`
+pub(super) async fn read(
+    State(services): Shared,
+    Path((resource_type, id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let shape = Shape::of(query.as_deref(), &headers)?;
+    let key = services.key(&resource_type, &id)?;
+    let stored = reading::read(&services, &key).await?;
+    if is_fresh(&headers, &stored) {
+        return Ok(respond::not_modified(&stored));
+    }
+    shape.finish(&services, respond::version(&stored)).await
+}
+
+/// `GET [base]/[type]/[id]/_history/[vid]`
+pub(super) async fn vread(
+    State(services): Shared,
+    Path((resource_type, id, version)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let shape = Shape::of(query.as_deref(), &headers)?;
+    let key = services.key(&resource_type, &id)?;
+    let version = VersionId::parse(&version).map_err(|_| Error::NotFound(key.clone()))?;
+    let stored = reading::vread(&services, &key, version).await?;
+    shape.finish(&services, respond::version(&stored)).await
+}
+
+/// `POST [base]/[type]`
+pub(super) async fn create(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let shape = Shape::of(query.as_deref(), &headers)?;
+    let resource_type = services.resource_type(&resource_type)?;
+    let document = document(&services, &headers, body)?;
+    let found = document.resource_type(&services)?;
+    if found != resource_type {
+        return Err(invalid(
+            IssueType::Invalid,
+            format!("the body is a {found}, the URL names {resource_type}"),
+        )
+        .into());
+    }
+    let unless = if_none_exist(&headers)
+        .map(|query| searching::condition(&services, &resource_type, query))
+        .transpose()?;
+    let change = Change::Create {
+        document,
+        unless,
+        id: None,
+    };
+    write(&services, change, "create", &headers, &shape).await
+}
+
+/// `PUT [base]/[type]/[id]`
+pub(super) async fn update(
+    State(services): Shared,
+    Path((resource_type, id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let shape = Shape::of(query.as_deref(), &headers)?;
+    let key = services.key(&resource_type, &id)?;
+    let document = document(&services, &headers, body)?;
+    let change = Change::Update {
+        key,
+        document,
+        expected: if_match(&headers)?,
+    };
+    write(&services, change, "update", &headers, &shape).await
+}
+
+/// `PUT [base]/[type]?[condition]`
+pub(super) async fn update_where(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let shape = Shape::of(None, &headers)?;
+    let resource_type = services.resource_type(&resource_type)?;
+    let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
+    let document = document(&services, &headers, body)?;
+    let change = Change::UpdateWhere {
+        document,
+        condition,
+        expected: if_match(&headers)?,
+        id: None,
+    };
+    write(&services, change, "update", &headers, &shape).await
+}
+
+/// `DELETE [base]/[type]/[id]`
+pub(super) async fn delete(
+    State(services): Shared,
+    Path((resource_type, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Answer {
+    let shape = Shape::of(None, &headers)?;
+    let key = services.key(&resource_type, &id)?;
+    let change = Change::Delete {
+        key,
+        expected: if_match(&headers)?,
+    };
+    write(&services, change, "delete", &headers, &shape).await
+}
+
+/// `DELETE [base]/[type]?[condition]`
+pub(super) async fn delete_where(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let shape = Shape::of(None, &headers)?;
+    let resource_type = services.resource_type(&resource_type)?;
+    let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
+    write(
+        &services,
+        Change::DeleteWhere { condition },
+        "delete",
+        &headers,
+        &shape,
+    )
+    .await
+}
+
+/// `GET [base]/[type]?…`
+pub(super) async fn search(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let query = query.unwrap_or_default();
+    let shape = Shape::of(Some(&query), &headers)?;
+    let resource_type = services.resource_type(&resource_type)?;
+    let handling = prefer_handling(&headers);
+    let found = searching::search(&services, &resource_type, &query, handling).await?;
+    shape
+        .finish(&services, respond::json(StatusCode::OK, found))
+        .await
+}
+
+/// `POST [base]/[type]/_search`
+pub(super) async fn search_by_post(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let form = body.map_err(too_large)?;
+    let form = std::str::from_utf8(&form)
+        .map_err(|_| invalid(IssueType::Value, "the form is not UTF-8"))?;
+    let query = match query.as_deref() {
+        None | Some("") => form.to_owned(),
+        Some(query) if form.is_empty() => query.to_owned(),
+        Some(query) => format!("{query}&{form}"),
+    };
+    let shape = Shape::of(Some(&query), &headers)?;
+    let resource_type = services.resource_type(&resource_type)?;
+    let handling = prefer_handling(&headers);
+    let found = searching::search(&services, &resource_type, &query, handling).await?;
+    shape
+        .finish(&services, respond::json(StatusCode::OK, found))
+        .await
+}
+
+/// `GET [base]/Patient/[id]/[type]?…`
+pub(super) async fn search_compartment(
+    State(services): Shared,
+    Path((compartment, id, member)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let query = query.unwrap_or_default();
+    let shape = Shape::of(Some(&query), &headers)?;
+    let key = services.key(&compartment, &id)?;
+    if key.resource_type.as_str() != "Patient" {
+        return Err(Error::NotSupported(format!(
+            "the compartment of a {compartment} is not supported; that of a Patient is"
+        ))
+        .into());
+    }
+    let member = services.resource_type(&member)?;
+    let handling = prefer_handling(&headers);
+    let found = searching::compartment(&services, &key.id, &member, &query, handling).await?;
+    shape
+        .finish(&services, respond::json(StatusCode::OK, found))
+        .await
+}
+
+/// `GET [base]?…`
+pub(super) async fn search_system() -> Answer {
+    Err(Error::NotSupported(
+        "search across types is not supported; search one type: /fhir/Patient?…".into(),
+    )
+    .into())
+}
+
+/// `GET [base]/[type]/[id]/_history`
+pub(super) async fn history_instance(
+    State(services): Shared,
+    Path((resource_type, id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let key = services.key(&resource_type, &id)?;
+    let path = format!("{key}/_history");
+    history(
+        &services,
+        HistoryScope::Instance(key),
+        &path,
+        query,
+        &headers,
+    )
+    .await
+}
+
+/// `GET [base]/[type]/_history`
+pub(super) async fn history_type(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let resource_type = services.resource_type(&resource_type)?;
+    let path = format!("{resource_type}/_history");
+    history(
+        &services,
+        HistoryScope::Type(resource_type),
+        &path,
+        query,
+        &headers,
+    )
+    .await
+}
+
+/// `GET [base]/_history`
+pub(super) async fn history_system(
+    State(services): Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    history(&services, HistoryScope::System, "_history", query, &headers).await
+}
+
+/// `POST [base]`: a batch or a transaction.
+pub(super) async fn bundle(
+    State(services): Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let shape = Shape::of(query.as_deref(), &headers)?;
+    readable(&headers)?;
+    let tree = parse(&services, body.map_err(too_large)?)?;
+    let with_resources = prefer_return(&headers) == Some(Return::Representation);
+    let context = context(&services);
+    let answer = transaction::process(&context, tree, with_resources).await?;
+    shape
+        .finish(&services, respond::json(StatusCode::OK, answer))
+        .await
+}
+
+/// `GET [base]/metadata`
+pub(super) async fn capabilities(
+    State(services): Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    let shape = Shape::of(query.as_deref(), &headers)?;
+    let statement = statement::capabilities(&services);
+    shape
+        .finish(&services, respond::json(StatusCode::OK, statement))
+        .await
+}
+
+/// `POST [base]/[type]/$validate`
+pub(super) async fn validate_type(
+    State(services): Shared,
+    Path(resource_type): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let query = query.unwrap_or_default();
+    let shape = Shape::of(Some(&query), &headers)?;
+    let resource_type = services.resource_type(&resource_type)?;
+    let document = document(&services, &headers, body)?;
+    let outcome = validate::validate(
+        &services,
+        &resource_type,
+        document,
+        parameter(&query, "profile"),
+    )?;
+    shape
+        .finish(&services, respond::json(StatusCode::OK, outcome.to_json()))
+        .await
+}
+
+/// `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
+pub(super) async fn validate_instance(
+    State(services): Shared,
+    Path((resource_type, id)): Path<(String, String)>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let query = query.unwrap_or_default();
+    let shape = Shape::of(Some(&query), &headers)?;
+    let key = services.key(&resource_type, &id)?;
+    let body = body.map_err(too_large)?;
+    let document = if body.is_empty() {
+        let stored = reading::read(&services, &key).await?;
+        let text = stored.text.as_deref().unwrap_or_default().to_owned();
+        Document::new(parse(&services, text.into())?)
+    } else {
+        document(&services, &headers, Ok(body))?
+    };
+    let outcome = validate::validate(
+        &services,
+        &key.resource_type,
+        document,
+        parameter(&query, "profile"),
+    )?;
+    shape
+        .finish(&services, respond::json(StatusCode::OK, outcome.to_json()))
+        .await
+}
+
+/// What shapes an answer whatever the interaction.
+struct Shape {
+    pretty: bool,
+}
+
+impl Shape {
+    fn of(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let query = query.unwrap_or_default();
+        acceptable(parameter(query, "_format").as_deref(), headers)?;
+        Ok(Self {
+            pretty: parameter(query, "_pretty").as_deref() == Some("true"),
+        })
+    }
+
+    async fn finish(&self, services: &Services, response: Response<Body>) -> Answer {
+        if !self.pretty {
+            return Ok(response);
+        }
+        let (mut parts, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX)
+            .await
+            .map_err(|error| Error::Internal(error.into()))?;
+        let text =
+            String::from_utf8(bytes.into()).map_err(|error| Error::Internal(error.into()))?;
+        parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+        Ok(Response::from_parts(
+            parts,
+            Body::from(respond::pretty(services, text)),
+        ))
+    }
+}
+
+async fn write(
+    services: &Arc<Services>,
+    change: Change,
+    interaction: &str,
+    headers: &HeaderMap,
+    shape: &Shape,
+) -> Answer {
+    let mut written = write::commit(&context(services), vec![change], interaction).await?;
+    let written: Written = written
+        .pop()
+        .ok_or_else(|| Error::Internal("a commit of one change gave no result".into()))?;
+    let wanted = prefer_return(headers).unwrap_or_default();
+    shape
+        .finish(services, respond::written(services, &written, wanted))
+        .await
+}
+
+async fn history(
+    services: &Services,
+    scope: HistoryScope,
+    path: &str,
+    query: Option<String>,
+    headers: &HeaderMap,
+) -> Answer {
+    let text = query.unwrap_or_default();
+    let shape = Shape::of(Some(&text), headers)?;
+    let query = history_query(services, scope, &text)?;
+    let base = format!("{}/{path}", services.base_url);
+    let mut kept = url::decode(&text);
+    kept.retain(|(name, _)| name == "_since" || name == "_count");
+    let page_url = |page: Option<i64>| {
+        let mut pairs = kept.clone();
+        pairs.extend(page.map(|page| ("_page".to_owned(), page.to_string())));
+        if pairs.is_empty() {
+            base.clone()
+        } else {
+            format!("{base}?{}", url::encode(&pairs))
+        }
+    };
+    let bundle = history::history(services, &query, page_url).await?;
+    shape
+        .finish(services, respond::json(StatusCode::OK, bundle))
+        .await
+}
+
+fn history_query(
+    services: &Services,
+    scope: HistoryScope,
+    query: &str,
+) -> Result<HistoryQuery, Error> {
+    let since = parameter(query, "_since")
+        .map(|text| instant(&text))
+        .transpose()?;
+    let count = match parameter(query, "_count") {
+        None => services.page_counts.default,
+        Some(text) => text
+            .parse::<u32>()
+            .ok()
+            .filter(|count| *count > 0)
+            .ok_or_else(|| invalid(IssueType::Value, "_count is a number of versions above 0"))?
+            .min(services.page_counts.max),
+    };
+    let before = parameter(query, "_page")
+        .map(|text| {
+            text.parse()
+                .map_err(|_| invalid(IssueType::Value, "_page is not one of ours"))
+        })
+        .transpose()?;
+    Ok(HistoryQuery {
+        scope,
+        since,
+        count,
+        before,
+    })
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, Error> {
+    DateTime::parse_from_rfc3339(text)
+        .map(Into::into)
+        .map_err(|_| {
+            invalid(
+                IssueType::Value,
+                "_since is no instant such as 2026-03-06T16:10:00-05:00",
+            )
+        })
+}
+
+fn document(services: &Services, headers: &HeaderMap, body: Read) -> Result<Document, Refusal> {
+    readable(headers)?;
+    Ok(Document::new(parse(services, body.map_err(too_large)?)?))
+}
+
+/// The one parse of a request.
+pub(super) fn parse(services: &Services, body: Bytes) -> Result<Tree, Error> {
+    Tree::parse(
+        Vec::from(body),
+        services.definitions.names(),
+        &services.parse_limits,
+    )
+    .map_err(|error| Error::Invalid(vec![Issue::from(&error)]))
+}
+
+fn too_large(_: BytesRejection) -> Refusal {
+    Refusal::Http(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        IssueType::TooLong,
+        "the body is larger than rest.body_bytes_max allows, or was cut".into(),
+    )
+}
+
+fn context(services: &Arc<Services>) -> Context {
+    Context {
+        services: Arc::clone(services),
+        caller: Caller::anonymous(),
+    }
+}

@@ -1,0 +1,113 @@
+//! Resources as HTTP answers: `ETag`, `Location`, `Last-Modified`, body.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use chrono::{DateTime, Utc};
+use fhir_model::issue::{Issue, IssueType, OperationOutcome};
+use fhir_model::tree::Tree;
+
+use crate::interaction::write::{Outcome, Written};
+use crate::interaction::{Services, bundle};
+use crate::rest::FHIR_JSON;
+use crate::rest::negotiate::Return;
+use crate::store::Stored;
+
+/// A FHIR body.
+pub(super) fn json(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    response
+}
+
+/// A version that was read; the bytes are those of the store.
+pub(super) fn version(stored: &Stored) -> Response<Body> {
+    let body = stored
+        .text
+        .as_deref()
+        .map(str::to_owned)
+        .unwrap_or_default();
+    versioned(json(StatusCode::OK, body), stored)
+}
+
+/// The client has this version already.
+pub(super) fn not_modified(stored: &Stored) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NOT_MODIFIED;
+    versioned(response, stored)
+}
+
+/// What became of a create, update or delete.
+pub(super) fn written(services: &Services, written: &Written, wanted: Return) -> Response<Body> {
+    let status = match written.outcome {
+        Outcome::Created => StatusCode::CREATED,
+        Outcome::Updated | Outcome::Unchanged | Outcome::Existing => StatusCode::OK,
+        Outcome::Deleted | Outcome::Absent => StatusCode::NO_CONTENT,
+    };
+    let Some(stored) = &written.stored else {
+        return empty(status);
+    };
+    let response = match (&stored.text, wanted) {
+        (None, _) | (Some(_), Return::Minimal) => empty(status),
+        (Some(text), Return::Representation) => json(status, text.as_ref().to_owned()),
+        (Some(_), Return::OperationOutcome) => {
+            let text = format!("{} is at version {}", stored.key, stored.version);
+            let outcome =
+                OperationOutcome::new(vec![Issue::information(IssueType::Informational, text)]);
+            json(status, outcome.to_json())
+        }
+    };
+    let mut response = versioned(response, stored);
+    if stored.text.is_some() {
+        let location = format!("{}/{}", services.base_url, bundle::version_path(stored));
+        insert(&mut response, header::LOCATION, &location);
+    }
+    response
+}
+
+/// The answer again, its body indented for a human reader.
+pub(super) fn pretty(services: &Services, text: String) -> String {
+    let parsed = Tree::parse(
+        text.as_str(),
+        services.definitions.names(),
+        &services.parse_limits,
+    );
+    match parsed {
+        Ok(tree) => {
+            let mut out = String::with_capacity(text.len() * 2);
+            tree.write_pretty(tree.root().id(), &mut out);
+            out.push('\n');
+            out
+        }
+        Err(_) => text,
+    }
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn versioned(mut response: Response<Body>, stored: &Stored) -> Response<Body> {
+    insert(&mut response, header::ETAG, &bundle::etag(stored));
+    insert(
+        &mut response,
+        header::LAST_MODIFIED,
+        &http_date(stored.last_updated),
+    );
+    response
+}
+
+fn insert(response: &mut Response<Body>, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// An instant as RFC 9110 writes it.
+fn http_date(instant: DateTime<Utc>) -> String {
+    instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}

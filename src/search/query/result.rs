@@ -1,0 +1,315 @@
+//! A whole query, and the parameters that shape its result instead of selecting.
+//!
+//! <https://hl7.org/fhir/R4/search.html#return>. Parameters that select are left to `filter`.
+
+use fhir_model::definition::TypeId;
+use fhir_model::issue::Issue;
+use fhir_model::key::ResourceType;
+
+use crate::search::expression::{Include, Search, Sort, SortBy, Total, ValueKind};
+use crate::search::parameter::{self, Lookup};
+use crate::search::query::filter::Filters;
+use crate::search::query::name::Name;
+use crate::search::query::refusal::Refusal;
+use crate::search::query::{
+    Context, PAGE, PAGE_TOKEN_CHARS_MAX, Parsed, SORT_KEYS_MAX, Summary, page,
+};
+use crate::search::value::ParameterId;
+
+/// A query half read.
+pub(super) struct Parser<'a> {
+    context: &'a Context<'a>,
+    type_id: TypeId,
+    parsed: Parsed,
+    errors: Vec<Issue>,
+    page: Option<String>,
+    /// The result parameters seen that may be given once only.
+    seen: Vec<&'static str>,
+}
+
+/// Reads a parameter that shapes the result, and gives back its value as applied.
+type ResultParameter = fn(&mut Parser<'_>, &str) -> Result<String, Refusal>;
+
+/// The parameters that select nothing: <https://hl7.org/fhir/R4/search.html#return>. The form of the
+/// answer is left to REST.
+pub(super) const RESULT_PARAMETERS: &[(&str, ResultParameter)] = &[
+    ("_count", |parser, value| parser.count(value)),
+    ("_elements", |parser, value| parser.elements(value)),
+    ("_format", |_, value| Ok(value.to_owned())),
+    ("_include", |parser, value| parser.include(value)),
+    (PAGE, |parser, value| parser.page(value)),
+    ("_pretty", |_, value| Ok(value.to_owned())),
+    ("_revinclude", |parser, value| parser.revinclude(value)),
+    ("_sort", |parser, value| parser.sort(value)),
+    ("_summary", |parser, value| parser.summary(value)),
+    ("_total", |parser, value| parser.total(value)),
+];
+
+/// The result parameters that may be given more than once.
+const REPEATABLE: &[&str] = &["_elements", "_include", "_revinclude", "_sort"];
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(
+        context: &'a Context<'a>,
+        type_id: TypeId,
+        resource_type: ResourceType,
+    ) -> Self {
+        Self {
+            context,
+            type_id,
+            parsed: Parsed {
+                search: Search {
+                    resource_type,
+                    filters: Vec::new(),
+                    sort: Vec::new(),
+                    count: context.count_default.min(context.count_max),
+                    after: None,
+                    includes: Vec::new(),
+                    revincludes: Vec::new(),
+                    total: Total::None,
+                },
+                applied: Vec::new(),
+                issues: Vec::new(),
+                summary: Summary::default(),
+                elements: Vec::new(),
+            },
+            errors: Vec::new(),
+            page: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// Applies one parameter, or notes why not.
+    pub(super) fn take(&mut self, name: &str, value: &str) {
+        match self.apply(name, value) {
+            Ok(_) if name == PAGE => {}
+            Ok(applied) => self.parsed.applied.push((name.to_owned(), applied)),
+            Err(refusal) => match refusal.settle(self.context.handling) {
+                Ok(issue) => self.parsed.issues.push(issue),
+                Err(issue) => self.errors.push(issue),
+            },
+        }
+    }
+
+    fn apply(&mut self, name: &str, value: &str) -> Result<String, Refusal> {
+        let parts = Name::parse(name);
+        if let Some((code, read)) = RESULT_PARAMETERS.iter().find(|row| row.0 == parts.code) {
+            if let Some(modifier) = parts.modifier {
+                return Err(Refusal::modifier(code, modifier, &[]));
+            }
+            self.once(code)?;
+            return read(self, value);
+        }
+        if value.is_empty() {
+            return Err(Refusal::empty(name));
+        }
+        let filters = Filters {
+            context: self.context,
+            links: 0,
+        };
+        let filter = filters.read(self.type_id, name, value)?;
+        self.parsed.search.filters.push(filter);
+        Ok(value.to_owned())
+    }
+
+    fn once(&mut self, code: &'static str) -> Result<(), Refusal> {
+        if REPEATABLE.contains(&code) {
+            return Ok(());
+        }
+        if self.seen.contains(&code) {
+            return Err(Refusal::value(code, "is given more than once"));
+        }
+        self.seen.push(code);
+        Ok(())
+    }
+
+    /// What was understood, or every error.
+    pub(super) fn finish(self) -> Result<Parsed, Vec<Issue>> {
+        let (mut parsed, mut errors) = (self.parsed, self.errors);
+        if parsed.summary == Summary::Count || parsed.search.count == 0 {
+            parsed.search.total = Total::Only;
+        }
+        if let Some(token) = self.page {
+            parsed.search.after =
+                page::decode(&token, parsed.fingerprint(), parsed.search.sort.len());
+            if parsed.search.after.is_none() && errors.is_empty() {
+                let reason = "is not of a page of this search";
+                errors.push(Refusal::value(PAGE, reason).into_error());
+            }
+        }
+        if errors.is_empty() {
+            Ok(parsed)
+        } else {
+            Err(errors)
+        }
+    }
+
+    // The methods below are rows of RESULT_PARAMETERS and share its signature.
+
+    fn count(&mut self, value: &str) -> Result<String, Refusal> {
+        let is_plain = value.bytes().all(|byte| byte.is_ascii_digit());
+        if value.is_empty() || !is_plain {
+            return Err(Refusal::value("_count", "is no number from 0 on"));
+        }
+        // More digits than a number has are just a very large number.
+        let count = value
+            .parse()
+            .unwrap_or(u32::MAX)
+            .min(self.context.count_max);
+        self.parsed.search.count = count;
+        Ok(count.to_string())
+    }
+
+    fn page(&mut self, value: &str) -> Result<String, Refusal> {
+        if value.len() > PAGE_TOKEN_CHARS_MAX {
+            return Err(Refusal::limit(
+                "characters in a page token",
+                PAGE_TOKEN_CHARS_MAX,
+            ));
+        }
+        self.page = Some(value.to_owned());
+        Ok(String::new())
+    }
+
+    fn summary(&mut self, value: &str) -> Result<String, Refusal> {
+        self.parsed.summary = match value {
+            "true" => Summary::True,
+            "text" => Summary::Text,
+            "data" => Summary::Data,
+            "count" => Summary::Count,
+            "false" => Summary::False,
+            _ => {
+                let reason = "is none of true, text, data, count, false";
+                return Err(Refusal::value("_summary", reason));
+            }
+        };
+        Ok(value.to_owned())
+    }
+
+    fn total(&mut self, value: &str) -> Result<String, Refusal> {
+        self.parsed.search.total = match value {
+            "none" => Total::None,
+            // An exact number is a good estimate.
+            "estimate" | "accurate" => Total::Accurate,
+            _ => {
+                let reason = "is none of none, estimate, accurate";
+                return Err(Refusal::value("_total", reason));
+            }
+        };
+        Ok(value.to_owned())
+    }
+
+    fn elements(&mut self, value: &str) -> Result<String, Refusal> {
+        let names = value.split(',').map(str::trim);
+        let names: Vec<String> = names
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        if names.is_empty() {
+            return Err(Refusal::empty("_elements"));
+        }
+        self.parsed.elements.extend(names);
+        Ok(value.to_owned())
+    }
+
+    fn sort(&mut self, value: &str) -> Result<String, Refusal> {
+        for key in value.split(',') {
+            let (code, descending) = match key.strip_prefix('-') {
+                Some(code) => (code, true),
+                None => (key, false),
+            };
+            let by = self.sort_by(code)?;
+            let sort = &mut self.parsed.search.sort;
+            if sort.len() == SORT_KEYS_MAX {
+                return Err(Refusal::limit("sort keys", SORT_KEYS_MAX));
+            }
+            sort.push(Sort { by, descending });
+        }
+        Ok(value.to_owned())
+    }
+
+    fn sort_by(&self, code: &str) -> Result<SortBy, Refusal> {
+        match code {
+            "_id" => return Ok(SortBy::Id),
+            "_lastUpdated" => return Ok(SortBy::LastUpdated),
+            _ => {}
+        }
+        match parameter::find(self.context.definitions, self.type_id, code) {
+            Lookup::Supported(found) => Ok(SortBy::Parameter(found.id, found.kind)),
+            Lookup::Unsupported | Lookup::Unknown => {
+                let reason = "names no parameter of the resource type to sort by";
+                Err(Refusal::value("_sort", reason))
+            }
+        }
+    }
+
+    fn include(&mut self, value: &str) -> Result<String, Refusal> {
+        let searched = self.parsed.search.resource_type.clone();
+        let include = if value == "*" {
+            Include {
+                source: searched,
+                parameter: None,
+                target: None,
+            }
+        } else {
+            self.read_include("_include", value)?
+        };
+        if include.source != self.parsed.search.resource_type {
+            let reason = "starts with another type than the one searched";
+            return Err(Refusal::value("_include", reason));
+        }
+        self.parsed.search.includes.push(include);
+        Ok(value.to_owned())
+    }
+
+    fn revinclude(&mut self, value: &str) -> Result<String, Refusal> {
+        let include = self.read_include("_revinclude", value)?;
+        self.parsed.search.revincludes.push(include);
+        Ok(value.to_owned())
+    }
+
+    /// `Source:parameter[:target]`, the parameter may be `*`.
+    fn read_include(&self, name: &str, value: &str) -> Result<Include, Refusal> {
+        let mut parts = value.split(':');
+        let (source, code) = (parts.next().unwrap_or_default(), parts.next());
+        let target = parts.next().map(|target| self.resource_type(name, target));
+        let (Some(code), None) = (code, parts.next()) else {
+            let reason = "is not of the form Type:parameter or Type:parameter:target";
+            return Err(Refusal::value(name, reason));
+        };
+        let (source, source_id) = self.resource_type(name, source)?;
+        let target = target.transpose()?.map(|(target, _)| target);
+        let parameter = match code {
+            "*" => None,
+            code => Some(self.reference_parameter(name, source_id, code)?),
+        };
+        Ok(Include {
+            source,
+            parameter,
+            target,
+        })
+    }
+
+    fn resource_type(&self, name: &str, text: &str) -> Result<(ResourceType, TypeId), Refusal> {
+        let type_id = self.context.definitions.resource_type(text);
+        let resource_type = ResourceType::parse(text).ok();
+        resource_type
+            .zip(type_id)
+            .ok_or_else(|| Refusal::value(name, "names no type of resource"))
+    }
+
+    fn reference_parameter(
+        &self,
+        name: &str,
+        source: TypeId,
+        code: &str,
+    ) -> Result<ParameterId, Refusal> {
+        match parameter::find(self.context.definitions, source, code) {
+            Lookup::Supported(found) if found.kind == ValueKind::Reference => Ok(found.id),
+            _ => {
+                let reason = "names no reference parameter of the type it starts with";
+                Err(Refusal::value(name, reason))
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The composition root: opens the store, reads the definitions, starts edges and engines, and
+//! stops them in order.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use fhir_model::reference::BaseUrl;
+use fhir_model::tree::{self, Tree};
+use fhir_validation::Validator;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::Caller;
+use crate::clock::{Clock, Ids};
+use crate::config::Config;
+use crate::definitions;
+use crate::error::Error;
+use crate::intake::{Intake, Lanes};
+use crate::interaction::write::{self, Change, Document};
+use crate::interaction::{Context, PageCounts, Services};
+use crate::operation::pathway::Pathways;
+use crate::search::extract::Extractor;
+use crate::store::Store;
+use crate::workflow::Workflow;
+use crate::{mllp, rest};
+
+/// How long stopping waits for what is under way.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A running Baton.
+pub struct Server {
+    /// What its interactions work with.
+    pub services: Arc<Services>,
+    /// Where the FHIR API listens.
+    pub http: SocketAddr,
+    /// Where the MLLP listener listens.
+    pub mllp: SocketAddr,
+    workflow: Arc<Workflow>,
+    stop: CancellationToken,
+    workers: TaskTracker,
+}
+
+impl Server {
+    /// Opens the store and starts everything.
+    ///
+    /// # Errors
+    /// When an address may not or cannot be bound, or the store cannot be opened.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        let http = bind(&config, &config.listen.http, "HTTP").await?;
+        let mllp = bind(&config, &config.listen.mllp, "MLLP").await?;
+        let database = config
+            .store
+            .database
+            .as_deref()
+            .context("no database is named")?;
+        let store = Store::open(database)
+            .await
+            .context("the store cannot be opened")?;
+        let http_address = http.local_addr()?;
+        let mllp_address = mllp.local_addr()?;
+        let services = Arc::new(services(&config, clock, store, http_address));
+
+        publish_own_resources(&services).await?;
+        let stop = CancellationToken::new();
+        let workers = TaskTracker::new();
+        let config = Arc::new(config);
+        let pathways = Arc::new(Pathways::new(&config)?);
+        let (lanes, queues) = Lanes::new();
+        let intake = Arc::new(Intake::new(
+            Arc::clone(&services),
+            Arc::clone(&config),
+            Arc::clone(&pathways),
+            lanes,
+        ));
+        for queue in queues {
+            workers.spawn(Arc::clone(&intake).process(queue, stop.clone()));
+        }
+        workers.spawn(Arc::clone(&intake).sweep(stop.clone()));
+        let workflow = Arc::new(Workflow::new(
+            Arc::clone(&services),
+            pathways,
+            Arc::clone(&intake),
+        ));
+        workflow.follow_calendar().await?;
+        workers.spawn(Arc::clone(&workflow).run(stop.clone()));
+        let limits = rest::Limits {
+            body_bytes_max: config.rest.body_bytes_max,
+            timeout: Duration::from_secs(config.rest.timeout_secs),
+        };
+        let router = rest::router(Arc::clone(&services), Arc::clone(&workflow), limits);
+        let stopped = stop.clone();
+        workers.spawn(async move {
+            let serving = axum::serve(http, router)
+                .with_graceful_shutdown(async move { stopped.cancelled().await });
+            if let Err(error) = serving.await {
+                tracing::error!(error = %error, "The HTTP listener ended");
+            }
+        });
+        let intake_limits = Arc::new(config.intake.clone());
+        workers.spawn(mllp::listen(
+            mllp,
+            intake,
+            intake_limits,
+            workers.clone(),
+            stop.clone(),
+        ));
+        workers.close();
+        tracing::info!(http = %http_address, mllp = %mllp_address, "Baton is serving");
+        Ok(Self {
+            services,
+            http: http_address,
+            mllp: mllp_address,
+            workflow,
+            stop,
+            workers,
+        })
+    }
+
+    /// Waits until every message received and every change made so far has taken its effects.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn settle(&self) -> anyhow::Result<()> {
+        Ok(self.workflow.settle().await?)
+    }
+
+    /// Stops accepting, lets what is under way finish, closes the store.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(STOP_PATIENCE, self.workers.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("Stopping: some connections were still open and are cut");
+        }
+        self.services.store.close().await;
+        tracing::info!("Baton has stopped");
+    }
+}
+
+/// Our own plans, profiles and code systems are resources that clients read; those that
+/// are as before write nothing.
+async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
+    let context = Context {
+        services: Arc::clone(services),
+        caller: Caller::engine("server"),
+    };
+    let changes: Result<Vec<Change>, Error> = definitions::own_resources()
+        .iter()
+        .map(|own| {
+            // The limits of the configuration are for what clients send.
+            let limits = &tree::Limits::CEILING;
+            let tree = Tree::parse(own.json, services.definitions.names(), limits)
+                .map_err(|error| Error::Internal(error.into()))?;
+            let key = services.key(own.resource_type, own.id)?;
+            Ok(Change::Update {
+                key,
+                document: Document::new(tree),
+                expected: None,
+            })
+        })
+        .collect();
+    write::commit(&context, changes?, "server")
+        .await
+        .context("our own resources are refused")?;
+    Ok(())
+}
+
+fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Services {
+    let definitions = definitions::embedded();
+    let base_url = config
+        .listen
+        .base_url
+        .clone()
+        .unwrap_or_else(|| format!("http://{http}/fhir"));
+    Services {
+        store,
+        validator: Validator::new(Arc::clone(&definitions)),
+        extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
+        definitions,
+        clock,
+        ids: Ids::default(),
+        own_base: BaseUrl::new(&base_url),
+        base_url: base_url.into(),
+        profiles: config.validation.profiles.clone(),
+        parse_limits: tree::Limits {
+            depth_max: config.rest.depth_max,
+            bytes_max: config.rest.body_bytes_max,
+            ..tree::Limits::default()
+        },
+        statement: OnceLock::new(),
+        page_counts: PageCounts {
+            default: config.rest.page_count_default,
+            max: config.rest.page_count_max,
+        },
+    }
+}
+
+/// Binds an address; one that others can reach only when that was asked for in so many words.
+async fn bind(config: &Config, address: &str, name: &str) -> anyhow::Result<TcpListener> {
+    let addresses: Vec<SocketAddr> = tokio::net::lookup_host(address)
+        .await
+        .with_context(|| format!("{name}: {address} is no address"))?
+        .collect();
+    let open = addresses.iter().any(|address| !address.ip().is_loopback());
+    if open && !config.listen.without_authentication {
+        bail!(
+            "{name}: {address} can be reached from other machines and no authentication is \
+             configured; bind 127.0.0.1, or say --without-authentication"
+        );
+    }
+    TcpListener::bind(addresses.as_slice())
+        .await
+        .with_context(|| format!("{name}: {address} cannot be bound"))
+}

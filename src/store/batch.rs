@@ -1,0 +1,505 @@
+//! Many rows of many tables, written in few statements.
+//!
+//! SQLite gets rows as `VALUES` in a few fixed sizes, so that the prepared statements stay the
+//! same; PostgreSQL gets columns as arrays, and everything in one statement.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::store::sql::{Bind, Connection, Dialect, Sql};
+use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS};
+
+/// The tables that rows are written to in batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Table {
+    /// `resource`: inserted, or the new version put in place of the old.
+    Resource,
+    /// `resource_version`.
+    ResourceVersion,
+    /// `search_token`.
+    Token,
+    /// `search_string`.
+    String,
+    /// `search_date`.
+    Date,
+    /// `search_reference`.
+    Reference,
+    /// `search_quantity`.
+    Quantity,
+    /// `search_number`.
+    Number,
+    /// `search_uri`.
+    Uri,
+    /// `compartment`.
+    Compartment,
+    /// `change`.
+    Change,
+    /// `audit`.
+    Audit,
+    /// `timer`: set, or moved.
+    Timer,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Integer,
+    Real,
+    Text,
+    Json,
+    /// A place in an ordered feed; on PostgreSQL the bound value counts within the transaction.
+    Sequence,
+}
+
+struct Layout {
+    name: &'static str,
+    columns: &'static [(&'static str, Column)],
+    conflict: &'static str,
+}
+
+impl Table {
+    fn layout(self) -> &'static Layout {
+        match self {
+            Self::Resource => &RESOURCE,
+            Self::ResourceVersion => &RESOURCE_VERSION,
+            Self::Token => &TOKEN,
+            Self::String => &STRING,
+            Self::Date => &DATE,
+            Self::Reference => &REFERENCE,
+            Self::Quantity => &QUANTITY,
+            Self::Number => &NUMBER,
+            Self::Uri => &URI,
+            Self::Compartment => &COMPARTMENT,
+            Self::Change => &CHANGE,
+            Self::Audit => &AUDIT,
+            Self::Timer => &TIMER,
+        }
+    }
+}
+
+static RESOURCE: Layout = Layout {
+    name: "resource",
+    columns: &[
+        ("row_key", Column::Integer),
+        ("resource_type", Column::Text),
+        ("id", Column::Text),
+        ("version", Column::Integer),
+        ("last_updated", Column::Integer),
+        ("kind", Column::Integer),
+        ("sequence", Column::Sequence),
+        ("entries", Column::Json),
+        ("text", Column::Text),
+    ],
+    conflict: " ON CONFLICT (row_key) DO UPDATE SET version = excluded.version, \
+        last_updated = excluded.last_updated, kind = excluded.kind, \
+        sequence = excluded.sequence, entries = excluded.entries, text = excluded.text",
+};
+
+static RESOURCE_VERSION: Layout = Layout {
+    name: "resource_version",
+    columns: &[
+        ("sequence", Column::Sequence),
+        ("row_key", Column::Integer),
+        ("version", Column::Integer),
+        ("last_updated", Column::Integer),
+        ("kind", Column::Integer),
+        ("text", Column::Text),
+    ],
+    conflict: "",
+};
+
+static TOKEN: Layout = Layout {
+    name: "search_token",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("code", Column::Text),
+        ("system", Column::Integer),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static STRING: Layout = Layout {
+    name: "search_string",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("normalised", Column::Text),
+        ("exact", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static DATE: Layout = Layout {
+    name: "search_date",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("low", Column::Integer),
+        ("high", Column::Integer),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static REFERENCE: Layout = Layout {
+    name: "search_reference",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("target_id", Column::Text),
+        ("target_type", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static QUANTITY: Layout = Layout {
+    name: "search_quantity",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("low", Column::Real),
+        ("high", Column::Real),
+        ("system", Column::Integer),
+        ("code", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static NUMBER: Layout = Layout {
+    name: "search_number",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("low", Column::Real),
+        ("high", Column::Real),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static URI: Layout = Layout {
+    name: "search_uri",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("uri", Column::Text),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static COMPARTMENT: Layout = Layout {
+    name: "compartment",
+    columns: &[("patient", Column::Text), ("row_key", Column::Integer)],
+    conflict: "",
+};
+
+static CHANGE: Layout = Layout {
+    name: "change",
+    columns: &[
+        ("sequence", Column::Sequence),
+        ("row_key", Column::Integer),
+        ("resource_type", Column::Text),
+        ("version", Column::Integer),
+        ("kind", Column::Integer),
+        ("at", Column::Integer),
+        ("cause", Column::Text),
+    ],
+    conflict: "",
+};
+
+static AUDIT: Layout = Layout {
+    name: "audit",
+    columns: &[
+        ("sequence", Column::Sequence),
+        ("at", Column::Integer),
+        ("caller", Column::Text),
+        ("interaction", Column::Text),
+        ("resource_type", Column::Text),
+        ("id", Column::Text),
+        ("version", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static TIMER: Layout = Layout {
+    name: "timer",
+    columns: &[
+        ("name", Column::Text),
+        ("due", Column::Integer),
+        ("subject_type", Column::Text),
+        ("subject_id", Column::Text),
+        ("kind", Column::Text),
+    ],
+    conflict: " ON CONFLICT (name) DO UPDATE SET due = excluded.due, \
+        subject_type = excluded.subject_type, subject_id = excluded.subject_id, \
+        kind = excluded.kind",
+};
+
+/// Rows to write, each a list of values in the order of the table's columns.
+#[derive(Debug, Default)]
+pub(crate) struct Batches {
+    /// Resources whose current version moves to `resource_version` first.
+    pub(crate) superseded: Vec<i64>,
+    /// Timers taken back, by name.
+    pub(crate) timers_cancelled: Vec<String>,
+    deletes: BTreeMap<Table, Vec<Vec<Bind>>>,
+    inserts: BTreeMap<Table, Vec<Vec<Bind>>>,
+}
+
+/// Rows that one SQLite statement writes; what is left over goes in the next smaller size.
+const STATEMENT_ROWS: [usize; 4] = [128, 32, 8, 1];
+
+const MOVE_SUPERSEDED: &str = "INSERT INTO resource_version \
+     (sequence, row_key, version, last_updated, kind, text) \
+     SELECT sequence, row_key, version, last_updated, kind, text FROM resource WHERE row_key IN ";
+
+impl Batches {
+    /// Writes a row.
+    pub(crate) fn insert(&mut self, table: Table, row: Vec<Bind>) {
+        self.inserts.entry(table).or_default().push(row);
+    }
+
+    /// Deletes the row that has all these values.
+    pub(crate) fn delete(&mut self, table: Table, row: Vec<Bind>) {
+        self.deletes.entry(table).or_default().push(row);
+    }
+
+    /// Sends everything. True when a resource was changed by a transaction that began later: then
+    /// the feed would tell its versions in the wrong order, and the work has to run again.
+    pub(crate) async fn send(
+        self,
+        connection: &mut Connection<'_>,
+        epoch: i64,
+    ) -> Result<bool, Error> {
+        match connection.dialect() {
+            Dialect::Sqlite => self.send_sqlite(connection).await.map(|()| false),
+            Dialect::Postgres => match self.postgres(epoch) {
+                Some(sql) => match connection.fetch_first(sql).await? {
+                    Some(row) => Ok(row.integer(0)? > 0),
+                    None => Ok(false),
+                },
+                None => Ok(false),
+            },
+        }
+    }
+
+    async fn send_sqlite(self, connection: &mut Connection<'_>) -> Result<(), Error> {
+        if !self.superseded.is_empty() {
+            let mut sql = Sql::new(Dialect::Sqlite);
+            sql.push(MOVE_SUPERSEDED).bind_keys(self.superseded);
+            connection.execute(sql).await?;
+        }
+        for names in self.timers_cancelled.chunks(128) {
+            let mut sql = Sql::new(Dialect::Sqlite);
+            sql.push("DELETE FROM timer WHERE name IN ");
+            sql.bind_list(names.iter().map(String::as_str));
+            connection.execute(sql).await?;
+        }
+        for (table, rows) in self.deletes {
+            for rows in in_statements(rows) {
+                connection
+                    .execute(sqlite_delete(table.layout(), rows))
+                    .await?;
+            }
+        }
+        for (table, rows) in self.inserts {
+            for rows in in_statements(rows) {
+                connection
+                    .execute(sqlite_insert(table.layout(), rows))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of it as one statement: a chain of `WITH` parts, each of which sees the tables as they
+    /// were before.
+    fn postgres(self, epoch: i64) -> Option<Sql> {
+        let mut sql = Sql::new(Dialect::Postgres);
+        let mut parts = 0;
+        let mut part = |sql: &mut Sql| {
+            sql.push(if parts == 0 { "WITH p" } else { "), p" });
+            sql.push_number(parts).push(" AS (");
+            parts += 1;
+        };
+        let superseded = self.superseded;
+        if !superseded.is_empty() {
+            part(&mut sql);
+            sql.push(MOVE_SUPERSEDED).bind_keys(superseded.clone());
+        }
+        if !self.timers_cancelled.is_empty() {
+            part(&mut sql);
+            let names = self
+                .timers_cancelled
+                .into_iter()
+                .map(|name| Some(name.into()))
+                .collect();
+            sql.push("DELETE FROM timer WHERE name = ANY(")
+                .bind(Bind::Texts(names))
+                .push(")");
+        }
+        for (table, rows) in self.deletes {
+            part(&mut sql);
+            postgres_delete(&mut sql, table.layout(), rows);
+        }
+        for (table, rows) in self.inserts {
+            part(&mut sql);
+            postgres_insert(&mut sql, table.layout(), rows, epoch);
+        }
+        if parts == 0 {
+            return None;
+        }
+        sql.push(") SELECT count(*) FROM resource WHERE row_key IN ")
+            .bind_keys(superseded);
+        sql.push(" AND sequence >> ")
+            .push_number(SEQUENCES_PER_TRANSACTION_BITS);
+        sql.push(" > pg_current_xact_id()::text::bigint + ")
+            .bind(epoch);
+        Some(sql)
+    }
+}
+
+/// Splits rows into statements of the sizes of [`STATEMENT_ROWS`].
+fn in_statements(mut rows: Vec<Vec<Bind>>) -> Vec<Vec<Vec<Bind>>> {
+    let mut statements = Vec::new();
+    for size in STATEMENT_ROWS {
+        while rows.len() >= size {
+            let rest = rows.split_off(size);
+            statements.push(std::mem::replace(&mut rows, rest));
+        }
+    }
+    statements
+}
+
+fn sqlite_insert(layout: &Layout, rows: Vec<Vec<Bind>>) -> Sql {
+    let mut sql = Sql::new(Dialect::Sqlite);
+    sql.push("INSERT INTO ").push(layout.name).push(" ");
+    push_names(&mut sql, layout, "");
+    push_values(&mut sql, rows);
+    sql.push(layout.conflict);
+    sql
+}
+
+fn sqlite_delete(layout: &Layout, rows: Vec<Vec<Bind>>) -> Sql {
+    let mut sql = Sql::new(Dialect::Sqlite);
+    sql.push("DELETE FROM ").push(layout.name).push(" WHERE ");
+    push_names(&mut sql, layout, "");
+    sql.push(" IN (");
+    push_values(&mut sql, rows);
+    sql.push(")");
+    sql
+}
+
+fn push_names(sql: &mut Sql, layout: &Layout, prefix: &str) {
+    for (place, (name, _)) in layout.columns.iter().enumerate() {
+        sql.push(if place == 0 { "(" } else { ", " })
+            .push(prefix)
+            .push(name);
+    }
+    sql.push(")");
+}
+
+fn push_values(sql: &mut Sql, rows: Vec<Vec<Bind>>) {
+    for (place, row) in rows.into_iter().enumerate() {
+        sql.push(if place == 0 { " VALUES " } else { ", " });
+        sql.bind_list(row);
+    }
+}
+
+fn postgres_insert(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>, epoch: i64) {
+    sql.push("INSERT INTO ").push(layout.name).push(" ");
+    push_names(sql, layout, "");
+    for (place, (name, column)) in layout.columns.iter().enumerate() {
+        sql.push(if place == 0 { " SELECT " } else { ", " });
+        sql.push("u.").push(name);
+        match column {
+            Column::Json => {
+                sql.push("::jsonb");
+            }
+            Column::Sequence => {
+                sql.push(" + ((pg_current_xact_id()::text::bigint + ")
+                    .bind(epoch)
+                    .push(") << ");
+                sql.push_number(SEQUENCES_PER_TRANSACTION_BITS).push(")");
+            }
+            Column::Integer | Column::Real | Column::Text => {}
+        }
+    }
+    push_unnest(sql, layout, rows);
+    sql.push(layout.conflict);
+}
+
+fn postgres_delete(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
+    sql.push("DELETE FROM ")
+        .push(layout.name)
+        .push(" t USING (SELECT *");
+    push_unnest(sql, layout, rows);
+    sql.push(") u WHERE ");
+    for (place, (name, _)) in layout.columns.iter().enumerate() {
+        sql.push(if place == 0 { "t." } else { " AND t." });
+        sql.push(name).push(" = u.").push(name);
+    }
+}
+
+/// Adds ` FROM unnest(columns…) u (names…)`.
+fn push_unnest(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
+    let mut columns: Vec<Vec<Bind>> = layout
+        .columns
+        .iter()
+        .map(|_| Vec::with_capacity(rows.len()))
+        .collect();
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    sql.push(" FROM unnest(");
+    for (place, ((_, column), values)) in layout.columns.iter().zip(columns).enumerate() {
+        if place > 0 {
+            sql.push(", ");
+        }
+        match column {
+            Column::Integer | Column::Sequence => {
+                sql.bind(Bind::Integers(
+                    values.into_iter().map(|value| as_integer(&value)).collect(),
+                ));
+                sql.push("::bigint[]");
+            }
+            Column::Real => {
+                sql.bind(Bind::Reals(
+                    values.into_iter().map(|value| as_real(&value)).collect(),
+                ));
+                sql.push("::float8[]");
+            }
+            Column::Text | Column::Json => {
+                sql.bind(Bind::Texts(values.into_iter().map(as_text).collect()));
+                sql.push("::text[]");
+            }
+        }
+    }
+    sql.push(") u ");
+    push_names(sql, layout, "");
+}
+
+fn as_integer(bind: &Bind) -> i64 {
+    if let Bind::Integer(value) = bind {
+        *value
+    } else {
+        0
+    }
+}
+
+fn as_real(bind: &Bind) -> f64 {
+    if let Bind::Real(value) = bind {
+        *value
+    } else {
+        0.0
+    }
+}
+
+fn as_text(bind: Bind) -> Option<Arc<str>> {
+    match bind {
+        Bind::Text(value) => Some(value.into()),
+        Bind::Shared(value) => Some(value),
+        _ => None,
+    }
+}

@@ -1,0 +1,14 @@
+//! The integration tests: one binary, a module for each part of what can be seen from outside.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a failing test may panic"
+)]
+
+mod damage;
+mod examples;
+mod rest;
+mod scenario;
+mod store_contract;
+mod support;
+mod wire;

@@ -1,0 +1,28 @@
+//! The FHIR REST API, interaction by interaction: <https://hl7.org/fhir/R4/http.html>.
+//!
+//! What a client sees is asserted: status, headers, body; for what is written also the versions, the
+//! audit trail and the change feed.
+
+mod capabilities;
+mod conditional;
+mod create;
+mod delete;
+mod history;
+mod read;
+mod refusal;
+mod search;
+mod transaction;
+mod update;
+mod validation;
+
+use serde_json::{Value, json};
+
+/// Where the clock stands in these tests.
+const NOW: &str = "2026-03-06T16:10:00Z";
+/// The same as HTTP writes it.
+const NOW_HTTP: &str = "Fri, 06 Mar 2026 16:10:00 GMT";
+
+/// A Patient with this id and family name.
+fn patient(id: &str, family: &str) -> Value {
+    json!({ "resourceType": "Patient", "id": id, "name": [{ "family": family }] })
+}

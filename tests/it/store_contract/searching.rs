@@ -1,0 +1,702 @@
+//! Search against the oracle: every criterion with every prefix alone, then random combinations
+//! with sorting and paging.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
+use baton::search::expression::{
+    Criterion, DateCriterion, Filter, Include, Prefix, ReferenceCriterion, Search, Sort, SortBy,
+    StringMatching, TokenCriterion, Total, UriMatching, ValueKind,
+};
+use baton::search::value::{
+    DateRange, Number, ParameterId, Quantity, Reference, SearchValues, Target, Text, Token, Uri,
+};
+use baton::store::{NewVersion, Store};
+use fhir_model::key::LogicalId;
+use futures_util::future::join;
+
+use super::oracle::{SortKey, World, sort_key};
+use super::together::by_code;
+use super::{id, instant, new_version, resource_type, with_token, write};
+use crate::support::database::on_each_engine;
+
+const KINDS: [ValueKind; 7] = [
+    ValueKind::Token,
+    ValueKind::String,
+    ValueKind::Date,
+    ValueKind::Reference,
+    ValueKind::Quantity,
+    ValueKind::Number,
+    ValueKind::Uri,
+];
+const PREFIXES: [Prefix; 9] = [
+    Prefix::Eq,
+    Prefix::Ne,
+    Prefix::Gt,
+    Prefix::Lt,
+    Prefix::Ge,
+    Prefix::Le,
+    Prefix::Sa,
+    Prefix::Eb,
+    Prefix::Ap,
+];
+const SYSTEMS: [&str; 3] = ["", "urn:a", "urn:b"];
+const CODES: [&str; 4] = ["x", "X", "x%", "é'\"\\"];
+const TEXTS: [&str; 7] = ["", "anna", "ann", "a%", "a_", "annb\u{10ffff}", "zoë"];
+const DATES: [(i64, i64); 6] = [
+    (0, 10),
+    (0, 20),
+    (10, 20),
+    (12, 13),
+    (i64::MIN, 15),
+    (15, i64::MAX),
+];
+const NUMBERS: [(f64, f64); 5] = [
+    (99.5, 100.5),
+    (99.95, 100.05),
+    (0.05, 0.15),
+    (-5.5, -4.5),
+    (5.35, 5.45),
+];
+const URIS: [&str; 4] = ["http://a/b", "http://a/b/c", "http://a", "urn:uuid:1"];
+const IDS: [&str; 4] = ["1", "2", "3", "9"];
+
+fn parameter(kind: ValueKind) -> ParameterId {
+    ParameterId::new("Observation", &format!("{kind:?}"))
+}
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % sides
+    }
+
+    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+        of[self.roll(of.len())].clone()
+    }
+
+    /// Mostly one, sometimes none or several.
+    fn few(&mut self) -> usize {
+        self.one(&[0, 1, 1, 1, 2, 3])
+    }
+}
+
+fn random_target(dice: &mut Dice) -> Target {
+    match dice.roll(4) {
+        0 => Target::Url(dice.one(&URIS).to_owned()),
+        1 => Target::Local(resource_type("Group"), id(dice.one(&IDS))),
+        _ => Target::Local(resource_type("Patient"), id(dice.one(&IDS))),
+    }
+}
+
+fn random_values(dice: &mut Dice) -> SearchValues {
+    let mut values = SearchValues::default();
+    for _ in 0..dice.few() {
+        let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
+        values.tokens.push(Token {
+            parameter: parameter(ValueKind::Token),
+            system,
+            code,
+        });
+    }
+    for _ in 0..dice.few() {
+        let normalised = dice.one(&TEXTS).to_owned();
+        let exact = if dice.roll(2) == 0 {
+            normalised.to_uppercase()
+        } else {
+            normalised.clone()
+        };
+        values.strings.push(Text {
+            parameter: parameter(ValueKind::String),
+            normalised,
+            exact,
+        });
+    }
+    for _ in 0..dice.few() {
+        let (low, high) = dice.one(&DATES);
+        values.dates.push(DateRange {
+            parameter: parameter(ValueKind::Date),
+            low,
+            high,
+        });
+    }
+    for _ in 0..dice.few() {
+        let target = random_target(dice);
+        values.references.push(Reference {
+            parameter: parameter(ValueKind::Reference),
+            target,
+        });
+    }
+    for _ in 0..dice.few() {
+        let (low, high) = dice.one(&NUMBERS);
+        let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
+        let parameter = parameter(ValueKind::Quantity);
+        values.quantities.push(Quantity {
+            parameter,
+            system,
+            code,
+            low,
+            high,
+        });
+    }
+    for _ in 0..dice.few() {
+        let (low, high) = dice.one(&NUMBERS);
+        values.numbers.push(Number {
+            parameter: parameter(ValueKind::Number),
+            low,
+            high,
+        });
+    }
+    for _ in 0..dice.few() {
+        let uri = dice.one(&URIS).to_owned();
+        values.uris.push(Uri {
+            parameter: parameter(ValueKind::Uri),
+            uri,
+        });
+    }
+    values
+}
+
+/// Writes a world of observations and patients, some of them updated, some deleted.
+async fn populate(store: &Store) -> World {
+    let mut dice = Dice(1);
+    let mut world = Vec::new();
+    for patient in ["1", "2", "3"] {
+        let mut version = new_version(&format!("Patient/{patient}"), 1, "patient");
+        version.values = random_values(&mut dice);
+        version.patients = vec![id(patient)];
+        world.push(version);
+    }
+    for number in 0..120 {
+        let mut version = new_version(&format!("Observation/{number}"), 1, "observation");
+        version.last_updated = instant(i64::try_from(dice.roll(20)).unwrap());
+        version.values = random_values(&mut dice);
+        version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+        world.push(version);
+    }
+    write(store, world.clone()).await.unwrap();
+    let mut updates = Vec::new();
+    for version in world.iter_mut().skip(3) {
+        if dice.roll(3) == 0 {
+            version.version = version.version.next();
+            version.values = random_values(&mut dice);
+            version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+            updates.push(version.clone());
+        }
+    }
+    for version in world.iter().skip(3) {
+        if version.version.number() == 1 && dice.roll(5) == 0 {
+            updates.push(new_version(&version.key.to_string(), 2, ""));
+        }
+    }
+    world.retain(|version| {
+        !updates
+            .iter()
+            .any(|u| u.key == version.key && u.text.is_none())
+    });
+    write(store, updates).await.unwrap();
+    World(world)
+}
+
+fn search(filters: Vec<Filter>) -> Search {
+    Search {
+        filters,
+        ..by_code("Observation", "x")
+    }
+}
+
+/// Every criterion that the small domains allow.
+fn criteria() -> Vec<Criterion> {
+    let mut criteria = Vec::new();
+    for code in CODES {
+        criteria.push(Criterion::Token(TokenCriterion::Code(code.to_owned())));
+        for system in SYSTEMS {
+            criteria.push(Criterion::Token(TokenCriterion::SystemAndCode(
+                system.to_owned(),
+                code.to_owned(),
+            )));
+        }
+    }
+    for system in SYSTEMS {
+        criteria.push(Criterion::Token(TokenCriterion::System(system.to_owned())));
+    }
+    for text in TEXTS
+        .into_iter()
+        .chain(["n", "ANNA", "%", "_", "zo", "annb"])
+    {
+        for matching in [
+            StringMatching::StartsWith,
+            StringMatching::Contains,
+            StringMatching::Exact,
+        ] {
+            criteria.push(Criterion::String {
+                text: text.to_owned(),
+                matching,
+            });
+        }
+    }
+    for prefix in PREFIXES {
+        for (low, high) in DATES.into_iter().chain([(10, 15), (20, 30)]) {
+            criteria.push(Criterion::Date(DateCriterion { prefix, low, high }));
+        }
+        for (low, high) in NUMBERS
+            .into_iter()
+            .chain([(100.0, 100.0), (0.1, 0.1), (5.4, 5.4)])
+        {
+            criteria.push(Criterion::Number { prefix, low, high });
+            for system in [None, Some("urn:a")] {
+                for code in [None, Some("x")] {
+                    criteria.push(Criterion::Quantity {
+                        prefix,
+                        low,
+                        high,
+                        system: system.map(str::to_owned),
+                        code: code.map(str::to_owned),
+                    });
+                }
+            }
+        }
+    }
+    for target in IDS {
+        criteria.push(Criterion::Reference(ReferenceCriterion::AnyType(id(
+            target,
+        ))));
+        for name in ["Patient", "Group"] {
+            let local = ReferenceCriterion::Local(resource_type(name), id(target));
+            criteria.push(Criterion::Reference(local));
+        }
+    }
+    for uri in URIS.into_iter().chain(["http://a/b/c/d", "http://a/"]) {
+        criteria.push(Criterion::Reference(ReferenceCriterion::Url(
+            uri.to_owned(),
+        )));
+        for matching in [UriMatching::Equal, UriMatching::Below, UriMatching::Above] {
+            criteria.push(Criterion::Uri {
+                uri: uri.to_owned(),
+                matching,
+            });
+        }
+    }
+    criteria
+}
+
+fn kind(criterion: &Criterion) -> ValueKind {
+    match criterion {
+        Criterion::Token(_) => ValueKind::Token,
+        Criterion::String { .. } => ValueKind::String,
+        Criterion::Date(_) => ValueKind::Date,
+        Criterion::Reference(_) => ValueKind::Reference,
+        Criterion::Quantity { .. } => ValueKind::Quantity,
+        Criterion::Number { .. } => ValueKind::Number,
+        Criterion::Uri { .. } => ValueKind::Uri,
+    }
+}
+
+fn any(criterion: Criterion, negated: bool) -> Filter {
+    Filter::Any {
+        parameter: parameter(kind(&criterion)),
+        criteria: vec![criterion],
+        negated,
+    }
+}
+
+/// The ids of all matches, page by page.
+async fn found(store: &Store, search: &Search) -> Vec<String> {
+    let mut search = search.clone();
+    let mut ids = Vec::new();
+    loop {
+        let page = store.search(&search).await.unwrap();
+        assert!(page.matches.len() <= search.count as usize);
+        ids.extend(
+            page.matches
+                .iter()
+                .map(|stored| stored.key.id.as_str().to_owned()),
+        );
+        match page.next {
+            Some(next) => search.after = Some(next),
+            None => return ids,
+        }
+    }
+}
+
+/// What the oracle finds, in the order asked for.
+fn expected(world: &World, search: &Search) -> Vec<String> {
+    let mut found: Vec<&NewVersion> = world
+        .0
+        .iter()
+        .filter(|resource| resource.key.resource_type == search.resource_type)
+        .filter(|resource| {
+            search
+                .filters
+                .iter()
+                .all(|filter| world.matches(resource, filter))
+        })
+        .collect();
+    found.sort_by(|a, b| {
+        let compare = |sort: &Sort| {
+            let key = |resource| sort_key(resource, sort.by, sort.descending);
+            missing_last(key(a), key(b), sort.descending)
+        };
+        search
+            .sort
+            .iter()
+            .map(compare)
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
+    });
+    found
+        .iter()
+        .map(|resource| resource.key.id.as_str().to_owned())
+        .collect()
+}
+
+fn missing_last(a: Option<SortKey>, b: Option<SortKey>, descending: bool) -> Ordering {
+    match (a, b) {
+        (None, None) => Ordering::Equal,
+        (None, _) => Ordering::Greater,
+        (_, None) => Ordering::Less,
+        (Some(a), Some(b)) if descending => b.partial_cmp(&a).unwrap(),
+        (Some(a), Some(b)) => a.partial_cmp(&b).unwrap(),
+    }
+}
+
+async fn check(store: &Store, world: &World, search: &Search) {
+    let expected = expected(world, search);
+    assert_eq!(found(store, search).await, expected, "{search:?}");
+    let counted = Search {
+        total: Total::Only,
+        ..search.clone()
+    };
+    let page = store.search(&counted).await.unwrap();
+    assert_eq!(page.total, Some(expected.len() as u64), "{search:?}");
+    assert!(page.matches.is_empty());
+}
+
+#[tokio::test]
+async fn every_criterion_finds_what_the_oracle_finds() {
+    on_each_engine(async |store| {
+        let world = populate(&store).await;
+        for criterion in criteria() {
+            for negated in [false, true] {
+                check(
+                    &store,
+                    &world,
+                    &search(vec![any(criterion.clone(), negated)]),
+                )
+                .await;
+            }
+        }
+        for kind in KINDS {
+            for missing in [false, true] {
+                let filter = Filter::Missing {
+                    parameter: parameter(kind),
+                    kind,
+                    missing,
+                };
+                check(&store, &world, &search(vec![filter])).await;
+            }
+        }
+        for prefix in PREFIXES {
+            let second = |second| instant(second).timestamp_micros();
+            let date = DateCriterion {
+                prefix,
+                low: second(5),
+                high: second(10),
+            };
+            check(&store, &world, &search(vec![Filter::LastUpdated(date)])).await;
+        }
+        for patient in IDS {
+            check(
+                &store,
+                &world,
+                &search(vec![Filter::Compartment(id(patient))]),
+            )
+            .await;
+        }
+        let ids: Vec<LogicalId> = ["3", "7", "none"].map(id).into();
+        check(&store, &world, &search(vec![Filter::Id(ids)])).await;
+        check(&store, &world, &search(vec![Filter::Id(Vec::new())])).await;
+        check(&store, &world, &search(vec![Filter::Nothing])).await;
+        check(&store, &world, &search(Vec::new())).await;
+    })
+    .await;
+}
+
+fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filter {
+    match dice.roll(10) {
+        0 => Filter::Compartment(id(dice.one(&IDS))),
+        1 => {
+            let kind = dice.one(&KINDS);
+            Filter::Missing {
+                parameter: parameter(kind),
+                kind,
+                missing: dice.roll(2) == 0,
+            }
+        }
+        2 => Filter::Id(
+            (0..60)
+                .map(|number| id(&(number * 2).to_string()))
+                .collect(),
+        ),
+        3 => {
+            let low = instant(3).timestamp_micros();
+            let high = instant(12).timestamp_micros();
+            Filter::LastUpdated(DateCriterion {
+                prefix: dice.one(&PREFIXES),
+                low,
+                high,
+            })
+        }
+        4 if depth > 0 => Filter::Chain {
+            parameter: parameter(ValueKind::Reference),
+            target: resource_type("Patient"),
+            filters: (0..=dice.roll(2))
+                .map(|_| random_filter(dice, criteria, depth - 1))
+                .collect(),
+        },
+        _ => {
+            let first = dice.one(criteria);
+            let wanted = kind(&first);
+            let alike: Vec<Criterion> = criteria
+                .iter()
+                .filter(|criterion| kind(criterion) == wanted)
+                .cloned()
+                .collect();
+            let criteria = std::iter::once(first)
+                .chain((0..dice.few()).map(|_| dice.one(&alike)))
+                .collect();
+            Filter::Any {
+                parameter: parameter(wanted),
+                criteria,
+                negated: dice.roll(4) == 0,
+            }
+        }
+    }
+}
+
+fn random_sort(dice: &mut Dice) -> Sort {
+    let by = match dice.roll(9) {
+        0 => SortBy::Id,
+        1 => SortBy::LastUpdated,
+        kind => SortBy::Parameter(parameter(KINDS[kind - 2]), KINDS[kind - 2]),
+    };
+    Sort {
+        by,
+        descending: dice.roll(2) == 0,
+    }
+}
+
+#[tokio::test]
+async fn combinations_find_what_the_oracle_finds_in_order() {
+    on_each_engine(async |store| {
+        let world = populate(&store).await;
+        let criteria = criteria();
+        let mut dice = Dice(7);
+        for _ in 0..400 {
+            let filters = (0..dice.roll(4))
+                .map(|_| random_filter(&mut dice, &criteria, 2))
+                .collect();
+            let sort = (0..dice.roll(3)).map(|_| random_sort(&mut dice)).collect();
+            let count = dice.one(&[3, 10, 200]);
+            check(
+                &store,
+                &world,
+                &Search {
+                    sort,
+                    count,
+                    ..search(filters)
+                },
+            )
+            .await;
+        }
+    })
+    .await;
+}
+
+fn include(source: &str, parameter: Option<ParameterId>, target: Option<&str>) -> Include {
+    Include {
+        source: resource_type(source),
+        parameter,
+        target: target.map(resource_type),
+    }
+}
+
+async fn included(store: &Store, search: &Search) -> BTreeSet<String> {
+    let page = store.search(search).await.unwrap();
+    let included: Vec<String> = page
+        .included
+        .iter()
+        .map(|stored| stored.key.to_string())
+        .collect();
+    let set: BTreeSet<String> = included.iter().cloned().collect();
+    assert_eq!(set.len(), included.len(), "included twice");
+    set
+}
+
+#[tokio::test]
+async fn includes_follow_references_both_ways() {
+    on_each_engine(async |store| {
+        let subject = ParameterId::new("Observation", "subject");
+        let performer = ParameterId::new("Observation", "performer");
+        let refer = |name, to: &[(ParameterId, &str, &str)]| {
+            let mut version = with_token(new_version(name, 1, "text"), "x");
+            for (parameter, target, target_id) in to {
+                let target = Target::Local(resource_type(target), id(target_id));
+                version.values.references.push(Reference {
+                    parameter: *parameter,
+                    target,
+                });
+            }
+            version
+        };
+        let versions = vec![
+            refer("Patient/p", &[]),
+            refer("Patient/gone", &[]),
+            refer("Practitioner/d", &[]),
+            refer(
+                "Observation/1",
+                &[(subject, "Patient", "p"), (performer, "Practitioner", "d")],
+            ),
+            refer("Observation/2", &[(subject, "Patient", "p")]),
+            refer("Observation/3", &[(subject, "Patient", "gone")]),
+            refer("Observation/4", &[(subject, "Patient", "never")]),
+        ];
+        write(&store, versions).await.unwrap();
+        write(&store, vec![new_version("Patient/gone", 2, "")])
+            .await
+            .unwrap();
+        let check = async |name: &str, includes: Vec<Include>, reverse: bool, expected: &[&str]| {
+            let mut search = by_code(name, "x");
+            *(if reverse {
+                &mut search.revincludes
+            } else {
+                &mut search.includes
+            }) = includes;
+            let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
+            assert_eq!(included(&store, &search).await, expected, "{search:?}");
+        };
+        let forth = |parameter, target| vec![include("Observation", parameter, target)];
+        check(
+            "Observation",
+            forth(Some(subject), None),
+            false,
+            &["Patient/p"],
+        )
+        .await;
+        check(
+            "Observation",
+            forth(None, None),
+            false,
+            &["Patient/p", "Practitioner/d"],
+        )
+        .await;
+        check(
+            "Observation",
+            forth(None, Some("Practitioner")),
+            false,
+            &["Practitioner/d"],
+        )
+        .await;
+        check("Patient", forth(Some(subject), None), false, &[]).await;
+        let two = &["Observation/1", "Observation/2"];
+        check("Patient", forth(Some(subject), None), true, two).await;
+        check("Patient", forth(None, Some("Patient")), true, two).await;
+        check("Patient", forth(Some(performer), None), true, &[]).await;
+        check("Practitioner", forth(None, None), true, &["Observation/1"]).await;
+        check("Practitioner", forth(None, Some("Patient")), true, &[]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn paging_while_others_write_shows_every_match_once() {
+    on_each_engine(async |store| {
+        let name = |number: usize| format!("Observation/{number:03}");
+        let versions = (0..60)
+            .map(|n| with_token(new_version(&name(n), 1, "text"), "x"))
+            .collect();
+        write(&store, versions).await.unwrap();
+        let search = Search {
+            count: 7,
+            ..by_code("Observation", "x")
+        };
+        let page = found(&store, &search);
+        let change = async {
+            for number in 0..60 {
+                let (other, this) = (name(100 + number), name(number));
+                let versions = vec![
+                    with_token(new_version(&other, 1, "text"), "x"),
+                    with_token(new_version(&this, 2, "text"), "x"),
+                ];
+                write(&store, versions).await.unwrap();
+            }
+        };
+        let (found, ()) = join(page, change).await;
+        let set: BTreeSet<&String> = found.iter().collect();
+        assert_eq!(set.len(), found.len(), "a match came twice");
+        for number in 0..60 {
+            assert!(set.contains(&format!("{number:03}")), "a match was hidden");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dense_filter_finds_what_a_sparse_one_finds() {
+    on_each_engine(async |store| {
+        let mut versions = Vec::new();
+        for number in 0..1_500 {
+            let name = format!("Observation/{number:04}");
+            let mut version = with_token(new_version(&name, 1, "text"), "x");
+            let date = DateRange {
+                parameter: parameter(ValueKind::Date),
+                low: number,
+                high: number + 1,
+            };
+            version.values.dates.push(date);
+            versions.push(version);
+        }
+        write(&store, versions).await.unwrap();
+        let date = |prefix, low| {
+            let criteria = vec![Criterion::Date(DateCriterion {
+                prefix,
+                low,
+                high: low + 1,
+            })];
+            Filter::Any {
+                parameter: parameter(ValueKind::Date),
+                criteria,
+                negated: false,
+            }
+        };
+        let code = by_code("Observation", "x").filters.remove(0);
+        for (filters, expected) in [
+            (vec![code.clone()], 1_500),
+            (vec![code.clone(), date(Prefix::Ge, 100)], 1_400),
+            (vec![date(Prefix::Ge, 100), date(Prefix::Lt, 1_400)], 1_300),
+            (vec![code, date(Prefix::Eq, 700)], 1),
+        ] {
+            let all = Search {
+                count: 400,
+                ..search(filters)
+            };
+            let ids = found(&store, &all).await;
+            assert_eq!(ids.len(), expected);
+            assert!(ids.is_sorted());
+            let sort = vec![Sort {
+                by: SortBy::Parameter(parameter(ValueKind::Date), ValueKind::Date),
+                descending: true,
+            }];
+            let mut descending = found(&store, &Search { sort, ..all }).await;
+            descending.reverse();
+            assert_eq!(descending, ids);
+        }
+    })
+    .await;
+}
