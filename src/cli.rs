@@ -45,6 +45,11 @@ enum Command {
     Validate(validate::Validate),
 }
 
+/// Where `serve` keeps its records when nobody says otherwise.
+const SERVE_FOLDER: &str = "data";
+/// Where `demo` keeps its own, so that invented patients never stand among real ones.
+const DEMO_FOLDER: &str = "data/demo";
+
 /// Where to listen and where to keep records.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct Place {
@@ -54,7 +59,7 @@ pub(crate) struct Place {
     /// Address of the MLLP listener [default: 127.0.0.1:2575].
     #[arg(long, env = "BATON_MLLP", value_name = "ADDR")]
     mllp: Option<String>,
-    /// Folder of the embedded SQLite database [default: data].
+    /// Folder of the embedded SQLite database [default: data, of the demo data/demo].
     #[arg(
         long,
         env = "BATON_DATA",
@@ -130,7 +135,7 @@ async fn serve(options: Serve) -> anyhow::Result<ExitCode> {
         Some(path) => Config::read(path)?,
         None => Config::default(),
     };
-    options.place.apply(&mut config)?;
+    options.place.apply(&mut config, SERVE_FOLDER)?;
     config.listen.without_authentication |= options.without_authentication;
     let clock = match options.manual_clock {
         None => Clock::System,
@@ -181,7 +186,7 @@ async fn until_interrupted() -> anyhow::Result<()> {
 
 impl Place {
     /// Puts the flags over what the file says; makes the folder of the database.
-    fn apply(&self, config: &mut Config) -> anyhow::Result<()> {
+    fn apply(&self, config: &mut Config, folder: &str) -> anyhow::Result<()> {
         if let Some(http) = &self.http {
             config.listen.http.clone_from(http);
         }
@@ -192,7 +197,7 @@ impl Place {
             config.store.database = Some(database.clone());
         }
         if self.data.is_some() || config.store.database.is_none() {
-            let folder = self.data.as_deref().unwrap_or(Path::new("data"));
+            let folder = self.data.as_deref().unwrap_or(Path::new(folder));
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
             config.store.database =

@@ -41,14 +41,14 @@ pub enum Error {
         version: VersionId,
     },
     /// `If-Match` names another version than the current one.
-    #[error("{key} is at version {current}, not at {expected}")]
+    #[error("{key} is at {}, not at version {expected}", place(*.current))]
     VersionConflict {
         /// The resource.
         key: ResourceKey,
         /// What the client expects.
         expected: VersionId,
-        /// What is current.
-        current: VersionId,
+        /// What is current; `None` when the resource never existed.
+        current: Option<VersionId>,
     },
     /// A condition that must single out one resource matches several.
     #[error("the condition matches more than one {0}")]
@@ -65,6 +65,13 @@ pub enum Error {
     /// A bug or a broken store. The client learns nothing but that.
     #[error("internal error")]
     Internal(#[source] Cause),
+}
+
+fn place(current: Option<VersionId>) -> String {
+    current.map_or_else(
+        || "no version".to_owned(),
+        |version| format!("version {version}"),
+    )
 }
 
 impl From<store::Error> for Error {

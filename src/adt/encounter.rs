@@ -321,7 +321,10 @@ pub fn organization(feed: &Feed) -> Value {
     })
 }
 
+/// A period; where a feed tells an end before its start, the end alone, because clocks run from it.
 fn period(start: Option<&When>, end: Option<&When>) -> Option<Value> {
+    let is_before_end = |start: &&When| end.is_none_or(|end| start.instant() <= end.instant());
+    let start = start.filter(is_before_end);
     let mut period = Map::new();
     insert(&mut period, "start", start.map(|start| json!(start.text())));
     insert(&mut period, "end", end.map(|end| json!(end.text())));

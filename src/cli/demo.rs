@@ -17,7 +17,7 @@ use anyhow::anyhow;
 use crate::cli::demo::client::Client;
 use crate::cli::demo::page::Page;
 use crate::cli::demo::story::Story;
-use crate::cli::{Place, loopback_only, say, until_interrupted};
+use crate::cli::{DEMO_FOLDER, Place, loopback_only, say, until_interrupted};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::server::Server;
@@ -28,7 +28,7 @@ const CONFIGURATION: &str = include_str!("../../docs/example.toml");
 /// Starts a server, tells the story, serves until interrupted.
 pub(super) async fn run(place: Place) -> anyhow::Result<ExitCode> {
     let mut config = configuration()?;
-    place.apply(&mut config)?;
+    place.apply(&mut config, DEMO_FOLDER)?;
     loopback_only(&config)?;
     let page = Page::new(config.care_organisation.zone, Box::new(say));
     let database = config.store.database.clone().unwrap_or_default();

@@ -10,6 +10,7 @@ use hl7v2::Message;
 use tokio_util::sync::CancellationToken;
 
 use crate::adt::data_type::Identifier;
+use crate::adt::trigger_event::Movement;
 use crate::adt::visit::{self, Visit};
 use crate::adt::{Arrival, VisitIdentifier};
 use crate::config::{Config, Feed};
@@ -209,6 +210,17 @@ impl Read {
     }
 }
 
+/// Why a message of a visit is set aside although the person it names was brought up to date.
+const NO_VISIT: &str = "neither PV1-19 nor PID-18 nor PV1-50 says which visit this is";
+
+/// How much of a message took effect.
+enum Effect {
+    /// All that Baton makes of such a message.
+    Whole,
+    /// The message speaks of a visit and does not say of which: an operator has to.
+    PersonOnly,
+}
+
 struct Process {
     context: Context,
     config: Arc<Config>,
@@ -238,11 +250,13 @@ impl Work for Process {
                 .await?;
             return Ok(());
         };
-        self.take_effect(transaction, &read).await?;
-        transaction
-            .set_message_state(self.row, MessageState::Processed, "")
-            .await?;
-        Ok(())
+        let (state, reason) = match self.take_effect(transaction, &read).await? {
+            Effect::Whole => (MessageState::Processed, ""),
+            Effect::PersonOnly => (MessageState::SetAside, NO_VISIT),
+        };
+        Ok(transaction
+            .set_message_state(self.row, state, reason)
+            .await?)
     }
 }
 
@@ -268,7 +282,7 @@ impl Process {
         &self,
         transaction: &mut Transaction<'_>,
         read: &Read,
-    ) -> Result<(), Error> {
+    ) -> Result<Effect, Error> {
         let arrival = read.arrival();
         let identifiers = arrival.patient_identifiers();
         let visit_identifier = arrival.visit_identifier();
@@ -315,7 +329,15 @@ impl Process {
                     .await?;
             }
         }
-        Ok(())
+        let names_no_visit = visit_identifier.is_none()
+            && arrival
+                .event()
+                .is_some_and(|event| event.movement != Movement::Person);
+        Ok(if names_no_visit {
+            Effect::PersonOnly
+        } else {
+            Effect::Whole
+        })
     }
 
     /// Identities under construction, in one order: two messages never wait for each other.

@@ -5,7 +5,10 @@
     reason = "a failing test may panic"
 )]
 
+mod damage;
+mod examples;
 mod rest;
 mod scenario;
 mod store_contract;
 mod support;
+mod wire;

@@ -108,12 +108,11 @@ impl<'a> Walk<'a> {
             let truth =
                 expression.map(|expression| expression.evaluate_truth(&context, item.clone()));
             match truth {
-                Some(Ok(Some(true))) => {}
                 Some(Ok(Some(false))) => self.broken_invariant(element, constraint),
                 Some(Ok(None)) if self.is_broken_if_empty(constraint) => {
                     self.broken_invariant(element, constraint);
                 }
-                Some(Ok(None)) => {}
+                Some(Ok(Some(true) | None)) => {}
                 Some(Err(_)) | None => self.invariant_not_checked(element, constraint),
             }
         }

@@ -25,12 +25,10 @@ pub(crate) use shape::Shape;
 pub(crate) fn compile(
     expression: &Expr,
     definitions: &Definitions,
-    known: &Known,
-    options: &Options,
+    options: Options,
 ) -> Result<Code, ParseError> {
     let compiler = Compiler {
         definitions,
-        known,
         options,
     };
     let this = match options.root {
@@ -44,14 +42,16 @@ pub(crate) fn compile(
 type Typed = (Code, Shape);
 
 #[derive(Clone, Copy)]
-pub(crate) struct Compiler<'a> {
-    pub(crate) definitions: &'a Definitions,
-    pub(crate) known: &'a Known,
-    options: &'a Options,
+struct Compiler<'a> {
+    definitions: &'a Definitions,
+    options: Options,
 }
 
+/// Makes the meaning of a variable.
+type MakeMeaning = fn() -> Meaning;
+
 /// The variables that every expression has.
-const VARIABLES: &[(&str, fn() -> Meaning)] = &[
+const VARIABLES: &[(&str, MakeMeaning)] = &[
     ("context", || Meaning::Context),
     ("resource", || Meaning::Resource),
     ("rootResource", || Meaning::RootResource),
@@ -87,7 +87,7 @@ impl Compiler<'_> {
             ExprKind::This => (Code::This, this.clone()),
             ExprKind::Index => (Code::Index, Shape::System(SystemKind::Integer)),
             ExprKind::Total => (Code::Total, Shape::Unknown),
-            ExprKind::External(name) => (self.variable(name, position), Shape::Unknown),
+            ExprKind::External(name) => (variable(name, position), Shape::Unknown),
             ExprKind::Member { input, name } => {
                 return self.member(input.as_deref(), name, this, position);
             }
@@ -179,22 +179,6 @@ impl Compiler<'_> {
             Code::Literal,
         );
         Ok((code, shape))
-    }
-
-    fn variable(&self, name: &str, position: usize) -> Code {
-        let fixed = VARIABLES.iter().find(|(fixed, _)| *fixed == name);
-        let meaning = match fixed {
-            Some((_, meaning)) => meaning(),
-            None => VARIABLE_PREFIXES
-                .iter()
-                .find_map(|(prefix, url)| Some(format!("{url}{}", name.strip_prefix(prefix)?)))
-                .map_or(Meaning::External, |url| Meaning::Text(url.into())),
-        };
-        Code::Variable(Box::new(Variable {
-            position,
-            name: name.into(),
-            meaning,
-        }))
     }
 
     fn member(
@@ -318,8 +302,8 @@ impl Compiler<'_> {
             codes.push(code);
             shapes.push(shape);
         }
-        let regex = self.regex(function, codes.first(), position)?;
-        let shape = function.shape(&from, &shapes, self.definitions);
+        let regex = regex(function, codes.first(), position)?;
+        let shape = function.shape(&from, &shapes);
         let call = Call {
             position,
             function,
@@ -347,11 +331,7 @@ impl Compiler<'_> {
             });
         };
         let test = self.type_test(&type_name, position)?;
-        let shape = function.shape(
-            &from,
-            &[Shape::of_test(test, self.definitions)],
-            self.definitions,
-        );
+        let shape = function.shape(&from, &[Shape::of_test(test, self.definitions)]);
         let call = Call {
             position,
             function,
@@ -361,28 +341,6 @@ impl Compiler<'_> {
             regex: None,
         };
         Ok((Code::Call(Box::new(call)), shape))
-    }
-
-    /// The regular expression of a function that takes one, if it is a literal.
-    fn regex(
-        &self,
-        function: &Function,
-        argument: Option<&Code>,
-        position: usize,
-    ) -> Result<Option<regex::Regex>, ParseError> {
-        let Some(prepare) = function.regex else {
-            return Ok(None);
-        };
-        let Some(Code::Literal(Literal::String(pattern))) = argument else {
-            return Ok(None);
-        };
-        match prepare(pattern) {
-            Some(regex) => Ok(Some(regex)),
-            None => Err(ParseError {
-                position,
-                kind: ParseErrorKind::Regex(pattern.clone()),
-            }),
-        }
     }
 
     /// What a type name means: <https://hl7.org/fhir/R4/fhirpath.html#types>.
@@ -499,4 +457,41 @@ fn negated(literal: &Literal) -> Option<Literal> {
         Literal::Quantity(value, unit) => Literal::Quantity(-*value, unit.clone()),
         _ => return None,
     })
+}
+
+fn variable(name: &str, position: usize) -> Code {
+    let fixed = VARIABLES.iter().find(|(fixed, _)| *fixed == name);
+    let meaning = match fixed {
+        Some((_, meaning)) => meaning(),
+        None => VARIABLE_PREFIXES
+            .iter()
+            .find_map(|(prefix, url)| Some(format!("{url}{}", name.strip_prefix(prefix)?)))
+            .map_or(Meaning::External, |url| Meaning::Text(url.into())),
+    };
+    Code::Variable(Box::new(Variable {
+        position,
+        name: name.into(),
+        meaning,
+    }))
+}
+
+/// The regular expression of a function that takes one, if it is a literal.
+fn regex(
+    function: &Function,
+    argument: Option<&Code>,
+    position: usize,
+) -> Result<Option<regex::Regex>, ParseError> {
+    let Some(prepare) = function.regex else {
+        return Ok(None);
+    };
+    let Some(Code::Literal(Literal::String(pattern))) = argument else {
+        return Ok(None);
+    };
+    match prepare(pattern) {
+        Some(regex) => Ok(Some(regex)),
+        None => Err(ParseError {
+            position,
+            kind: ParseErrorKind::Regex(pattern.clone()),
+        }),
+    }
 }

@@ -6,7 +6,7 @@
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::element::Element;
 
-use crate::value::{Collection, Item, Temporal};
+use crate::value::{Item, Temporal};
 
 /// How much work one evaluation may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub struct Context<'a> {
     /// Answers `conformsTo()`.
     pub profiles: Option<&'a dyn Profiles>,
     /// Further variables, by name without `%`.
-    pub variables: &'a [(&'a str, Collection<'a>)],
+    pub variables: &'a [(&'a str, &'a [Item<'a>])],
     /// What `now()`, `today()` and `timeOfDay()` say.
     pub now: Option<Temporal>,
     /// How much work may be done.

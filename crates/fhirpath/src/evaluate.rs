@@ -12,6 +12,7 @@ use std::cell::Cell;
 
 use fhir_model::definition::{Definitions, TypeId, TypeKind};
 use fhir_model::element::Element;
+use fhir_model::tree::Node;
 
 use crate::ast::Literal;
 use crate::code::{Access, Binary, Call, Code, Meaning, Member, Sign, TypeStep, Variable};
@@ -25,7 +26,15 @@ use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, system_name}
 mod operator;
 
 /// Why evaluation failed; boxed, since it hardly ever does.
-pub(crate) type Failure = Box<EvaluateError>;
+#[derive(Debug)]
+pub(crate) struct Failure(Box<EvaluateError>);
+
+impl Failure {
+    /// What the caller is told.
+    pub(crate) fn into_error(self) -> EvaluateError {
+        *self.0
+    }
+}
 
 /// Why no more items are wanted.
 #[derive(Debug)]
@@ -123,7 +132,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
 
     #[cold]
     pub(crate) fn failure(position: usize, kind: EvaluateErrorKind) -> Failure {
-        Box::new(EvaluateError { position, kind })
+        Failure(Box::new(EvaluateError { position, kind }))
     }
 
     /// Counts one step of work.
@@ -284,7 +293,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         match item {
             Item::Boolean(truth) => Some(*truth),
             Item::Node { element, type_id } if self.known.is_boolean(*type_id) => {
-                element.value().and_then(|node| node.as_bool())
+                element.value().and_then(Node::as_bool)
             }
             _ => Some(true),
         }

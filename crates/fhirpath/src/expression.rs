@@ -6,7 +6,7 @@ use crate::code::Code;
 use crate::compile::{self, Known};
 use crate::context::Context;
 use crate::error::{EvaluateError, ParseError};
-use crate::evaluate::{Evaluator, Flow, Stop};
+use crate::evaluate::{Evaluator, Failure, Stop, is_through};
 use crate::parser::parse;
 use crate::value::{Collection, Item};
 
@@ -59,7 +59,7 @@ impl Expression {
     ) -> Result<Self, ParseError> {
         let syntax = parse(text)?;
         let known = Known::new(definitions);
-        let code = compile::compile(&syntax, definitions, &known, options)?;
+        let code = compile::compile(&syntax, definitions, *options)?;
         Ok(Self {
             code,
             known,
@@ -76,7 +76,7 @@ impl Expression {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
         let items = evaluator.gather(&self.code, &evaluator.scope());
-        items.map_err(|failure| *failure)
+        items.map_err(Failure::into_error)
     }
 
     /// Calls a function with each item that the expression gives, until it gives `false`.
@@ -90,17 +90,14 @@ impl Expression {
     ) -> Result<(), EvaluateError> {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
-        let flow: Flow = evaluator.each(&self.code, &evaluator.scope(), &mut |item| {
+        let flow = evaluator.each(&self.code, &evaluator.scope(), &mut |item| {
             if visit(item) {
                 Ok(())
             } else {
                 Err(Stop::Enough)
             }
         });
-        match flow {
-            Ok(()) | Err(Stop::Enough) => Ok(()),
-            Err(Stop::Failed(failure)) => Err(*failure),
-        }
+        is_through(flow).map(|_| ()).map_err(Failure::into_error)
     }
 
     /// The truth of the expression for an item; `None` if it is empty, and so not known.
@@ -114,21 +111,21 @@ impl Expression {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
         let truth = evaluator.truth(&self.code, &evaluator.scope());
-        truth.map_err(|failure| *failure)
+        truth.map_err(Failure::into_error)
     }
 
-    /// Whether an invariant holds: whether it evaluates to true.
+    /// Whether an invariant holds: whether it is not false.
     ///
-    /// Empty is not true: the reference validator reports an invariant that is empty, and some rely
-    /// on it (`max.toInteger() > 0` for a `max` that is no number). Whoever does not want to report
-    /// what is only not known, such as `start <= end` of dates of different precision, uses
-    /// [`Expression::evaluate_truth`].
+    /// Empty is not a breach. The invariants of R4 count on it: `ref-1` is empty for a reference
+    /// with nothing but a display, `bdl-8` for an entry without `fullUrl`, and `per-1` for dates
+    /// of different precision, of which it cannot be said which is first. Whoever needs to tell
+    /// empty from true uses [`Expression::evaluate_truth`].
     pub fn evaluate_bool<'a>(
         &'a self,
         context: &'a Context<'a>,
         item: Item<'a>,
     ) -> Result<bool, EvaluateError> {
         self.evaluate_truth(context, item)
-            .map(|truth| truth.unwrap_or(false))
+            .map(|truth| truth != Some(false))
     }
 }

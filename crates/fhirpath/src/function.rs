@@ -193,21 +193,13 @@ impl Function {
     }
 
     /// What it gives.
-    pub(crate) fn shape(
-        &self,
-        from: &Shape,
-        arguments: &[Shape],
-        definitions: &Definitions,
-    ) -> Shape {
+    pub(crate) fn shape(&self, from: &Shape, arguments: &[Shape]) -> Shape {
         match self.output {
             Output::Unknown => Shape::Unknown,
             Output::Unordered => Shape::Unordered,
             Output::Input => from.clone(),
             Output::Argument => arguments.first().cloned().unwrap_or(Shape::Unknown),
-            Output::System(kind) => match from.system(definitions) {
-                // Empty in, empty out: but then the type does no harm.
-                Some(_) | None => Shape::System(kind),
-            },
+            Output::System(kind) => Shape::System(kind),
         }
     }
 }
@@ -220,7 +212,7 @@ pub(crate) struct Invocation<'s, 'a> {
     pub(crate) scope: &'s Scope<'s, 'a>,
 }
 
-impl<'s, 'a> Invocation<'s, 'a> {
+impl<'a> Invocation<'_, 'a> {
     pub(crate) fn name(&self) -> &'static str {
         self.call.function.name
     }
@@ -288,15 +280,15 @@ impl<'s, 'a> Invocation<'s, 'a> {
         let Some(item) = self.input_single()? else {
             return Ok(None);
         };
-        self.value_of(item)
+        self.value_of(&item)
     }
 
-    fn value_of(&self, item: Item<'a>) -> Result<Option<Item<'a>>, Failure> {
+    fn value_of(&self, item: &Item<'a>) -> Result<Option<Item<'a>>, Failure> {
         let evaluator = self.evaluator;
         match item.system(self.definitions(), evaluator.known) {
             Some(value) => Ok(Some(value)),
-            None if self.evaluator.lacks_value(&item) => Ok(None),
-            None => Err(self.wrong_type(&item)),
+            None if self.evaluator.lacks_value(item) => Ok(None),
+            None => Err(self.wrong_type(item)),
         }
     }
 
@@ -346,7 +338,7 @@ impl<'s, 'a> Invocation<'s, 'a> {
             .evaluator
             .single(code, self.scope, self.name(), self.call.position)?;
         match item {
-            Some(item) => self.value_of(item),
+            Some(item) => self.value_of(&item),
             None => Ok(None),
         }
     }

@@ -77,11 +77,25 @@ const ESCAPES: &[(char, char)] = &[
     ('`', '`'),
     ('\\', '\\'),
     ('/', '/'),
+    ('b', '\u{8}'),
     ('f', '\u{c}'),
     ('n', '\n'),
     ('r', '\r'),
     ('t', '\t'),
 ];
+
+/// A text without its escapes; `None` if one of them is wrong.
+pub(crate) fn unescape(text: &str) -> Option<String> {
+    let mut lexer = Lexer { text, at: 0 };
+    let mut plain = String::with_capacity(text.len());
+    loop {
+        plain.push_str(lexer.take_while(|next| next != '\\'));
+        if lexer.peek().is_none() {
+            return Some(plain);
+        }
+        plain.push(lexer.escape().ok()?);
+    }
+}
 
 /// The tokens of an expression; the last is [`TokenKind::End`].
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {

@@ -9,7 +9,7 @@ use std::fmt;
 
 use fhir_model::definition::{Definitions, PrimitiveKind, SystemKind, TypeId, TypeKind};
 use fhir_model::element::Element;
-use fhir_model::tree::Kind;
+use fhir_model::tree::{Kind, Node};
 use rust_decimal::Decimal;
 use smallvec::SmallVec;
 
@@ -208,10 +208,7 @@ pub(crate) const fn system_kind(kind: PrimitiveKind) -> SystemKind {
 fn primitive(element: Element<'_>, kind: SystemKind) -> Option<Item<'_>> {
     let text = element.value_text()?;
     let value = match kind {
-        SystemKind::Boolean => element
-            .value()
-            .and_then(|node| node.as_bool())
-            .map(Item::Boolean),
+        SystemKind::Boolean => element.value().and_then(Node::as_bool).map(Item::Boolean),
         SystemKind::Integer => text.parse().ok().map(Item::Integer),
         SystemKind::Decimal => parse_decimal(&text).map(Item::Decimal),
         SystemKind::Date => Temporal::parse_date(&text).map(Item::Date),

@@ -104,7 +104,7 @@ fn invariants_hold_on_the_official_examples() {
         let tree = Tree::parse(text, definitions.names(), &Limits::default()).unwrap();
         let item = Item::resource(tree.element(), &definitions).unwrap();
         let is_first_class = TYPES.contains(&item.type_name(&definitions));
-        for failure in invariants.check(item) {
+        for failure in invariants.check(&item) {
             let failure = format!("{path}: {failure}");
             println!("{failure}");
             if is_first_class {
@@ -142,12 +142,11 @@ impl<'a> Invariants<'a> {
     }
 
     /// The keys and places of the invariants that do not hold in a resource.
-    fn check(&self, resource: Item<'_>) -> Vec<String> {
+    fn check(&self, resource: &Item<'_>) -> Vec<String> {
         let mut broken = Vec::new();
-        let Item::Node { element, type_id } = resource.clone() else {
-            return broken;
-        };
-        self.check_element(element, type_id, &resource, &resource, &mut broken);
+        if let Item::Node { element, type_id } = resource {
+            self.check_element(*element, *type_id, resource, resource, &mut broken);
+        }
         broken
     }
 
@@ -193,12 +192,12 @@ impl<'a> Invariants<'a> {
         }
     }
 
-    fn check_constraints<'t>(
+    fn check_constraints(
         &self,
-        element: Element<'t>,
+        element: Element<'_>,
         type_id: TypeId,
         definition: Option<fhir_model::definition::ElementId>,
-        context: &Context<'t>,
+        context: &Context<'_>,
         broken: &mut Vec<String>,
     ) {
         let Some(definition) = definition else { return };

@@ -57,9 +57,13 @@ impl Step<'_> {
             Some(stored) => Err(Error::VersionConflict {
                 key: self.key.clone(),
                 expected,
-                current: stored.version,
+                current: Some(stored.version),
             }),
-            None => Err(Error::NotFound(self.key.clone())),
+            None => Err(Error::VersionConflict {
+                key: self.key.clone(),
+                expected,
+                current: None,
+            }),
         }
     }
 

@@ -6,7 +6,7 @@ use fhir_model::definition::{Definitions, SystemKind, TypeId, TypeKind};
 
 use crate::ast::{Literal, Operator};
 use crate::code::TypeTest;
-use crate::value::{system_kind, system_name};
+use crate::value::system_name;
 
 /// What items an expression may give.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,22 +110,6 @@ impl Shape {
             .filter(|own| definitions.is_subtype_of(*own, type_id))
             .collect();
         (!fitting.is_empty()).then_some(Self::Types(fitting))
-    }
-
-    /// The only system type that the values can have, if there is only one.
-    pub(crate) fn system(&self, definitions: &Definitions) -> Option<SystemKind> {
-        match self {
-            Self::System(kind) => Some(*kind),
-            Self::Types(types) => match types.as_slice() {
-                [only] => match definitions.type_of(*only).kind {
-                    TypeKind::Primitive(kind) => Some(system_kind(kind)),
-                    TypeKind::System(kind) => Some(kind),
-                    _ => None,
-                },
-                _ => None,
-            },
-            _ => None,
-        }
     }
 
     /// Whether the items can only be elements with children, not values.

@@ -10,6 +10,8 @@ use crate::evaluate::{Failure, Flow, Sink, Stop, is_through};
 use crate::function::{Function, Invocation, Output};
 use crate::value::Item;
 
+mod narrative;
+
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::each("extension", (1, 1), Output::Unknown, extension),
     Function::truth("hasExtension", (1, 1), has_extension),
@@ -151,8 +153,8 @@ fn stated_type<'a>(invocation: &Invocation<'_, 'a>, from: Element<'a>) -> Option
 }
 
 /// The terminology that the context has.
-fn terminology<'s, 'a>(
-    invocation: &Invocation<'s, 'a>,
+fn terminology<'a>(
+    invocation: &Invocation<'_, 'a>,
 ) -> Result<&'a dyn crate::context::Terminology, Failure> {
     let terminology = invocation.evaluator.context.terminology;
     terminology.ok_or_else(|| invocation.unavailable())
@@ -207,8 +209,8 @@ fn conforms_to(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure>
     }
 }
 
-/// Whether the text is XHTML as a narrative may have it. The rules of the narrative are checked by
-/// the validator, which can say what is wrong and where.
-fn html_checks(_invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure> {
-    Ok(Some(true))
+/// Whether the input is XHTML as a narrative may have it.
+fn html_checks(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure> {
+    let text = invocation.input_text()?;
+    Ok(text.map(|text| narrative::is_narrative(&text)))
 }

@@ -119,7 +119,7 @@ impl Temporal {
         if has_time && !(form == Form::DateTime && reader.bytes.is_empty()) {
             read.read_time(&mut reader)?;
             if form == Form::DateTime {
-                read.offset = reader.offset()?;
+                read.offset = reader.offset().ok()?;
             }
         }
         reader.bytes.is_empty().then_some(read)
@@ -564,14 +564,19 @@ impl Reader<'_> {
         )
     }
 
-    /// `Z`, `+10:00`, or nothing; `None` if it is none of these.
-    fn offset(&mut self) -> Option<Option<i16>> {
+    /// `Z`, `+10:00`, or nothing; an error if it is none of these.
+    fn offset(&mut self) -> Result<Option<i16>, ()> {
         if self.bytes.is_empty() {
-            return Some(None);
+            return Ok(None);
         }
         if self.take(b'Z') {
-            return Some(Some(0));
+            return Ok(Some(0));
         }
+        self.signed_offset().map(Some).ok_or(())
+    }
+
+    /// `+10:00`, `-05:00`
+    fn signed_offset(&mut self) -> Option<i16> {
         let is_west = self.take(b'-');
         if !is_west && !self.take(b'+') {
             return None;
@@ -581,7 +586,7 @@ impl Reader<'_> {
             return None;
         }
         let minutes = hours * 60 + i16::from(self.number_within(0, 59)?);
-        Some(Some(if is_west { -minutes } else { minutes }))
+        Some(if is_west { -minutes } else { minutes })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What it takes to compare and compute with quantities of different units.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
@@ -91,4 +92,11 @@ pub(crate) fn equivalent(left: &Quantity<'_>, right: &Quantity<'_>) -> bool {
         &ucum(right.unit.code()),
     )
     .is_some_and(|value| value == right.value)
+}
+
+/// The quantity in another unit, given as a UCUM code or a word of the calendar.
+pub(crate) fn in_unit<'a>(quantity: &Quantity<'_>, unit: Cow<'a, str>) -> Option<Quantity<'a>> {
+    let unit = Unit::calendar(&unit).unwrap_or(Unit::ucum(unit));
+    let value = convert(quantity.value, quantity.unit.code(), unit.code())?;
+    Some(Quantity { value, unit })
 }

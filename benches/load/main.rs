@@ -1,0 +1,61 @@
+//! How fast a whole Baton is beside the least that could do the same, measured in one run:
+//! `scripts/with-postgres cargo bench --bench load`.
+//!
+//! The server is a process of its own; client, server and database share the machine's cores, so
+//! read the ratios. Yardsticks: an axum handler that returns the same bytes, and an insert of the
+//! same bytes by the same driver, one to a commit and 64 to a commit.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark prints, and may panic"
+)]
+
+mod adt;
+#[path = "../../tests/it/support/child.rs"]
+mod child;
+#[path = "../../tests/it/support/mllp.rs"]
+mod mllp;
+mod rest;
+mod start;
+mod table;
+mod yardstick;
+
+use std::path::Path;
+
+use crate::child::Process;
+use crate::table::Row;
+
+/// Connections that ask at once, unless a row says otherwise.
+const CONNECTIONS: usize = 16;
+
+const SETTINGS: &str = "[[feed]]\nname = \"GENHOSP\"\nzone = \"America/New_York\"\n\
+    visit_system = \"urn:visit\"\n[feed.authorities]\nGENHOSP = \"urn:patient\"\n";
+
+#[tokio::main]
+async fn main() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = folder.path().join("baton.toml");
+    std::fs::write(&settings, SETTINGS).unwrap();
+    println!("{}", start::measure(&settings));
+    let data = folder.path().join("records");
+    let data = data.to_str().unwrap();
+    let yardsticks = yardstick::sqlite(&folder.path().join("yardstick.db")).await;
+    report("SQLite", ["--data", data], &settings, yardsticks).await;
+    match std::env::var_os("TEST_POSTGRES_URL") {
+        Some(url) => {
+            let (own, yard) = yardstick::postgres_databases(url.to_str().unwrap()).await;
+            let yardsticks = yardstick::postgres(&yard).await;
+            report("PostgreSQL", ["--database", &own], &settings, yardsticks).await;
+        }
+        None => println!("PostgreSQL left out: TEST_POSTGRES_URL is not set"),
+    }
+}
+
+async fn report(name: &str, place: [&str; 2], settings: &Path, mut rows: Vec<Row>) {
+    let process = Process::start(place, settings);
+    rows.extend(rest::rows(process.http).await);
+    rows.extend(adt::rows(&process).await);
+    drop(process);
+    println!("{}", table::print(name, &rows));
+}
