@@ -20,7 +20,9 @@ use crate::interaction::{
     search as searching, transaction, url, validate,
 };
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
-use crate::rest::negotiate::{Return, acceptable, prefer_handling, prefer_return, readable};
+use crate::rest::negotiate::{
+    Return, acceptable, prefer_handling, prefer_return, readable, readable_form,
+};
 use crate::rest::outcome::Refusal;
 use crate::rest::respond;
 use crate::store::{HistoryQuery, HistoryScope};
@@ -190,6 +192,9 @@ pub(super) async fn search_by_post(
     body: Read,
 ) -> Answer {
     let form = body.map_err(too_large)?;
+    if !form.is_empty() {
+        readable_form(&headers)?;
+    }
     let form = std::str::from_utf8(&form)
         .map_err(|_| invalid(IssueType::Value, "the form is not UTF-8"))?;
     let query = match query.as_deref() {
@@ -446,11 +451,20 @@ async fn history(
         .await
 }
 
+/// Filters that the standard has for a history and Baton does not: left out silently, more would be
+/// shown than was asked for.
+const FILTERS_NOT_OF_HISTORY: &[&str] = &["_at", "_list"];
+
 fn history_query(
     services: &Services,
     scope: HistoryScope,
     query: &str,
 ) -> Result<HistoryQuery, Error> {
+    let refused = |name: &&&str| parameter(query, name).is_some();
+    if let Some(name) = FILTERS_NOT_OF_HISTORY.iter().find(refused) {
+        let text = format!("the parameter '{name}' of a history is not supported; _since is");
+        return Err(invalid(IssueType::NotSupported, text));
+    }
     let since = parameter(query, "_since")
         .map(|text| instant(&text))
         .transpose()?;

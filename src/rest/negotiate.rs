@@ -84,6 +84,23 @@ pub(super) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
     ))
 }
 
+/// Refuses the body of a search that is no form.
+pub(super) fn readable_form(headers: &HeaderMap) -> Result<(), Refusal> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| value.to_str().unwrap_or("?"));
+    let mime = content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
+    if mime.is_none_or(|mime| mime.eq_ignore_ascii_case(FORM)) {
+        return Ok(());
+    }
+    Err(Refusal::Http(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        IssueType::NotSupported,
+        format!("the body of a search is a form; send it with Content-Type {FORM}"),
+    ))
+}
+
 /// Whether a MIME type, a range of them or a value of `_format` admits FHIR JSON.
 fn is_json(text: &str) -> bool {
     let mime = text.split(';').next().unwrap_or_default().trim();

@@ -63,6 +63,27 @@ async fn of_many_conditional_creates_one_creates() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_conditional_updates_one_creates() {
+    on_each_store("", NOW, async |baton| {
+        let updates = (0..32).map(|number| async move {
+            let body = numbered("1", &format!("Aalto{number}"));
+            baton
+                .put("/Patient?identifier=urn:mrn|1", &body)
+                .await
+                .status
+        });
+        let mut statuses = join_all(updates).await;
+        statuses.sort_unstable();
+        assert_eq!(statuses[..31], [200; 31]);
+        assert_eq!(statuses[31], 201);
+        let found = baton.search("Patient?identifier=urn:mrn|1").await;
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0]["meta"]["versionId"], "32");
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_condition_that_means_nobody_in_particular_is_refused() {
     on_each_store("", NOW, async |baton| {

@@ -135,6 +135,7 @@ async fn a_history_that_cannot_be_is_refused() {
             ("/Patient/_history?_count=-1", "400 value"),
             ("/Patient/_history?_count=many", "400 value"),
             ("/Patient/_history?_since=yesterday", "400 value"),
+            ("/Patient/_history?_at=2026", "400 not-supported"),
         ] {
             let refusal = baton.get(path).await.refusal();
             assert!(refusal.starts_with(expected), "{path}: {refusal}");

@@ -452,6 +452,20 @@ async fn a_search_may_come_as_a_form() {
 }
 
 #[tokio::test]
+async fn a_search_by_post_that_is_no_form_is_refused() {
+    on_each_store("", NOW, async |baton| {
+        let request = baton.request("POST /Patient/_search");
+        let refusal = request
+            .text("application/fhir+json", "{}")
+            .send()
+            .await
+            .refusal();
+        assert!(refusal.starts_with("415 not-supported"), "{refusal}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_resource_is_found_by_what_it_is_now() {
     on_each_store("", NOW, async |baton| {
         prepare(baton).await;

@@ -1,5 +1,6 @@
 //! `batch` and `transaction`: <https://hl7.org/fhir/R4/http.html#transaction>.
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::rest::{NOW, patient};
@@ -484,6 +485,63 @@ async fn a_relative_reference_leads_to_the_entry_with_that_url() {
             let stored = baton.read(&format!("/{}", place(&answer, entry))).await;
             assert_eq!(stored["subject"]["reference"], patient, "entry {entry}");
         }
+    })
+    .await;
+}
+
+/// Half of the transactions name the two patients in the other order; none may wait for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_transactions_one_creates() {
+    on_each_store("", NOW, async |baton| {
+        let unless = |number: &str| {
+            json!({ "resource": numbered(number), "request": {
+                "method": "POST", "url": "Patient",
+                "ifNoneExist": format!("identifier=urn:mrn|{number}"),
+            } })
+        };
+        let visit = json!({ "resource": encounter("Patient/anna"),
+                            "request": { "method": "POST", "url": "Encounter" } });
+        let mixed = (0..32).map(|number| {
+            let entries = if number % 2 == 0 {
+                json!([unless("1"), unless("2"), visit])
+            } else {
+                json!([visit, unless("2"), unless("1")])
+            };
+            async move { send(baton, "transaction", entries).await.status }
+        });
+        assert_eq!(join_all(mixed).await, [200; 32]);
+        assert_eq!(baton.search("Patient?identifier=urn:mrn|").await.len(), 2);
+        assert_eq!(baton.search("Encounter").await.len(), 32);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn transactions_that_write_the_same_resources_come_one_after_another() {
+    on_each_store("", NOW, async |baton| {
+        let put = |id: &str, number: u32| {
+            json!({ "resource": patient(id, &format!("Aalto{number}")),
+                    "request": { "method": "PUT", "url": format!("Patient/{id}") } })
+        };
+        let mixed = (0..32).map(|number| {
+            let entries = if number % 2 == 0 {
+                json!([put("anna", number), put("bert", number)])
+            } else {
+                json!([put("bert", number), put("anna", number)])
+            };
+            async move { send(baton, "transaction", entries).await.status }
+        });
+        assert_eq!(join_all(mixed).await, [200; 32]);
+        let (anna, bert) = (
+            baton.read("/Patient/anna").await,
+            baton.read("/Patient/bert").await,
+        );
+        assert_eq!(anna["meta"]["versionId"], "32");
+        assert_eq!(bert["meta"]["versionId"], "32");
+        assert_eq!(
+            anna["name"], bert["name"],
+            "the last transaction wrote both"
+        );
     })
     .await;
 }

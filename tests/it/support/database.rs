@@ -7,10 +7,14 @@ use std::sync::Once;
 use baton::store::Store;
 use futures_util::FutureExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
-use uuid::Uuid;
 
 /// Names the PostgreSQL server to test on; without it PostgreSQL is left out, and a line says so.
 const TEST_POSTGRES_URL: &str = "TEST_POSTGRES_URL";
+
+/// So many tests may run at the same time; each has a database, which later tests use again.
+const DATABASES_MAX: i64 = 64;
+/// The advisory locks of the databases are counted from here.
+const DATABASE_LOCK: i64 = 0x4261_746f_6e00;
 
 /// Runs a test on an empty database of SQLite, and of PostgreSQL where there is one.
 pub(crate) async fn on_each_engine<F: Future<Output = ()>>(test: impl Fn(Store) -> F) {
@@ -57,19 +61,58 @@ pub(crate) fn postgres_url() -> Option<String> {
 
 async fn on_postgres(server: &str, test: &impl AsyncFn(String)) {
     let mut admin = PgConnection::connect(server).await.unwrap();
-    let name = format!("test_{}", Uuid::new_v4().simple());
-    admin
-        .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
-        .await
-        .unwrap();
-    let outcome = AssertUnwindSafe(test(with_database(server, &name)))
-        .catch_unwind()
-        .await;
-    let drop = format!("DROP DATABASE {name} WITH (FORCE)");
-    admin.execute(AssertSqlSafe(drop)).await.unwrap();
+    let name = free_database(&mut admin).await;
+    let url = with_database(server, &name);
+    empty(&mut admin, &name, &url).await;
+    let outcome = AssertUnwindSafe(test(url)).catch_unwind().await;
+    admin.close().await.unwrap();
     if let Err(panic) = outcome {
         std::panic::resume_unwind(panic);
     }
+}
+
+/// The name of a database that no other test uses: a lock on it is held until `admin` is closed.
+async fn free_database(admin: &mut PgConnection) -> String {
+    for slot in 0..DATABASES_MAX {
+        let is_free: bool = sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(DATABASE_LOCK + slot)
+            .fetch_one(&mut *admin)
+            .await
+            .unwrap();
+        if is_free {
+            return format!("baton_test_{slot}");
+        }
+    }
+    panic!("{DATABASES_MAX} tests run at the same time");
+}
+
+/// Makes a database, or empties it: making one takes long, and meanwhile PostgreSQL gives out no
+/// change that is committed anywhere in the cluster.
+async fn empty(admin: &mut PgConnection, name: &str, url: &str) {
+    let known: Option<i32> = sqlx::query_scalar("SELECT 1 FROM pg_database WHERE datname = $1")
+        .bind(name)
+        .fetch_optional(&mut *admin)
+        .await
+        .unwrap();
+    if known.is_none() {
+        admin
+            .execute(AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .await
+            .unwrap();
+        return;
+    }
+    // A test that failed may have left connections.
+    sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+        .bind(name)
+        .execute(&mut *admin)
+        .await
+        .unwrap();
+    let mut inside = PgConnection::connect(url).await.unwrap();
+    inside
+        .execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await
+        .unwrap();
+    inside.close().await.unwrap();
 }
 
 /// `postgres://…/name?…` with another database name.
