@@ -13,6 +13,7 @@
 
 mod adt;
 #[path = "../../tests/it/support/child.rs"]
+#[expect(dead_code, reason = "only the tests kill a server")]
 mod child;
 #[path = "../../tests/it/support/mllp.rs"]
 mod mllp;
