@@ -492,7 +492,8 @@ fn history_query(
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, Error> {
-    DateTime::parse_from_rfc3339(text)
+    // In a URL `+` means a space, and clients forget to escape it.
+    DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
         .map(Into::into)
         .map_err(|_| {
             invalid(

@@ -64,6 +64,10 @@ async fn a_history_has_every_version_the_newest_first() {
                 ALL[..2].to_vec(),
             ),
             (
+                "/Patient/_history?_since=2026-03-06T18:00:03+01:00",
+                vec![ALL[0]],
+            ),
+            (
                 "/Patient/_history?_since=2026-03-06T12:00:03-05:00",
                 vec![ALL[0]],
             ),
