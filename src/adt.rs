@@ -95,21 +95,17 @@ impl<'a> Arrival<'a> {
     /// The visit: PV1-19, else PID-18, else PV1-50. Never a fabricated one.
     pub fn visit_identifier(&self) -> Option<VisitIdentifier> {
         let pv1: Option<Pv1<'a>> = self.message.view();
+        let pid: Option<Pid<'a>> = self.message.view();
         let number = pv1.and_then(|pv1| pv1.visit_number().id().value());
-        let (kind, value) = match number {
-            Some(number) => (VisitKind::Visit, number),
-            None => {
-                let pid: Option<Pid<'a>> = self.message.view();
-                let account = pid.and_then(|pid| pid.account_number().id().value());
-                match account {
-                    Some(account) if pv1.is_some() => (VisitKind::Account, account),
-                    _ => (
-                        VisitKind::Alternate,
-                        pv1?.alternate_visit_id().id().value()?,
-                    ),
-                }
-            }
+        let account = || {
+            pv1.and(pid)
+                .and_then(|pid| pid.account_number().id().value())
         };
+        let alternate = || pv1.and_then(|pv1| pv1.alternate_visit_id().id().value());
+        let (kind, value) = number
+            .map(|number| (VisitKind::Visit, number))
+            .or_else(|| account().map(|account| (VisitKind::Account, account)))
+            .or_else(|| alternate().map(|alternate| (VisitKind::Alternate, alternate)))?;
         Some(VisitIdentifier {
             system: kind.system(self.feed),
             value: value.into_owned(),

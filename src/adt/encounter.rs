@@ -2,6 +2,10 @@
 //!
 //! The projection owns the elements that messages speak of; what others wrote beside them
 //! (`episodeOfCare`, narrative, extensions) stays.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
+)]
 
 use serde_json::{Map, Value, json};
 
@@ -60,15 +64,15 @@ pub fn encounter(
     existing: Option<&Value>,
 ) -> Value {
     let owned = owned(visit, feed, references);
-    let mut encounter = match existing.and_then(Value::as_object) {
-        Some(existing) => existing.clone(),
-        None => {
+    let mut encounter = existing
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_else(|| {
             let mut new = Map::new();
             new.insert("resourceType".into(), json!("Encounter"));
             new.insert("id".into(), json!(references.id));
             new
-        }
-    };
+        });
     tag(&mut encounter, &visit.flags);
     extensions(&mut encounter, visit, feed);
     for key in OWNED {
@@ -375,15 +379,14 @@ fn set_extension(resource: &mut Map<String, Value>, url: &str, key: &str, value:
     let Some(extensions) = extensions.as_array_mut() else {
         return;
     };
-    match extensions
+    if let Some(known) = extensions
         .iter_mut()
         .find(|extension| extension["url"] == url)
     {
-        Some(extension) => extension[key] = value,
-        None => {
-            let mut extension = json!({ "url": url });
-            extension[key] = value;
-            extensions.push(extension);
-        }
+        known[key] = value;
+        return;
     }
+    let mut extension = json!({ "url": url });
+    extension[key] = value;
+    extensions.push(extension);
 }

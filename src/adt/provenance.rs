@@ -2,6 +2,10 @@
 //!
 //! <https://hl7.org/fhir/R4/provenance.html>. The published map has no place for MSH-10; it is the
 //! identifier of the source entity here.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
+)]
 
 use hl7v2::segment::Msh;
 use serde_json::{Value, json};
@@ -30,10 +34,10 @@ pub fn provenance(arrival: &Arrival<'_>, id: &str, recorded: &str, targets: &[St
         }] });
     }
     provenance["agent"] = json!([
-        agent("author", encounter::organization(arrival.feed)),
+        agent("author", &encounter::organization(arrival.feed)),
         agent(
             "assembler",
-            json!({ "type": "Device", "display": "Baton ADT intake" })
+            &json!({ "type": "Device", "display": "Baton ADT intake" })
         ),
     ]);
     let header: Option<Msh<'_>> = arrival.message.view();
@@ -48,7 +52,7 @@ pub fn provenance(arrival: &Arrival<'_>, id: &str, recorded: &str, targets: &[St
     provenance
 }
 
-fn agent(role: &str, who: Value) -> Value {
+fn agent(role: &str, who: &Value) -> Value {
     json!({
         "type": { "coding": [{
             "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",

@@ -1,4 +1,8 @@
 //! NK1 → RelatedPerson: <https://hl7.org/fhir/R4/relatedperson.html>.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
+)]
 
 use hl7v2::segment::Nk1;
 use serde_json::{Value, json};

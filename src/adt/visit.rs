@@ -3,6 +3,10 @@
 //! All accepted messages of a visit are folded in event order (MSH-7, MSH-13, EVN-2, rank of the
 //! event, arrival), so late, repeated and corrected messages all give the same visit. A field that
 //! is empty says nothing, `""` deletes; where a feed sends snapshots, empty means none.
+#![expect(
+    clippy::indexing_slicing,
+    reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
+)]
 
 use std::cmp::Ordering;
 
@@ -460,8 +464,10 @@ impl Fold {
                 }
                 self.finish_visit();
             }
-            Movement::Person => {}
-            Movement::Preadmit | Movement::LeaveOfAbsence | Movement::ReturnFromLeave => {}
+            Movement::Person
+            | Movement::Preadmit
+            | Movement::LeaveOfAbsence
+            | Movement::ReturnFromLeave => {}
             Movement::Admit
             | Movement::Register
             | Movement::ChangeClass

@@ -199,13 +199,12 @@ impl Seen {
     fn check_acknowledgements(&self, expected: &Value) -> Result<(), String> {
         let found = &self.outcome.acknowledgements;
         let is_right = match expected {
-            Value::Null => true,
             Value::String(_) if found.len() > 1 => false,
             Value::String(words) if words == "none_or_negative" => {
                 found.iter().all(|(code, _)| !is_positive(code))
             }
             // Positive or negative both; what matters then is the inbox.
-            Value::String(_) => true,
+            Value::Null | Value::String(_) => true,
             expected => {
                 let expected = expected.as_array().unwrap();
                 expected.len() == found.len()
