@@ -7,8 +7,9 @@
 pub mod clock;
 pub mod config;
 
-// Floor 2: what the profiles say.
+// Floor 2: what the profiles and code tables say.
 pub mod definitions;
+pub mod disposition;
 
 // Floor 3: meaning; pure functions.
 pub mod access;

@@ -12,7 +12,6 @@ pub mod calendar;
 pub mod comorbidity;
 mod condition;
 pub mod decide;
-pub mod disposition;
 mod draft;
 pub mod due;
 mod enrol;

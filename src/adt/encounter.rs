@@ -15,7 +15,7 @@ use crate::adt::data_type::{insert, insert_all};
 use crate::adt::time::When;
 use crate::adt::visit::{Disposition, Past, Place, Status, Visit};
 use crate::config::Feed;
-use crate::plan_definition::disposition::{self, FHIR_SYSTEM, NUBC_SYSTEM};
+use crate::disposition::{self, FHIR_SYSTEM, NUBC_SYSTEM};
 
 /// Extension: when the first message about the visit reached Baton (evidence for TRC-NIA).
 pub const FIRST_NOTIFIED: &str = "http://baton.health/fhir/StructureDefinition/first-notified";

@@ -21,7 +21,7 @@ use crate::adt::time::When;
 use crate::adt::trigger_event::Movement;
 use crate::adt::{Arrival, VisitIdentifier, code_map};
 use crate::config::Feed;
-use crate::plan_definition::disposition::{self, Group};
+use crate::disposition::{self, Group};
 
 /// `Encounter.status`, computed and never taken from one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 
-use crate::plan_definition::disposition::Group;
+use crate::disposition::Group;
 use crate::plan_definition::due::Anchor;
 use crate::plan_definition::facts::{Moment, Reason, VisitClass, VisitFacts, VisitStatus};
 use crate::plan_definition::lace::{Lace, Risk};

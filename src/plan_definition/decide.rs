@@ -8,8 +8,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::disposition::Group;
 use crate::plan_definition::condition::{self, Check};
-use crate::plan_definition::disposition::Group;
 use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::{PatientFacts, Policy, Reason, VisitFacts};
 use crate::plan_definition::instance::{Instance, Standing};

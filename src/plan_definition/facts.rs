@@ -10,8 +10,8 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use chrono_tz::Tz;
 
+use crate::disposition::{self, Group};
 use crate::plan_definition::calendar::Calendar;
-use crate::plan_definition::disposition::{self, Group};
 
 /// A time as precise as its source knew it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

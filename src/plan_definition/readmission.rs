@@ -4,9 +4,9 @@
 use chrono::NaiveDate;
 use serde_json::{Value, json};
 
+use crate::disposition::Group;
 use crate::plan_definition::condition::is_stay_between;
 use crate::plan_definition::decide::Situation;
-use crate::plan_definition::disposition::Group;
 use crate::plan_definition::draft::Draft;
 use crate::plan_definition::facts::{Moment, Reason, VisitStatus};
 use crate::plan_definition::instance::{Instance, Standing, pathway_reason_encounter};

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use chrono_tz::Tz;
 use serde_json::Value;
 
-use crate::plan_definition::disposition;
+use crate::disposition;
 use crate::plan_definition::facts::{ConditionFacts, Moment, VisitClass, VisitFacts, VisitStatus};
 use crate::plan_definition::resource::{each, id, status, text};
 

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
+use crate::disposition::Group;
 use crate::plan_definition::calendar::Calendar;
-use crate::plan_definition::disposition::Group;
 use crate::plan_definition::facts::{ConditionFacts, VisitClass, VisitFacts, VisitStatus};
 use crate::plan_definition::resource::{extension, id, text};
 use crate::plan_definition::tests::stage::{
