@@ -659,6 +659,25 @@ fn a_syntax_error_says_where_and_why() {
     assert_eq!(error.to_string(), "at byte 5: function foo is not known");
 }
 
+#[track_caller]
+fn check_printed(text: &str, expected: &str) {
+    assert_eq!(parse(text).unwrap().to_string(), expected);
+}
+
+#[test]
+fn an_expression_is_printed_as_it_is_understood() {
+    check_printed("@T10:30=@2015T", "@T10:30 = @2015T");
+    check_printed("1+2*3", "1 + (2 * 3)");
+    check_printed("a.`div`.`b c`[0]", "a.`div`.`b c`[0]");
+    check_printed("- 1.50 .abs()", "-1.50.abs()");
+    check_printed(
+        "value is System.Quantity and 4 days > 1 'wk'",
+        "(value is System.Quantity) and ((4 days) > 1 'wk')",
+    );
+    check_printed("%`vs-a`|'it\\'s'", "%`vs-a` | 'it\\'s'");
+    check_printed("iif($this,{},$index)", "iif($this, {}, $index)");
+}
+
 #[test]
 fn deep_and_long_expressions_are_refused() {
     let deep = ParseErrorKind::TooDeep {
