@@ -700,6 +700,31 @@ fn deep_and_long_expressions_are_refused() {
     ));
 }
 
+/// On the stack of a test's thread, in a build that is not optimised.
+#[test]
+fn the_deepest_expressions_that_are_admitted_can_be_evaluated() {
+    let depth = crate::DEPTH_MAX - 2;
+    let nest = |before: &str, inner: &str, after: &str| {
+        before.repeat(depth) + inner + &after.repeat(depth)
+    };
+    check(&nest("iif(true, ", "1", ")"), "1");
+    check(&nest("$this.select(", "id", ")"), "p");
+    check(&(nest("where(", "true", ")") + ".id"), "p");
+    check(&nest("1.repeat(", "{}", ")"), "");
+    check(&nest("1.aggregate(", "1", ")"), "1");
+    check(&("id".to_owned() + &".where(true)".repeat(depth)), "p");
+    check(&("id".to_owned() + &".first()".repeat(depth)), "p");
+    check(
+        &("1".to_owned() + &" + 1".repeat(depth)),
+        &(depth + 1).to_string(),
+    );
+    check(
+        &("true".to_owned() + &".not()".repeat(depth / 2 * 2)),
+        "true",
+    );
+    check(&("id".to_owned() + &" | id".repeat(depth)), "p");
+}
+
 #[test]
 fn checked_expressions_name_what_cannot_be() {
     let options = Options {

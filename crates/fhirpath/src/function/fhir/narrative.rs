@@ -177,7 +177,7 @@ fn check(text: &str) -> Option<bool> {
         } else {
             reader.take("<").then_some(())?;
             let name = reader.name()?;
-            let is_known = ELEMENTS.contains(&name);
+            let is_known = is_among(name, ELEMENTS);
             (is_known && open.len() < DEPTH_MAX).then_some(())?;
             let namespace = reader.attributes()?;
             let is_root = open.is_empty();
@@ -193,7 +193,7 @@ fn check(text: &str) -> Option<bool> {
                 return None;
             }
             if !is_closed {
-                (!EMPTY_ELEMENTS.contains(&name) || reader.rest.starts_with("</")).then_some(())?;
+                (!is_among(name, EMPTY_ELEMENTS) || reader.rest.starts_with("</")).then_some(())?;
                 open.push(name);
             }
         }
@@ -266,13 +266,21 @@ impl<'a> Reader<'a> {
                 self.take("'").then_some("'")?
             };
             let value = self.until(quote)?;
-            let is_known = ATTRIBUTES.contains(&name);
+            let is_known = is_among(name, ATTRIBUTES);
             (is_known && has_references(value) && !value.contains('<')).then_some(())?;
             if name == "xmlns" {
                 namespace = value;
             }
         }
     }
+}
+
+/// Whether a name is in a table; the first letter tells most apart.
+fn is_among(name: &str, table: &[&str]) -> bool {
+    let first = name.as_bytes().first();
+    table
+        .iter()
+        .any(|known| known.as_bytes().first() == first && *known == name)
 }
 
 /// Whether each `&` starts a reference to a character or entity.
