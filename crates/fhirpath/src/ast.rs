@@ -7,7 +7,7 @@ use std::fmt;
 
 use rust_decimal::Decimal;
 
-use crate::value::{Temporal, Unit};
+use crate::value::{Temporal, TimeText, Unit};
 
 /// A part of an expression, with the place where it starts or has its operator.
 #[derive(Clone, Debug)]
@@ -346,7 +346,7 @@ impl fmt::Display for Literal {
             Self::Date(date) => write!(formatter, "@{date}"),
             Self::DateTime(moment) if moment.has_time() => write!(formatter, "@{moment}"),
             Self::DateTime(moment) => write!(formatter, "@{moment}T"),
-            Self::Time(time) => write!(formatter, "@T{time}"),
+            Self::Time(time) => write!(formatter, "@T{}", TimeText(time)),
             Self::Quantity(value, unit) if unit.is_calendar() => {
                 write!(formatter, "{value} {}", unit.text())
             }

@@ -659,6 +659,25 @@ fn a_syntax_error_says_where_and_why() {
     assert_eq!(error.to_string(), "at byte 5: function foo is not known");
 }
 
+#[track_caller]
+fn check_printed(text: &str, expected: &str) {
+    assert_eq!(parse(text).unwrap().to_string(), expected);
+}
+
+#[test]
+fn an_expression_is_printed_as_it_is_understood() {
+    check_printed("@T10:30=@2015T", "@T10:30 = @2015T");
+    check_printed("1+2*3", "1 + (2 * 3)");
+    check_printed("a.`div`.`b c`[0]", "a.`div`.`b c`[0]");
+    check_printed("- 1.50 .abs()", "-1.50.abs()");
+    check_printed(
+        "value is System.Quantity and 4 days > 1 'wk'",
+        "(value is System.Quantity) and ((4 days) > 1 'wk')",
+    );
+    check_printed("%`vs-a`|'it\\'s'", "%`vs-a` | 'it\\'s'");
+    check_printed("iif($this,{},$index)", "iif($this, {}, $index)");
+}
+
 #[test]
 fn deep_and_long_expressions_are_refused() {
     let deep = ParseErrorKind::TooDeep {
@@ -679,6 +698,31 @@ fn deep_and_long_expressions_are_refused() {
         parse(&long).map(|_| ()).unwrap_err().kind,
         ParseErrorKind::TooLong { .. }
     ));
+}
+
+/// On the stack of a test's thread, in a build that is not optimised.
+#[test]
+fn the_deepest_expressions_that_are_admitted_can_be_evaluated() {
+    let depth = crate::DEPTH_MAX - 2;
+    let nest = |before: &str, inner: &str, after: &str| {
+        before.repeat(depth) + inner + &after.repeat(depth)
+    };
+    check(&nest("iif(true, ", "1", ")"), "1");
+    check(&nest("$this.select(", "id", ")"), "p");
+    check(&(nest("where(", "true", ")") + ".id"), "p");
+    check(&nest("1.repeat(", "{}", ")"), "");
+    check(&nest("1.aggregate(", "1", ")"), "1");
+    check(&("id".to_owned() + &".where(true)".repeat(depth)), "p");
+    check(&("id".to_owned() + &".first()".repeat(depth)), "p");
+    check(
+        &("1".to_owned() + &" + 1".repeat(depth)),
+        &(depth + 1).to_string(),
+    );
+    check(
+        &("true".to_owned() + &".not()".repeat(depth / 2 * 2)),
+        "true",
+    );
+    check(&("id".to_owned() + &" | id".repeat(depth)), "p");
 }
 
 #[test]

@@ -22,7 +22,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::truth("subsumes", (1, 1), subsumes),
     Function::truth("subsumedBy", (1, 1), subsumed_by),
     Function::truth("conformsTo", (1, 1), conforms_to),
-    Function::truth("htmlChecks", (0, 0), html_checks),
+    Function::truth("htmlChecks", (0, 0), |at| {
+        html_checks(at, narrative::is_well_made)
+    }),
+    Function::truth("htmlChecks2", (0, 0), |at| {
+        html_checks(at, narrative::has_content)
+    }),
 ];
 
 /// The extensions with a URL.
@@ -209,8 +214,11 @@ fn conforms_to(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure>
     }
 }
 
-/// Whether the input is XHTML as a narrative may have it.
-fn html_checks(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure> {
+/// Whether the input is XHTML that satisfies some of the rules of narratives.
+fn html_checks(
+    invocation: &Invocation<'_, '_>,
+    holds: fn(&str) -> bool,
+) -> Result<Option<bool>, Failure> {
     let text = invocation.input_text()?;
-    Ok(text.map(|text| narrative::is_narrative(&text)))
+    Ok(text.map(|text| holds(&text)))
 }

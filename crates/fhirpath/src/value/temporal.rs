@@ -487,7 +487,7 @@ impl fmt::Display for TimeText<'_> {
     }
 }
 
-/// Writes a date, or a date and time, as FHIR does. A time of day is shown by [`TimeText`].
+/// Writes a date, or a date and time, as FHIR does. A time of day is shown by `TimeText`.
 impl fmt::Display for Temporal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{:04}", self.year)?;
