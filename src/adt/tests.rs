@@ -47,11 +47,12 @@ fn message(line: &str) -> Message {
     let written = segments
         .iter()
         .filter(|(_, fields)| fields.iter().any(|field| !field.is_empty()));
-    let text: String = written
-        .map(|(id, fields)| format!("\r{id}{}", fields.join("|")))
+    let lines: Vec<String> = written
+        .map(|(id, fields)| format!("{id}{}", fields.join("|")))
         .collect();
+    let text = lines.join("\r");
     let header =
-        format!("MSH|^~\\&|APP|H|||{created}||ADT^{event}|C|P|2.5.1\rEVN|{event}|{created}");
+        format!("MSH|^~\\&|APP|H|||{created}||ADT^{event}|C|P|2.5.1\rEVN|{event}|{created}\r");
     hl7v2::parse(format!("{header}{text}").as_bytes())
         .unwrap()
         .message
