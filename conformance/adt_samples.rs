@@ -1,6 +1,6 @@
 //! Every file of a folder of HL7 v2 samples goes through a running server; the outcomes are counted.
 //!
-//! `cargo run --release --example adt_samples -- FOLDER` (the folder of the shared data is
+//! `conformance/adt-samples [FOLDER]` runs it (the folder of the shared data is
 //! `../shared/data/adt/messages`). Prints the tables of `conformance/report.md`.
 #![expect(
     clippy::unwrap_used,
