@@ -75,18 +75,18 @@ pub fn router(services: Arc<Services>, workflow: Arc<Workflow>, limits: Limits) 
         .route(
             "/{type}/{id}/{member}",
             get(interactions::search_compartment),
-        )
-        .layer(Extension(workflow))
-        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
-        .layer(middleware::from_fn(move |request, next| {
-            within_time(limits.timeout, request, next)
-        }));
+        );
     Router::new()
         .nest("/fhir", fhir)
         .route(
             "/fhir/",
             post(interactions::bundle).get(interactions::search_system),
         )
+        .layer(Extension(workflow))
+        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+        .layer(middleware::from_fn(move |request, next| {
+            within_time(limits.timeout, request, next)
+        }))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(no_route)

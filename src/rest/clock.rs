@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Response, StatusCode};
 use chrono::{DateTime, Utc};
@@ -16,7 +16,7 @@ use fhir_model::tree::{Node, Tree};
 use crate::error::Error;
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, invalid};
-use crate::rest::interactions::parse;
+use crate::rest::interactions::{Read, parse, too_large};
 use crate::rest::outcome::Refusal;
 use crate::rest::respond;
 use crate::workflow::Workflow;
@@ -30,7 +30,7 @@ pub(super) async fn read(State(services): State<Arc<Services>>) -> Response<Body
 pub(super) async fn advance(
     State(services): State<Arc<Services>>,
     Extension(workflow): Extension<Arc<Workflow>>,
-    body: Bytes,
+    body: Read,
 ) -> Result<Response<Body>, Refusal> {
     if services.clock.as_manual().is_none() {
         return Err(Error::NotSupported(
@@ -39,7 +39,7 @@ pub(super) async fn advance(
         )
         .into());
     }
-    let instant = instant(&parse(&services, body)?)?;
+    let instant = instant(&parse(&services, body.map_err(too_large)?)?)?;
     workflow.advance(instant).await?;
     Ok(answer(services.clock.now()))
 }

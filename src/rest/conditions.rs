@@ -2,6 +2,8 @@
 //!
 //! <https://hl7.org/fhir/R4/http.html#concurrency>, `#cread`, `#ccreate`.
 
+use std::borrow::Cow;
+
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::{DateTime, Utc};
 use fhir_model::issue::IssueType;
@@ -15,7 +17,7 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, Refusal
     let Some(value) = text(headers, header::IF_MATCH.as_str()) else {
         return Ok(None);
     };
-    version_of(value).map(Some).ok_or_else(|| {
+    version_of(&value).map(Some).ok_or_else(|| {
         Refusal::Http(
             StatusCode::BAD_REQUEST,
             IssueType::Value,
@@ -25,13 +27,24 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, Refusal
 }
 
 /// The version in an entity tag: `W/"3"`, and what clients write instead of it.
-pub(crate) fn version_of(tag: &str) -> Option<VersionId> {
+fn version_of(tag: &str) -> Option<VersionId> {
     VersionId::parse(tag.trim().trim_start_matches("W/").trim_matches('"')).ok()
 }
 
 /// The query of `If-None-Exist`.
-pub(super) fn if_none_exist(headers: &HeaderMap) -> Option<&str> {
-    text(headers, "if-none-exist").map(|query| query.trim_start_matches('?'))
+pub(super) fn if_none_exist(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    let Some(value) = headers.get("if-none-exist") else {
+        return Ok(None);
+    };
+    // A condition that cannot be read must not become a create without one.
+    let query = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        Refusal::Http(
+            StatusCode::BAD_REQUEST,
+            IssueType::Value,
+            "If-None-Exist is not UTF-8".into(),
+        )
+    })?;
+    Ok(Some(query.trim_start_matches('?')))
 }
 
 /// Whether the client has this version already (`304 Not Modified`).
@@ -42,7 +55,7 @@ pub(super) fn is_fresh(headers: &HeaderMap, stored: &Stored) -> bool {
             .any(|tag| tag.trim() == "*" || version_of(tag) == Some(stored.version));
     }
     text(headers, header::IF_MODIFIED_SINCE.as_str())
-        .and_then(|since| DateTime::parse_from_rfc2822(since).ok())
+        .and_then(|since| DateTime::parse_from_rfc2822(&since).ok())
         .is_some_and(|since| seconds(stored.last_updated) <= since.timestamp())
 }
 
@@ -51,6 +64,8 @@ fn seconds(instant: DateTime<Utc>) -> i64 {
     instant.timestamp()
 }
 
-fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name)?.to_str().ok()
+/// A header that is there is never taken for absent, whatever its bytes are.
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, str>> {
+    let value = headers.get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()))
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{FromRequestParts, Path, RawQuery, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use chrono::{DateTime, Utc};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::VersionId;
 use fhir_model::tree::Tree;
+use serde::de::DeserializeOwned;
 
 use crate::access::Caller;
 use crate::error::Error;
@@ -29,12 +31,26 @@ use crate::store::{HistoryQuery, HistoryScope};
 
 type Shared = State<Arc<Services>>;
 type Answer = Result<Response<Body>, Refusal>;
-type Read = Result<Bytes, BytesRejection>;
+pub(super) type Read = Result<Bytes, BytesRejection>;
+
+/// The parts of a path that a route names; one that cannot be read is refused in FHIR's words.
+pub(super) struct Segments<T>(T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        match Path::from_request_parts(parts, state).await {
+            Ok(Path(segments)) => Ok(Self(segments)),
+            Err(_) => Err(invalid(IssueType::Value, "the path is not UTF-8").into()),
+        }
+    }
+}
 
 /// `GET [base]/[type]/[id]`
 pub(super) async fn read(
     State(services): Shared,
-    Path((resource_type, id)): Path<(String, String)>,
+    Segments((resource_type, id)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -50,7 +66,7 @@ pub(super) async fn read(
 /// `GET [base]/[type]/[id]/_history/[vid]`
 pub(super) async fn vread(
     State(services): Shared,
-    Path((resource_type, id, version)): Path<(String, String, String)>,
+    Segments((resource_type, id, version)): Segments<(String, String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -64,7 +80,7 @@ pub(super) async fn vread(
 /// `POST [base]/[type]`
 pub(super) async fn create(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
@@ -80,7 +96,7 @@ pub(super) async fn create(
         )
         .into());
     }
-    let unless = if_none_exist(&headers)
+    let unless = if_none_exist(&headers)?
         .map(|query| searching::condition(&services, &resource_type, query))
         .transpose()?;
     let change = Change::Create {
@@ -94,7 +110,7 @@ pub(super) async fn create(
 /// `PUT [base]/[type]/[id]`
 pub(super) async fn update(
     State(services): Shared,
-    Path((resource_type, id)): Path<(String, String)>,
+    Segments((resource_type, id)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
@@ -113,7 +129,7 @@ pub(super) async fn update(
 /// `PUT [base]/[type]?[condition]`
 pub(super) async fn update_where(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
@@ -134,7 +150,7 @@ pub(super) async fn update_where(
 /// `DELETE [base]/[type]/[id]`
 pub(super) async fn delete(
     State(services): Shared,
-    Path((resource_type, id)): Path<(String, String)>,
+    Segments((resource_type, id)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
     let shape = Shape::of(None, &headers)?;
@@ -149,7 +165,7 @@ pub(super) async fn delete(
 /// `DELETE [base]/[type]?[condition]`
 pub(super) async fn delete_where(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -169,7 +185,7 @@ pub(super) async fn delete_where(
 /// `GET [base]/[type]?…`
 pub(super) async fn search(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -186,7 +202,7 @@ pub(super) async fn search(
 /// `POST [base]/[type]/_search`
 pub(super) async fn search_by_post(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
@@ -214,7 +230,7 @@ pub(super) async fn search_by_post(
 /// `GET [base]/Patient/[id]/[type]?…`
 pub(super) async fn search_compartment(
     State(services): Shared,
-    Path((compartment, id, member)): Path<(String, String, String)>,
+    Segments((compartment, id, member)): Segments<(String, String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -246,7 +262,7 @@ pub(super) async fn search_system() -> Answer {
 /// `GET [base]/[type]/[id]/_history`
 pub(super) async fn history_instance(
     State(services): Shared,
-    Path((resource_type, id)): Path<(String, String)>,
+    Segments((resource_type, id)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -265,7 +281,7 @@ pub(super) async fn history_instance(
 /// `GET [base]/[type]/_history`
 pub(super) async fn history_type(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
@@ -324,7 +340,7 @@ pub(super) async fn capabilities(
 /// `POST [base]/[type]/$validate`
 pub(super) async fn validate_type(
     State(services): Shared,
-    Path(resource_type): Path<String>,
+    Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
@@ -347,7 +363,7 @@ pub(super) async fn validate_type(
 /// `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
 pub(super) async fn validate_instance(
     State(services): Shared,
-    Path((resource_type, id)): Path<(String, String)>,
+    Segments((resource_type, id)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
@@ -518,7 +534,7 @@ pub(super) fn parse(services: &Services, body: Bytes) -> Result<Tree, Error> {
     .map_err(|error| Error::Invalid(vec![Issue::from(&error)]))
 }
 
-fn too_large(_: BytesRejection) -> Refusal {
+pub(super) fn too_large(_: BytesRejection) -> Refusal {
     Refusal::Http(
         StatusCode::PAYLOAD_TOO_LARGE,
         IssueType::TooLong,

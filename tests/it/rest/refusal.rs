@@ -112,6 +112,8 @@ async fn what_is_not_there_is_refused() {
             ("PUT /metadata".to_owned(), "405 not-supported"),
             ("DELETE /".to_owned(), "405 not-supported"),
             ("POST /Patient/anna".to_owned(), "405 not-supported"),
+            ("GET /Patient/%ff".to_owned(), "400 value"),
+            ("GET /%ff/_history".to_owned(), "400 value"),
             ("GET /?_type=Patient".to_owned(), "501 not-supported"),
             (
                 "GET /Practitioner/x/Encounter".to_owned(),
@@ -120,6 +122,19 @@ async fn what_is_not_there_is_refused() {
         ] {
             let refusal = baton.request(&line).send().await.refusal();
             assert!(refusal.starts_with(expected), "{line}: {refusal}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_base_is_the_same_with_a_slash() {
+    on_each_store(LIMITS, NOW, async |baton| {
+        for path in ["", "/", "/$clock"] {
+            let request = baton.request(&format!("POST {path}"));
+            let refusal = request.text(FHIR, padded(BODY_BYTES_MAX)).send().await;
+            let refusal = refusal.refusal();
+            assert!(refusal.starts_with("413 too-long"), "{path}: {refusal}");
         }
     })
     .await;

@@ -253,6 +253,11 @@ impl Request {
         Self(self.0.header(name, value))
     }
 
+    /// A header of any bytes.
+    pub(crate) fn header_bytes(self, name: &str, value: &[u8]) -> Self {
+        Self(self.0.header(name, value))
+    }
+
     /// A FHIR body.
     pub(crate) fn json(self, body: &Value) -> Self {
         self.text("application/fhir+json", body.to_string())
