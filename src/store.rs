@@ -16,10 +16,12 @@ mod sql;
 mod sqlite;
 mod transaction;
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 pub use crate::store::find::INCLUDED_MAX;
@@ -220,6 +222,13 @@ pub struct Stored {
     pub kind: ChangeKind,
     /// The resource as JSON text, `meta` stamped; `None` for a deletion.
     pub text: Option<Arc<str>>,
+}
+
+impl Stored {
+    /// Whether there is a resource, and not only the mark of its deletion.
+    pub fn is_live(&self) -> bool {
+        self.text.is_some()
+    }
 }
 
 /// What a version did to its resource.
@@ -492,6 +501,17 @@ pub struct MessageQuery {
 /// transaction. Taken in sorted order, so that two transactions never wait for each other.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Claim(pub String);
+
+impl Claim {
+    /// Stands for the claim: of one length, and without names and numbers of patients.
+    fn digest(&self) -> String {
+        let digest = Sha256::digest(self.0.as_bytes());
+        digest.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    }
+}
 
 /// Everything one change writes beside reading: buffered, sent in few statements.
 #[derive(Debug, Default)]

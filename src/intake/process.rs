@@ -18,7 +18,7 @@ use crate::error::{self, Error};
 use crate::intake::lanes::Queue;
 use crate::intake::process::effects::Effects;
 use crate::intake::{Intake, context};
-use crate::interaction::Context;
+use crate::interaction::{Context, search};
 use crate::operation::pathway::Pathways;
 use crate::store::{
     Claim, MessageQuery, MessageState, StoredMessage, Transaction, VisitMessage, Work,
@@ -349,9 +349,12 @@ impl Process {
     ) -> Result<(), Error> {
         let people = identifiers
             .iter()
-            .map(|identifier| format!("Patient|{}", identifier.token()));
-        let visits = visit.map(|visit| format!("Encounter|{}", visit.token()));
-        let mut claims: Vec<Claim> = people.chain(visits).map(Claim).collect();
+            .map(|identifier| ("Patient", identifier.token()));
+        let visits = visit.map(|visit| ("Encounter", visit.token()));
+        let mut claims: Vec<Claim> = people
+            .chain(visits)
+            .map(|(name, token)| search::claim(name, &format!("identifier={token}")))
+            .collect();
         claims.sort();
         claims.dedup();
         Ok(transaction.claim(&claims).await?)

@@ -121,11 +121,17 @@ pub fn condition(
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     parts.sort();
-    let claim = Claim(format!("{resource_type}?{}", parts.join("&")));
+    let claim = claim(resource_type.as_str(), &parts.join("&"));
     Ok(Condition {
         search: parsed.search,
         claim,
     })
+}
+
+/// What is claimed by who makes the one resource of a type that meets a condition. The intake claims
+/// the same for `identifier=system|value` as a conditional create with that condition.
+pub fn claim(resource_type: &str, condition: &str) -> Claim {
+    Claim(format!("{resource_type}?{condition}"))
 }
 
 /// A page of matches as a Bundle; `path` is what was searched, below the base.

@@ -18,7 +18,7 @@ use crate::interaction::write::step::Step;
 use crate::interaction::{Context, Services, invalid};
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
-use crate::store::{Claim, Rows, SearchPage, Stored, Transaction, Work};
+use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
 
 mod document;
 mod step;
@@ -330,8 +330,7 @@ pub async fn apply(
     cause: &Arc<str>,
 ) -> Result<Vec<Written>, Error> {
     claim(transaction, changes).await?;
-    let targets = targets(transaction, changes).await?;
-    let mut current = current(transaction, &targets).await?;
+    let (targets, mut current) = resolve(transaction, changes).await?;
     let mut rows = Rows::default();
     let mut written = Vec::with_capacity(changes.len());
     for (prepared, target) in changes.iter().copied().zip(targets) {
@@ -344,7 +343,10 @@ pub async fn apply(
                 outcome: Outcome::Absent,
                 stored: None,
             },
-            Target::Key(key) => {
+            Target::New(key) if current.get(&key).is_some_and(Stored::is_live) => {
+                return Err(Error::Conflict(format!("{key} exists already")));
+            }
+            Target::Key(key) | Target::New(key) | Target::Found(Stored { key, .. }) => {
                 let before = current.get(&key).cloned();
                 let change = Step {
                     context,
@@ -368,9 +370,41 @@ pub async fn apply(
 
 /// What a change is about, once its condition is resolved.
 enum Target {
+    /// What the change names.
     Key(ResourceKey),
+    /// What is to be made; a resource that is there already is not to be written over.
+    New(ResourceKey),
+    /// What a condition singled out to be changed.
+    Found(Stored),
+    /// What makes a conditional create unnecessary.
     Existing(Stored),
+    /// There is nothing to delete.
     Nothing,
+}
+
+/// How often conditions are resolved before the change is refused because of others.
+const RESOLUTIONS_MAX: u32 = 4;
+
+/// Resolves all conditions and locks what is to be changed. A search locks nothing: once the lock
+/// is there, what it found may have a newer version, which the condition does not single out.
+async fn resolve(
+    transaction: &mut Transaction<'_>,
+    changes: &[&Prepared],
+) -> Result<(Vec<Target>, HashMap<ResourceKey, Stored>), Error> {
+    for _ in 0..RESOLUTIONS_MAX {
+        let targets = targets(transaction, changes).await?;
+        let current = current(transaction, &targets).await?;
+        let is_stale = |target: &Target| match target {
+            Target::Found(found) => current
+                .get(&found.key)
+                .is_none_or(|now| now.version != found.version),
+            _ => false,
+        };
+        if !targets.iter().any(is_stale) {
+            return Ok((targets, current));
+        }
+    }
+    Err(store::Error::Conflict.into())
 }
 
 async fn claim(transaction: &mut Transaction<'_>, changes: &[&Prepared]) -> Result<(), Error> {
@@ -429,7 +463,9 @@ async fn current(
     let keys: Vec<ResourceKey> = targets
         .iter()
         .filter_map(|target| match target {
-            Target::Key(key) => Some(key.clone()),
+            Target::Key(key) | Target::New(key) | Target::Found(Stored { key, .. }) => {
+                Some(key.clone())
+            }
             Target::Existing(_) | Target::Nothing => None,
         })
         .collect();
@@ -459,9 +495,9 @@ impl Prepared {
                 if document.id().is_some() {
                     same_id(document, &existing.key.id)?;
                 }
-                Target::Key(existing.key)
+                Target::Found(existing)
             }
-            (Change::DeleteWhere { .. }, Some(existing)) => Target::Key(existing.key),
+            (Change::DeleteWhere { .. }, Some(existing)) => Target::Found(existing),
             (Change::DeleteWhere { .. }, None) => Target::Nothing,
             (Change::Update { key, .. } | Change::Delete { key, .. }, _) => {
                 Target::Key(key.clone())
@@ -470,7 +506,7 @@ impl Prepared {
                 let id = self.fresh.clone().ok_or_else(|| {
                     Error::Internal("a change that may create was prepared without an id".into())
                 })?;
-                Target::Key(ResourceKey {
+                Target::New(ResourceKey {
                     resource_type: self.resource_type.clone(),
                     id,
                 })

@@ -203,6 +203,17 @@ impl<'t> Transaction<'t> {
         Some(stored(row, &pending.version))
     }
 
+    /// One version of a resource, with what was appended.
+    pub async fn vread(
+        &mut self,
+        key: &ResourceKey,
+        version: VersionId,
+    ) -> Result<Option<Stored>, Error> {
+        self.expose().await?;
+        let found = read::vread(&mut self.connection, key, version).await;
+        self.noted(found)
+    }
+
     /// Reads and locks the rows of these resources.
     async fn load(&mut self, mut keys: Vec<ResourceKey>) -> Result<(), Error> {
         if keys.is_empty() {
@@ -238,11 +249,13 @@ impl<'t> Transaction<'t> {
         if self.connection.dialect() == Dialect::Sqlite || claims.is_empty() {
             return Ok(()); // the one writer runs one work after the other
         }
-        let mut names: Vec<&str> = claims.iter().map(|claim| claim.0.as_str()).collect();
+        // A digest, because a key of an index has a largest size and a condition may be of any.
+        let mut names: Vec<String> = claims.iter().map(Claim::digest).collect();
         names.sort_unstable();
         names.dedup();
-        let column = names.iter().map(|name| Some(Arc::from(*name))).collect();
-        self.claims.extend(names.into_iter().map(str::to_owned));
+        let column = names.iter().map(|name| Some(Arc::from(name.as_str())));
+        let column = column.collect();
+        self.claims.extend(names);
         let text = "INSERT INTO claim (name) SELECT unnest($1::text[]) ON CONFLICT DO NOTHING";
         self.write(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(column)]))
             .await

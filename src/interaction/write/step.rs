@@ -23,11 +23,7 @@ pub(super) struct Step<'a> {
 impl Step<'_> {
     /// Decides what becomes of the change, and adds its rows.
     pub(super) fn take(self, rows: &mut Rows) -> Result<Written, Error> {
-        let live = self.before.as_ref().filter(|stored| stored.text.is_some());
         match &self.prepared.change {
-            Change::Create { .. } if live.is_some() => {
-                Err(Error::Conflict(format!("{} exists already", self.key)))
-            }
             Change::Create { document, .. } => Ok(self.put(document, rows)),
             Change::Update {
                 document, expected, ..
@@ -79,10 +75,7 @@ impl Step<'_> {
     }
 
     fn put(&self, document: &Document, rows: &mut Rows) -> Written {
-        let live = self
-            .before
-            .as_ref()
-            .is_some_and(|stored| stored.text.is_some());
+        let live = self.before.as_ref().is_some_and(Stored::is_live);
         let (kind, outcome, interaction) = if live {
             (ChangeKind::Update, Outcome::Updated, "update")
         } else {
@@ -109,11 +102,7 @@ impl Step<'_> {
     }
 
     fn delete(&self, rows: &mut Rows) -> Written {
-        if self
-            .before
-            .as_ref()
-            .is_none_or(|stored| stored.text.is_none())
-        {
+        if !self.before.as_ref().is_some_and(Stored::is_live) {
             return Written {
                 outcome: Outcome::Absent,
                 stored: self.before.clone(),

@@ -167,3 +167,67 @@ async fn a_conditional_delete_deletes_the_one() {
     })
     .await;
 }
+
+/// The body names somebody whom the condition does not single out: an update would write over them.
+#[tokio::test]
+async fn a_conditional_update_does_not_write_over_another() {
+    on_each_store("", NOW, async |baton| {
+        let mut other = numbered("1", "Aalto");
+        other["id"] = json!("anna");
+        baton.put("/Patient/anna", &other).await.expect(201);
+        let mut body = numbered("2", "Berg");
+        body["id"] = json!("anna");
+        let path = "/Patient?identifier=urn:mrn|2";
+        let refusal = baton.put(path, &body).await.refusal();
+        assert!(refusal.starts_with("409 conflict"), "{refusal}");
+        baton.check_effects("/Patient/anna", &["create 1"]).await;
+        baton.delete("/Patient/anna").await.expect(204);
+        baton.put(path, &body).await.expect(201);
+    })
+    .await;
+}
+
+/// Whoever comes second does not meet the condition any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_condition_holds_when_its_resource_is_changed() {
+    on_each_store("", NOW, async |baton| {
+        for round in 0..8 {
+            let mut body = numbered("1", "Aalto");
+            let id = format!("anna{round}");
+            let path = format!("/Patient/{id}");
+            body["id"] = json!(id);
+            body["active"] = json!(false);
+            baton.put(&path, &body).await.expect(201);
+            body["active"] = json!(true);
+            let condition = format!("/Patient?_id={id}&active=false");
+            let (kept, deleted) = tokio::join!(baton.put(&path, &body), baton.delete(&condition));
+            assert_eq!(deleted.status, 204);
+            // Created anew after the deletion, or never deleted: active in any case.
+            assert!([200, 201].contains(&kept.status), "{}", kept.status);
+            assert_eq!(baton.read(&path).await["active"], true);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_condition_that_cannot_be_read_is_not_left_out() {
+    on_each_store("", NOW, async |baton| {
+        let versions = baton.version_count().await;
+        let create = async |condition: &[u8]| {
+            let request = baton.request("POST /Patient");
+            let request = request.header_bytes("If-None-Exist", condition);
+            request.json(&numbered("1", "M\u{fc}ller")).send().await
+        };
+        let refusal = create(b"family=M\xfcller").await.refusal();
+        assert!(refusal.starts_with("400 value"), "{refusal}");
+        let request = baton.request("PUT /Patient/anna");
+        let request = request.header_bytes("If-Match", b"W/\"\xff\"");
+        let refusal = request.json(&numbered("1", "Aalto")).send().await.refusal();
+        assert!(refusal.starts_with("400 value"), "{refusal}");
+        assert_eq!(baton.version_count().await, versions);
+        create("family=M\u{fc}ller".as_bytes()).await.expect(201);
+        create("family=M\u{fc}ller".as_bytes()).await.expect(200);
+    })
+    .await;
+}
