@@ -77,8 +77,8 @@ impl Plan {
             prepared: None,
         };
         plan.conditional = plan.conditional_references()?;
-        let is_conditional = |request: &Request| request.verb.condition().is_some();
-        if plan.conditional.is_empty() && !plan.requests.iter().any(is_conditional) {
+        let awaits = |request: &Request| request.verb.awaits_identity();
+        if plan.conditional.is_empty() && !plan.requests.iter().any(awaits) {
             plan.prepared = Some(plan.prepare(&HashMap::new())?);
         }
         Ok(plan)
@@ -132,8 +132,11 @@ impl Plan {
 
         let mut resolved = HashMap::new();
         for (index, request) in self.requests.iter().enumerate() {
-            let (Some(condition), Some(full_url)) = (request.verb.condition(), &request.full_url)
-            else {
+            let (Some(condition), Some(full_url), true) = (
+                request.verb.condition(),
+                &request.full_url,
+                request.verb.awaits_identity(),
+            ) else {
                 continue;
             };
             let found = write::single(transaction, condition)
@@ -318,7 +321,9 @@ impl Plan {
                 read::present(stored).map(Answer::Read)
             }
             Get::Vread(key, version) => {
-                Ok(Answer::Read(read::vread(services, &key, version).await?))
+                let found = transaction.vread(&key, version).await?;
+                let stored = found.ok_or(Error::VersionNotFound(key, version))?;
+                read::present(stored).map(Answer::Read)
             }
             Get::Search(resource_type, query) => {
                 let resource_type = services.resource_type(&resource_type)?;
@@ -356,7 +361,8 @@ fn server_of(full_url: &str) -> Option<&str> {
     server.contains("://").then_some(server)
 }
 
-/// The new text of a string that names another entry, if it does.
+/// The new text of a string that names another entry, if it does: a reference, a `uri` of any kind,
+/// or a link of a narrative.
 fn rewrite(
     node: Node<'_>,
     server: Option<&str>,
@@ -366,27 +372,61 @@ fn rewrite(
         return None;
     }
     let text = node.as_str()?;
-    let is_reference = node.has_key("reference");
-    if is_reference || text.starts_with("urn:") {
-        let (target, fragment) = text.split_once('#').unwrap_or((&text, ""));
-        let key = identities.get(target).or_else(|| {
-            let server = server.filter(|_| !target.is_empty() && !target.contains(':'))?;
-            identities.get(&format!("{server}/{target}"))
-        })?;
-        let tail = if fragment.is_empty() {
-            String::new()
-        } else {
-            format!("#{fragment}")
-        };
-        return Some(format!("{key}{tail}"));
+    if node.has_key("reference") || (text.starts_with("urn:") && !is_text(node)) {
+        return renamed(&text, server, identities);
     }
-    if node.has_key("div") && text.contains("urn:") {
-        let rewritten = identities
-            .iter()
-            .fold(text.into_owned(), |narrative, (url, key)| {
-                narrative.replace(url.as_str(), &key.to_string())
-            });
-        return Some(rewritten);
+    let has_links = node.has_key("div") && (text.contains("href=") || text.contains("src="));
+    has_links
+        .then(|| narrative(&text, server, identities))
+        .flatten()
+}
+
+/// Strings that may hold a URI and are none: what a document is identified by stays, although its
+/// entry has the same name.
+fn is_text(node: Node<'_>) -> bool {
+    ["value", "valueString", "title"]
+        .iter()
+        .any(|key| node.has_key(key))
+}
+
+/// What a link is called once the entry that it names has its place.
+fn renamed(
+    link: &str,
+    server: Option<&str>,
+    identities: &HashMap<String, ResourceKey>,
+) -> Option<String> {
+    let (target, fragment) = link.split_once('#').unwrap_or((link, ""));
+    let key = identities.get(target).or_else(|| {
+        let server = server.filter(|_| !target.is_empty() && !target.contains(':'))?;
+        identities.get(&format!("{server}/{target}"))
+    })?;
+    Some(if fragment.is_empty() {
+        key.to_string()
+    } else {
+        format!("{key}#{fragment}")
+    })
+}
+
+/// A narrative whose attributes (`href`, `src`) name entries by their places, if any does. One pass:
+/// a Bundle may have many entries and as many narratives.
+fn narrative(
+    text: &str,
+    server: Option<&str>,
+    identities: &HashMap<String, ResourceKey>,
+) -> Option<String> {
+    const QUOTES: [char; 2] = ['"', '\''];
+    let mut rewritten = String::with_capacity(text.len());
+    let mut has_changed = false;
+    for piece in text.split_inclusive(QUOTES) {
+        let (value, quote) = piece.split_at(piece.trim_end_matches(QUOTES).len());
+        match renamed(value, server, identities) {
+            Some(name) => {
+                rewritten.push_str(&name);
+                has_changed = true;
+            }
+            None => rewritten.push_str(value),
+        }
+        rewritten.push_str(quote);
     }
-    None
+    has_changed.then_some(rewritten)
 }

@@ -63,13 +63,19 @@ impl Verb {
         matches!(self, Self::Create { .. } | Self::UpdateWhere { .. })
     }
 
+    /// Whether only the store can tell by which key others refer to its resource.
+    pub(super) fn awaits_identity(&self) -> bool {
+        self.may_create() && self.condition().is_some()
+    }
+
+    /// The condition that singles out what it is about.
     pub(super) fn condition(&self) -> Option<&Condition> {
         match self {
             Self::Create { unless } => unless.as_ref(),
-            Self::UpdateWhere { condition, .. } => Some(condition),
-            Self::Get(_) | Self::Update { .. } | Self::Delete { .. } | Self::DeleteWhere { .. } => {
-                None
+            Self::UpdateWhere { condition, .. } | Self::DeleteWhere { condition } => {
+                Some(condition)
             }
+            Self::Get(_) | Self::Update { .. } | Self::Delete { .. } => None,
         }
     }
 }
@@ -114,7 +120,7 @@ fn read(services: &Services, entry: Node<'_>, location: &str) -> Result<Request,
     let resource = entry.get_str("resource");
     let verb = match method.as_ref() {
         "GET" => Verb::Get(url.to_owned()),
-        "POST" => create(services, request, url)?,
+        "POST" => create(services, request, url, resource)?,
         "PUT" => update(services, url, expected)?,
         "DELETE" => delete(services, url, expected)?,
         other => {
@@ -161,8 +167,20 @@ fn expected(request: Node<'_>, location: &str) -> Result<Option<VersionId>, Erro
     })
 }
 
-fn create(services: &Services, request: Node<'_>, url: &str) -> Result<Verb, Error> {
+fn create(
+    services: &Services,
+    request: Node<'_>,
+    url: &str,
+    resource: Option<Node<'_>>,
+) -> Result<Verb, Error> {
     let resource_type = services.resource_type(url)?;
+    let found = resource.and_then(|resource| text(resource, "resourceType"));
+    if let Some(found) = found.filter(|found| **found != *resource_type.as_str()) {
+        return Err(invalid(
+            IssueType::Invalid,
+            format!("the resource is a {found}, request.url names {resource_type}"),
+        ));
+    }
     let unless = text(request, "ifNoneExist")
         .map(|query| search::condition(services, &resource_type, query.trim_start_matches('?')))
         .transpose()?;

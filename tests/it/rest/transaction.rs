@@ -545,3 +545,69 @@ async fn transactions_that_write_the_same_resources_come_one_after_another() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn only_links_are_rewritten() {
+    on_each_store("", NOW, async |baton| {
+        let document = json!({
+            "resourceType": "DocumentReference", "status": "current",
+            "masterIdentifier": { "system": "urn:ietf:rfc:3986", "value": STAY },
+            "content": [{ "attachment": { "url": ANNA, "title": ANNA } }],
+            "text": { "status": "generated", "div": format!(
+                "<div xmlns=\"http://www.w3.org/1999/xhtml\">{ANNA}x <a href='{ANNA}#top'>p</a></div>"
+            ) },
+        });
+        let entries = json!([
+            { "fullUrl": STAY, "resource": document,
+              "request": { "method": "POST", "url": "DocumentReference" } },
+            { "fullUrl": ANNA, "resource": numbered("1"),
+              "request": { "method": "POST", "url": "Patient" } },
+        ]);
+        let answer = send(baton, "transaction", entries).await.expect(200);
+        let (document, anna) = (place(&answer, 0), place(&answer, 1));
+        let stored = baton.read(&format!("/{document}")).await;
+        assert_eq!(stored["masterIdentifier"]["value"], STAY);
+        assert_eq!(stored["content"][0]["attachment"]["url"], anna);
+        let narrative = stored["text"]["div"].as_str().unwrap();
+        assert!(narrative.contains(&format!("<a href='{anna}#top'>")), "{narrative}");
+        assert!(narrative.contains(&format!("{ANNA}x")), "{narrative}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_resource_is_of_the_type_that_its_url_names() {
+    on_each_store("", NOW, async |baton| {
+        let versions = baton.version_count().await;
+        let request = json!({ "method": "POST", "url": "Person",
+                              "ifNoneExist": "identifier=urn:mrn|1" });
+        let entry = json!([{ "resource": numbered("1"), "request": request }]);
+        let refusal = send(baton, "transaction", entry).await.refusal();
+        assert!(refusal.starts_with("400 invalid"), "{refusal}");
+        assert_eq!(baton.version_count().await, versions);
+    })
+    .await;
+}
+
+/// More transactions than there are connections: none may need a second one.
+#[tokio::test]
+async fn versions_are_read_inside_the_transaction() {
+    on_each_store("", NOW, async |baton| {
+        let anna = patient("anna", "Aalto");
+        baton.put("/Patient/anna", &anna).await.expect(201);
+        let entries = json!([
+            { "request": { "method": "GET", "url": "Patient/anna/_history/2" } },
+            { "resource": patient("anna", "Berg"),
+              "request": { "method": "PUT", "url": "Patient/anna" } },
+        ]);
+        let answer = send(baton, "transaction", entries).await.expect(200);
+        let read = &answer["entry"][0]["resource"];
+        assert_eq!(read["name"][0]["family"], "Berg", "{answer}");
+        let read = json!([{ "request": { "method": "GET", "url": "Patient/anna/_history/1" } }]);
+        let sent = (0..40).map(|_| send(baton, "transaction", read.clone()));
+        for answer in join_all(sent).await {
+            answer.expect(200);
+        }
+    })
+    .await;
+}
