@@ -100,13 +100,12 @@ impl Server {
             }
         });
         let intake_limits = Arc::new(config.intake.clone());
-        workers.spawn(mllp::listen(
-            mllp,
-            intake,
-            intake_limits,
-            workers.clone(),
-            stop.clone(),
-        ));
+        let connections = workers.clone();
+        let stopped = stop.clone();
+        workers.spawn(async move {
+            intake.resume().await;
+            mllp::listen(mllp, intake, intake_limits, connections, stopped).await;
+        });
         workers.close();
         tracing::info!(http = %http_address, mllp = %mllp_address, "Baton is serving");
         Ok(Self {

@@ -17,7 +17,7 @@ const QUEUE_MAX: usize = 4096;
 #[derive(Clone)]
 pub struct Lanes {
     queues: Arc<[mpsc::Sender<i64>]>,
-    /// Rows queued and not yet processed.
+    /// Rows queued and not yet processed; one more until the inbox has been read at the start.
     waiting: Arc<watch::Sender<usize>>,
 }
 
@@ -30,7 +30,7 @@ pub struct Queue {
 impl Lanes {
     /// Lanes, and the queue of each for its worker.
     pub fn new() -> (Self, Vec<Queue>) {
-        let waiting = Arc::new(watch::Sender::new(0));
+        let waiting = Arc::new(watch::Sender::new(1));
         let (queues, workers) = (0..LANES)
             .map(|_| {
                 let (sender, rows) = mpsc::channel(QUEUE_MAX);
@@ -65,6 +65,11 @@ impl Lanes {
             // The server stops; the row is durable and queued again at the next start.
             self.waiting.send_modify(|waiting| *waiting -= 1);
         }
+    }
+
+    /// What was in the inbox at the start is queued.
+    pub fn resumed(&self) {
+        self.waiting.send_modify(|waiting| *waiting -= 1);
     }
 
     /// Waits until every queued row is processed.

@@ -32,6 +32,8 @@ const SWEEP_PERIOD: Duration = Duration::from_secs(30);
 const SWEEP_AGE_SECS: i64 = 60;
 /// Rows of the inbox read at once in a sweep.
 const SWEEP_ROWS_MAX: u32 = 1000;
+/// How often processing is tried in one go: another transaction may be in the way for a moment.
+const TRIES_MAX: u32 = 5;
 /// The pause after a failed attempt; doubled at each further one.
 const RETRY_PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,19 +61,28 @@ impl Intake {
         }
     }
 
-    /// Queues the rows that are durable and not processed: at the start, and those that got lost
-    /// between the store and a lane.
+    /// Queues what was durable and not processed when Baton stopped. It comes before all that is
+    /// received from now on, so that the messages of a patient keep their order.
+    pub async fn resume(&self) {
+        self.queue_waiting(TimeDelta::zero()).await;
+        self.lanes.resumed();
+    }
+
+    /// Queues, from time to time, the rows that got lost between the store and a lane, and those
+    /// whose processing failed for a reason that may have passed.
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
-        let mut until = TimeDelta::zero();
         loop {
-            if let Err(error) = self.queue_unprocessed(until).await {
-                tracing::error!(error = error::chain(&error), "The inbox could not be read");
-            }
-            until = TimeDelta::seconds(SWEEP_AGE_SECS);
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(SWEEP_PERIOD) => {}
             }
+            self.queue_waiting(TimeDelta::seconds(SWEEP_AGE_SECS)).await;
+        }
+    }
+
+    async fn queue_waiting(&self, age: TimeDelta) {
+        if let Err(error) = self.queue_unprocessed(age).await {
+            tracing::error!(error = error::chain(&error), "The inbox could not be read");
         }
     }
 
@@ -104,10 +115,10 @@ impl Intake {
     }
 
     /// Processes a row. One that cannot succeed is set aside; one that fails for a reason that may
-    /// pass is tried again, and left for the next sweep when the reason lasts.
+    /// pass is tried again soon, then left for the next sweeps, and set aside in the end.
     async fn process_row(&self, row: i64) {
         let mut pause = RETRY_PAUSE;
-        for attempt in 1..=self.config.intake.attempts_max {
+        for attempt in 1..=TRIES_MAX {
             let work = Process {
                 context: context(&self.services),
                 config: Arc::clone(&self.config),
@@ -134,18 +145,32 @@ impl Intake {
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
+        let attempts_max = self.config.intake.attempts_max;
+        self.give_up(
+            row,
+            "the store refuses what the message causes",
+            attempts_max,
+        )
+        .await;
     }
 
     async fn set_aside(&self, row: i64, reason: &str) {
-        let work = SetAside {
+        self.give_up(row, reason, 1).await;
+    }
+
+    /// Keeps an attempt that failed with its message; the last one sets it aside. What fails because
+    /// the store is away is not counted, as that cannot be kept either.
+    async fn give_up(&self, row: i64, reason: &str, attempts_max: u32) {
+        let work = GiveUp {
             row,
             reason: reason.to_owned(),
+            attempts_max,
         };
         if let Err(error) = self.services.store.transact(work).await {
             tracing::error!(
                 message.row = row,
                 error = error::chain(&error),
-                "A message could not be set aside; it will be tried again"
+                "That processing a message failed could not be kept; it will be tried again"
             );
         }
     }
@@ -173,12 +198,13 @@ fn may_pass(error: &Error) -> bool {
     )
 }
 
-struct SetAside {
+struct GiveUp {
     row: i64,
     reason: String,
+    attempts_max: u32,
 }
 
-impl Work for SetAside {
+impl Work for GiveUp {
     type Output = ();
     type Error = crate::store::Error;
 
@@ -186,8 +212,16 @@ impl Work for SetAside {
         &'a mut self,
         transaction: &'a mut Transaction<'_>,
     ) -> Result<(), crate::store::Error> {
+        let Some(stored) = transaction.message(self.row).await? else {
+            return Ok(());
+        };
+        let state = if stored.attempts + 1 < self.attempts_max {
+            MessageState::Failed
+        } else {
+            MessageState::SetAside
+        };
         transaction
-            .set_message_state(self.row, MessageState::SetAside, &self.reason)
+            .set_message_state(self.row, state, &self.reason)
             .await
     }
 }
