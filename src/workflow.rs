@@ -219,7 +219,7 @@ impl Workflow {
             pathways: Arc::clone(&self.pathways),
             change,
         };
-        match self.services.store.transact(work).await {
+        match self.attempt(work).await {
             Err(error) if is_lasting(&error) => {
                 tracing::error!(resource = %key, error = error::chain(&error), "A change of {key} could not be acted on");
                 Ok(self
@@ -230,6 +230,15 @@ impl Workflow {
             }
             other => other,
         }
+    }
+
+    /// Runs a work. A panic is a defect that one change or timer brings to light: it must not come
+    /// again for ever and keep all others from their turn.
+    async fn attempt(&self, work: impl Work<Output = (), Error = Error>) -> Result<(), Error> {
+        AssertUnwindSafe(self.services.store.transact(work))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| Err(Error::Internal("the work panicked".into())))
     }
 
     /// Who joined a panel is followed from a discharge that lies within its thirty days; a
@@ -252,7 +261,7 @@ impl Workflow {
                 pathways: Arc::clone(&self.pathways),
                 patient_id,
             };
-            match store.transact(work).await {
+            match self.attempt(work).await {
                 Err(error) if is_lasting(&error) => {
                     tracing::error!(resource = %change.key, error = error::chain(&error), "A member of {} cannot be followed", change.key);
                 }
@@ -321,7 +330,7 @@ impl Workflow {
             pathways: Arc::clone(&self.pathways),
             timer,
         };
-        match self.services.store.transact(work).await {
+        match self.attempt(work).await {
             Err(error) if is_lasting(&error) => {
                 tracing::error!(
                     timer = name,
