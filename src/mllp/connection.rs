@@ -26,6 +26,8 @@ const READ_BYTES: usize = 64 * 1024;
 const STRAY_BYTES_MAX: usize = 64 * 1024;
 /// How long the CR after an FS may keep us waiting.
 const CARRIAGE_RETURN_GRACE: Duration = Duration::from_secs(2);
+/// So long a peer may go on sending after its last answer.
+const LINGER: Duration = Duration::from_secs(1);
 /// A peer that does not take its acknowledgement for so long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -156,6 +158,13 @@ impl Connection {
             }
         }
         let _ = self.socket.shutdown().await;
+        let _ = tokio::time::timeout(LINGER, self.discard(&mut buffer)).await;
+    }
+
+    /// Reads what the peer still sends, and drops it: a socket that is closed with bytes unread
+    /// resets the connection, and the peer may lose the acknowledgement that it was just sent.
+    async fn discard(&mut self, buffer: &mut [u8]) {
+        while matches!(self.socket.read(buffer).await, Ok(count) if count > 0) {}
     }
 
     fn take(&mut self, bytes: &[u8]) {
