@@ -314,7 +314,9 @@ impl Intake {
     /// MSH-10 of an answer: unique among all that we send, at most 20 characters (v2.3).
     fn control_id(&self, now: Instant) -> String {
         let id = self.services.ids.next(now).replace('-', "");
-        format!("B{}", id.get(..19).unwrap_or(&id)).to_uppercase()
+        // Its end is random, its start is the time: many answers share a millisecond.
+        let random = id.get(id.len().saturating_sub(19)..).unwrap_or(&id);
+        format!("B{random}").to_uppercase()
     }
 
     /// Waits until every message received so far is processed.
