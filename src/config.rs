@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
+use jsonschema::error::ValidationErrorKind;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -361,7 +362,7 @@ impl Config {
             .map_err(|error| error.to_string())?;
         let mut problems = String::new();
         for error in validator.iter_errors(&located.value) {
-            let pointer = error.instance_path().to_string();
+            let pointer = place(&error);
             let _ = writeln!(
                 problems,
                 "line {}: {}",
@@ -376,15 +377,16 @@ impl Config {
             toml::from_str(text).map_err(|error| located::toml_problem(text, &error))?;
         config
             .consistent()
-            .map_err(|problem| format!("line 1: {problem}"))
+            .map_err(|(pointer, problem)| format!("line {}: {problem}", located.line(&pointer)))
     }
 
-    /// What a schema cannot say.
-    fn consistent(self) -> Result<Self, String> {
+    /// What a schema cannot say; a problem comes with the JSON pointer to its place.
+    fn consistent(self) -> Result<Self, (String, String)> {
         let mut names = BTreeSet::new();
-        for feed in &self.feeds {
+        for (index, feed) in self.feeds.iter().enumerate() {
             if !names.insert(&feed.name) {
-                return Err(format!("two feeds have the name {}", feed.name));
+                let problem = format!("two feeds have the name {}", feed.name);
+                return Err((format!("/feed/{index}/name"), problem));
             }
         }
         Ok(self)
@@ -396,6 +398,18 @@ impl Config {
             .iter()
             .filter(|feed| feed.claims(application, facility))
             .max_by_key(|feed| feed.specificity())
+    }
+}
+
+/// The JSON pointer to what is wrong: an unknown key itself rather than its table.
+fn place(error: &jsonschema::ValidationError<'_>) -> String {
+    let table = error.instance_path().to_string();
+    match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => match unexpected.first() {
+            Some(key) => format!("{table}/{}", key.replace('~', "~0").replace('/', "~1")),
+            None => table,
+        },
+        _ => table,
     }
 }
 
@@ -516,7 +530,7 @@ V = "OBSENC"
     fn problems_name_their_line() {
         check_refused(
             "[listen]\nhttp = \"127.0.0.1:8080\"\nmlpp = \"x\"\n",
-            "line 1: listen",
+            "line 3: listen.mlpp",
         );
         check_refused(
             "[intake]\nconnections_max = 0\n",
@@ -528,6 +542,6 @@ V = "OBSENC"
             "line 10: feed.0.classes.V",
         );
         check_refused(&FEED.replace("America/New_York", "Newyork"), "line 5");
-        check_refused(&format!("{FEED}{FEED}"), "two feeds");
+        check_refused(&format!("{FEED}{FEED}"), "line 13: two feeds");
     }
 }
