@@ -2,6 +2,8 @@
 //!
 //! <https://hl7.org/fhir/R4/capabilitystatement.html>. Nothing is claimed that is not served.
 
+use std::collections::HashMap;
+
 use fhir_model::definition::TypeId;
 use serde_json::{Value, json};
 
@@ -31,10 +33,11 @@ pub fn capabilities(services: &Services) -> String {
 }
 
 fn statement(services: &Services) -> Value {
-    let definitions = &services.definitions;
-    let resources: Vec<Value> = definitions
+    let referring = referring(services);
+    let resources: Vec<Value> = services
+        .definitions
         .concrete_resource_types()
-        .map(|type_id| resource(services, type_id))
+        .map(|type_id| resource(services, type_id, &referring))
         .collect();
     json!({
         "resourceType": "CapabilityStatement",
@@ -62,7 +65,26 @@ fn statement(services: &Services) -> Value {
     })
 }
 
-fn resource(services: &Services, type_id: TypeId) -> Value {
+/// Resource type → the parameters (`Type:code`) that refer to it: what `_revinclude` takes.
+type Referring = HashMap<String, Vec<String>>;
+
+fn referring(services: &Services) -> Referring {
+    let definitions = &services.definitions;
+    let mut referring = Referring::new();
+    for type_id in definitions.concrete_resource_types() {
+        let name = definitions.type_name(type_id);
+        let parameters = parameter::all(definitions, type_id);
+        for found in parameters.filter(|found| found.kind == ValueKind::Reference) {
+            for target in found.targets(definitions) {
+                let includes = referring.entry(target.to_string()).or_default();
+                includes.push(format!("{name}:{}", found.code));
+            }
+        }
+    }
+    referring
+}
+
+fn resource(services: &Services, type_id: TypeId, referring: &Referring) -> Value {
     let definitions = &services.definitions;
     let name = definitions.type_name(type_id);
     let interactions: Vec<Value> = INTERACTIONS
@@ -106,6 +128,9 @@ fn resource(services: &Services, type_id: TypeId) -> Value {
     if let Some(resource) = resource.as_object_mut() {
         if !includes.is_empty() {
             resource.insert("searchInclude".to_owned(), json!(includes));
+        }
+        if let Some(includes) = referring.get(name) {
+            resource.insert("searchRevInclude".to_owned(), json!(includes));
         }
         if let Some(profiles) = services.profiles.get(name) {
             resource.insert("supportedProfile".to_owned(), json!(profiles));
