@@ -76,20 +76,44 @@ pub fn identifier(cx: Cx<'_>, feed: &Feed) -> Option<Identifier> {
     })
 }
 
-/// HD → uri: as configured, else its OID or UUID, else scoped by the feed.
+/// HD → uri: as configured, else its OID, UUID or URI, else scoped by the feed. Only an identifier
+/// without any authority takes the default of the feed.
 fn authority_system(authority: Hd<'_>, feed: &Feed) -> String {
     let name = authority.name();
-    let key = name.as_deref().unwrap_or("*");
-    if let Some(system) = feed.authorities.get(key) {
+    let universal = authority.universal_id().value();
+    let names = [name.as_deref(), universal.as_deref()];
+    let configured = |key: &str| feed.authorities.get(key);
+    if let Some(system) = names.into_iter().flatten().find_map(configured) {
         return system.clone();
     }
-    let universal = authority.universal_id().value();
     let kind = authority.universal_id_type().value();
-    match (universal, kind.as_deref()) {
-        (Some(oid), Some("ISO")) => format!("urn:oid:{oid}"),
-        (Some(uuid), Some("UUID" | "GUID")) => format!("urn:uuid:{}", uuid.to_lowercase()),
-        (Some(uri), Some("URI")) if uri.contains(':') => uri.into_owned(),
-        _ => format!("urn:baton:feed:{}:{}", feed.name, uri_safe(key)),
+    if let (Some(id), Some(kind)) = (universal.as_deref(), kind.as_deref())
+        && let Some(uri) = universal_uri(id, kind)
+    {
+        return uri;
+    }
+    let scoped = |name: &str| format!("urn:baton:feed:{}:{}", feed.name, uri_safe(name));
+    match names.into_iter().flatten().next() {
+        Some(name) => scoped(name),
+        None => configured("*").cloned().unwrap_or_else(|| scoped("*")),
+    }
+}
+
+/// HD.2 as a URI, if it is what HD.3 calls it.
+fn universal_uri(id: &str, kind: &str) -> Option<String> {
+    let is_oid = || {
+        let arc = |arc: &str| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit());
+        id.contains('.') && id.starts_with(['0', '1', '2']) && id.split('.').all(arc)
+    };
+    let is_uri = || id.contains(':') && !id.contains(|found: char| found.is_whitespace());
+    match kind {
+        "ISO" => is_oid().then(|| format!("urn:oid:{id}")),
+        "UUID" | "GUID" => {
+            let uuid = uuid::Uuid::parse_str(id).ok()?;
+            Some(format!("urn:uuid:{}", uuid.as_hyphenated()))
+        }
+        "URI" => is_uri().then(|| id.to_owned()),
+        _ => None,
     }
 }
 
