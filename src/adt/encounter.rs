@@ -270,16 +270,15 @@ fn discharge(known: &Disposition, feed: &Feed) -> Value {
         }
         codings.push(coding);
     }
-    codings.extend(
-        row.and_then(|row| row.fhir)
-            .map(|code| json!({ "system": FHIR_SYSTEM, "code": code })),
-    );
     if known.nubc.is_none() {
         codings.push(json!({
             "system": format!("urn:baton:feed:{}:discharge-disposition", feed.name),
             "code": known.local,
         }));
-        codings.push(json!({ "system": FHIR_SYSTEM, "code": "oth" }));
+    }
+    // What the table does not know may be anything; what it knows may be no end.
+    if let Some(code) = row.map_or(Some("oth"), |row| row.fhir) {
+        codings.push(json!({ "system": FHIR_SYSTEM, "code": code }));
     }
     json!({ "coding": codings, "text": known.local })
 }

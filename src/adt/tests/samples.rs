@@ -1,0 +1,144 @@
+//! Every sample message of the ADT folder, where there is one: what it is mapped to is valid R4,
+//! and mapping it again changes nothing.
+#![expect(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test may say what it left out, and ask where the samples are"
+)]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fhir_model::tree::{Limits, Tree};
+use fhir_validation::{Options, Validator};
+use hl7v2::{Message, batch};
+use serde_json::Value;
+
+use crate::adt::encounter::{References, encounter};
+use crate::adt::tests::received;
+use crate::adt::trigger_event::Movement;
+use crate::adt::visit::fold;
+use crate::adt::{
+    Arrival, Put, code_map, condition, coverage, patient, provenance, related_person,
+};
+use crate::config::Feed;
+
+/// `$BATON_SHARED_DATA`, else `../shared/data` beside the repository.
+fn samples() -> Vec<PathBuf> {
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    let data = std::env::var("BATON_SHARED_DATA").map_or_else(|_| beside(), PathBuf::from);
+    let Ok(entries) = std::fs::read_dir(data.join("adt/messages")) else {
+        println!("left out: the ADT samples are not at {}", data.display());
+        return Vec::new();
+    };
+    let files = entries.map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "hl7"))
+        .collect();
+    files.sort();
+    files
+}
+
+/// Ids in their order: `1`, `2`, …
+fn ids() -> impl FnMut() -> String {
+    let mut last = 0;
+    move || {
+        last += 1;
+        last.to_string()
+    }
+}
+
+/// All that a message becomes, onto what there is already.
+fn mapped(message: &Message, feed: &Feed, known: &[Value]) -> Vec<Value> {
+    let arrival = Arrival {
+        message,
+        feed,
+        row: 1,
+        received: received(),
+    };
+    let of_type = |name: &str| -> Vec<Value> {
+        let of_type = known.iter().filter(|known| known["resourceType"] == name);
+        of_type.cloned().collect()
+    };
+    let visit = arrival
+        .visit_identifier()
+        .and_then(|identifier| fold(&identifier, &[arrival]));
+    let died = visit.as_ref().is_some_and(|visit| visit.ended_in_death());
+    let identifiers = arrival.patient_identifiers();
+    let existing = of_type("Patient");
+    let person = patient::patient(&arrival, &identifiers, "p", existing.first(), true, died);
+    let mut resources = vec![person];
+    if let Some(visit) = &visit {
+        let known = of_type("Condition");
+        let puts = condition::conditions(&visit.diagnoses, "e", "p", &known, ids());
+        let diagnoses = puts.iter().zip(&visit.diagnoses);
+        let diagnoses = diagnoses.map(|(put, diagnosis)| {
+            let role = code_map::diagnosis_type(&diagnosis.kind).0;
+            (put.reference(), role, diagnosis.rank)
+        });
+        let references = References {
+            id: "e",
+            patient_id: "p",
+            diagnoses: diagnoses.collect(),
+        };
+        let existing = of_type("Encounter");
+        resources.push(encounter(visit, feed, &references, existing.first()));
+        resources.extend(puts.into_iter().map(|put| put.resource));
+    }
+    let known = of_type("RelatedPerson");
+    let people = related_person::related_persons(&arrival, "p", &known, ids());
+    let known = of_type("Coverage");
+    let coverages = coverage::coverages(&arrival, "p", &known, ids());
+    let relations = people.into_iter().chain(coverages);
+    resources.extend(relations.map(|Put { resource, .. }| resource));
+    let targets = ["Patient/p/_history/1".to_owned()];
+    resources.push(provenance::provenance(
+        &arrival,
+        "v",
+        "2026-12-31T00:00:00Z",
+        &targets,
+    ));
+    resources
+}
+
+#[test]
+fn what_samples_are_mapped_to_is_valid() {
+    let definitions = crate::definitions::embedded();
+    let validator = Validator::new(definitions.clone());
+    let feed = Feed::unclaimed();
+    let (mut messages, mut visits) = (0, 0);
+    let mut resources: BTreeMap<String, u32> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for path in samples() {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let bytes = std::fs::read(&path).unwrap();
+        for bytes in batch::split(&bytes).messages() {
+            let message = hl7v2::parse(bytes).unwrap().message;
+            let arrival = Arrival {
+                message: &message,
+                feed: &feed,
+                row: 1,
+                received: received(),
+            };
+            let is_adt = message.message_code().as_deref() == Some("ADT");
+            let Some(event) = arrival.event().filter(|_| is_adt) else {
+                continue;
+            };
+            messages += 1;
+            visits += u32::from(event.movement != Movement::Person && arrival.pv1().is_some());
+            let produced = mapped(&message, &feed, &[]);
+            assert_eq!(mapped(&message, &feed, &produced), produced, "{name}");
+            for resource in produced {
+                let kind = resource["resourceType"].as_str().unwrap_or_default();
+                *resources.entry(kind.to_owned()).or_default() += 1;
+                let json = resource.to_string().into_bytes();
+                let tree = Tree::parse(json, definitions.names(), &Limits::default()).unwrap();
+                let issues = validator.validate(tree.root(), kind, &[], &Options::default());
+                let errors = issues.iter().filter(|issue| issue.is_error());
+                wrong.extend(errors.map(|issue| format!("{name}: {kind}: {issue}")));
+            }
+        }
+    }
+    println!("{messages} messages, {visits} of visits: {resources:?}");
+    assert!(wrong.is_empty(), "{}: {:#?}", wrong.len(), wrong);
+}
