@@ -12,11 +12,13 @@ pub mod condition;
 pub mod coverage;
 pub mod data_type;
 pub mod encounter;
+pub mod label;
 pub mod patient;
 pub mod provenance;
 pub mod related_person;
 pub mod time;
 pub mod trigger_event;
+pub mod us_core;
 pub mod visit;
 
 use chrono::{DateTime, Utc};

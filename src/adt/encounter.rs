@@ -74,6 +74,9 @@ pub fn encounter(
             new
         });
     tag(&mut encounter, &visit.flags);
+    for label in &visit.labels {
+        label.put_on(&mut encounter);
+    }
     extensions(&mut encounter, visit, feed);
     for key in OWNED {
         match owned.get(*key) {
@@ -343,21 +346,24 @@ fn tag(encounter: &mut Map<String, Value>, flags: &[&'static str]) {
 
 /// Puts a tag into `meta.tag`, once.
 pub fn add_tag(resource: &mut Map<String, Value>, system: &str, code: &str) {
+    add_meta(resource, "tag", system, code);
+}
+
+/// Puts a coding into `meta.tag` or `meta.security`, once.
+pub fn add_meta(resource: &mut Map<String, Value>, key: &str, system: &str, code: &str) {
     if !resource.contains_key("meta") {
         resource.insert("meta".into(), json!({}));
     }
     let Some(meta) = resource.get_mut("meta").and_then(Value::as_object_mut) else {
         return;
     };
-    let tags = meta.entry("tag").or_insert_with(|| json!([]));
-    let Some(tags) = tags.as_array_mut() else {
+    let codings = meta.entry(key).or_insert_with(|| json!([]));
+    let Some(codings) = codings.as_array_mut() else {
         return;
     };
-    if !tags
-        .iter()
-        .any(|tag| tag["system"] == system && tag["code"] == code)
-    {
-        tags.push(json!({ "system": system, "code": code }));
+    let is_it = |coding: &Value| coding["system"] == system && coding["code"] == code;
+    if !codings.iter().any(is_it) {
+        codings.push(json!({ "system": system, "code": code }));
     }
 }
 

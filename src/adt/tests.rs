@@ -12,6 +12,7 @@ use crate::config::Feed;
 
 mod fold;
 mod identity;
+mod person;
 mod samples;
 
 /// A feed in New York where `V` means observation.

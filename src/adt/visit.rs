@@ -17,6 +17,7 @@ use hl7v2::{Element, Presence};
 use serde_json::Value;
 
 use crate::adt::data_type::{codeable_concept, practitioner, text};
+use crate::adt::label::{self, Label};
 use crate::adt::time::When;
 use crate::adt::trigger_event::Movement;
 use crate::adt::{Arrival, VisitIdentifier, code_map};
@@ -168,6 +169,8 @@ pub struct Visit {
     pub diagnoses: Vec<Diagnosis>,
     /// When the first message about the visit came.
     pub first_notified: DateTime<Utc>,
+    /// Who may read of it.
+    pub labels: Vec<Label>,
     /// What was odd, as codes for `Encounter.meta.tag`.
     pub flags: Vec<&'static str>,
 }
@@ -228,6 +231,7 @@ struct Fold {
     is_readmission: bool,
     participants: Vec<Participant>,
     diagnoses: Vec<Diagnosis>,
+    labels: Vec<Label>,
     flags: Vec<&'static str>,
 }
 
@@ -244,6 +248,11 @@ impl Fold {
         }
         self.movement(arrival, event.movement, &at);
         self.diagnoses(arrival);
+        for label in label::of_visit(arrival) {
+            if !self.labels.contains(&label) {
+                self.labels.push(label);
+            }
+        }
     }
 
     /// When what the message tells happened.
@@ -614,6 +623,7 @@ impl Fold {
             participants: self.participants,
             diagnoses: self.diagnoses,
             first_notified,
+            labels: self.labels,
             flags: self.flags,
         })
     }

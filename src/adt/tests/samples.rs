@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::adt::encounter::{References, encounter};
 use crate::adt::tests::received;
 use crate::adt::trigger_event::Movement;
-use crate::adt::visit::fold;
+use crate::adt::visit::{Visit, fold};
 use crate::adt::{
     Arrival, Put, code_map, condition, coverage, patient, provenance, related_person,
 };
@@ -63,7 +63,7 @@ fn mapped(message: &Message, feed: &Feed, known: &[Value]) -> Vec<Value> {
     let visit = arrival
         .visit_identifier()
         .and_then(|identifier| fold(&identifier, &[arrival]));
-    let died = visit.as_ref().is_some_and(|visit| visit.ended_in_death());
+    let died = visit.as_ref().is_some_and(Visit::ended_in_death);
     let identifiers = arrival.patient_identifiers();
     let existing = of_type("Patient");
     let person = patient::patient(&arrival, &identifiers, "p", existing.first(), true, died);
