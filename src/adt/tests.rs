@@ -10,6 +10,7 @@ use crate::adt::visit::{Status, Visit, fold};
 use crate::adt::{Arrival, VisitIdentifier, patient};
 use crate::config::Feed;
 
+mod elements;
 mod fold;
 mod identity;
 mod person;

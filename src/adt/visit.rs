@@ -16,7 +16,7 @@ use hl7v2::segment::{Dg1, Evn, Pv1, Pv2};
 use hl7v2::{Element, Presence};
 use serde_json::Value;
 
-use crate::adt::data_type::{codeable_concept, practitioner, text};
+use crate::adt::data_type::{codeable_concept, identifier, practitioner, text};
 use crate::adt::label::{self, Label};
 use crate::adt::time::When;
 use crate::adt::trigger_event::Movement;
@@ -161,9 +161,21 @@ pub struct Visit {
     pub service: Option<Value>,
     /// PV2-3.
     pub reason: Option<Value>,
+    /// PV2-8.
+    pub planned_start: Option<When>,
+    /// PV2-9.
+    pub planned_end: Option<When>,
+    /// PV1-42: where the patient is to go next.
+    pub pending_place: Option<Place>,
+    /// PV1-5.
+    pub preadmission: Option<Value>,
+    /// PV1-18 as sent.
+    pub patient_type: Option<String>,
+    /// PV1-37 as sent.
+    pub destination: Option<String>,
     /// PV1-13.
     pub is_readmission: bool,
-    /// PV1-7, 8, 9, 17.
+    /// PV1-7, 8, 9, 17, 52.
     pub participants: Vec<Participant>,
     /// DG1.
     pub diagnoses: Vec<Diagnosis>,
@@ -228,6 +240,12 @@ struct Fold {
     admit_source: Option<String>,
     service: Option<Value>,
     reason: Option<Value>,
+    planned_start: Option<When>,
+    planned_end: Option<When>,
+    pending_place: Option<Place>,
+    preadmission: Option<Value>,
+    patient_type: Option<String>,
+    destination: Option<String>,
     is_readmission: bool,
     participants: Vec<Participant>,
     diagnoses: Vec<Diagnosis>,
@@ -323,6 +341,7 @@ impl Fold {
         self.is_readmission |=
             text(pv1.readmission_indicator().identifier()).as_deref() == Some("R");
         self.participants(pv1, feed);
+        self.prospects(arrival, pv1);
         if let Some(pv2) = arrival.message.view::<Pv2<'_>>() {
             set(&mut self.reason, pv2.admit_reason().element(), feed, |_| {
                 codeable_concept(pv2.admit_reason(), feed, "admit-reason")
@@ -332,6 +351,34 @@ impl Fold {
         if !matches!(movement, Movement::CancelDischarge) {
             self.ending(arrival, pv1, at);
         }
+    }
+
+    /// Where the patient comes from and goes to, and when: as planned.
+    fn prospects(&mut self, arrival: &Arrival<'_>, pv1: Pv1<'_>) {
+        let feed = arrival.feed;
+        let field = pv1.preadmit_number().element();
+        set(&mut self.preadmission, field, feed, |_| {
+            identifier(pv1.preadmit_number(), feed).map(|found| found.to_fhir())
+        });
+        let field = pv1.patient_type().element();
+        set(&mut self.patient_type, field, feed, text);
+        let field = pv1.discharged_to_location().element();
+        set(&mut self.destination, field, feed, text);
+        let field = pv1.pending_location().element();
+        set(&mut self.pending_place, field, feed, |_| {
+            Place::read(pv1.pending_location())
+        });
+        let Some(pv2) = arrival.message.view::<Pv2<'_>>() else {
+            return;
+        };
+        let field = pv2.expected_admit_date_time();
+        set(&mut self.planned_start, field, feed, |field| {
+            When::read(field, arrival)
+        });
+        let field = pv2.expected_discharge_date_time();
+        set(&mut self.planned_end, field, feed, |field| {
+            When::read(field, arrival)
+        });
     }
 
     fn class(&mut self, pv1: Pv1<'_>, feed: &Feed, at: &When) {
@@ -407,6 +454,13 @@ impl Fold {
             "ADM",
             fields.field(17),
             pv1.admitting_doctors().filter_map(person).collect(),
+        );
+        put(
+            "PART",
+            fields.field(52),
+            pv1.other_healthcare_providers()
+                .filter_map(person)
+                .collect(),
         );
     }
 
@@ -530,6 +584,7 @@ impl Fold {
         self.is_discharged = false;
         self.end = None;
         self.disposition = None;
+        self.destination = None;
     }
 
     /// The visit has ended; a corrected end moves the end of what went before.
@@ -587,6 +642,11 @@ impl Fold {
         {
             last.end.clone_from(&self.end);
         }
+        let last = self.places.last();
+        let is_there = last.map(|last| &last.value) == self.pending_place.as_ref();
+        if is_there || status == Status::Finished {
+            self.pending_place = None;
+        }
         if is_after(self.start.as_ref(), self.end.as_ref()) {
             self.start = None;
             self.flag("end-before-start");
@@ -619,6 +679,12 @@ impl Fold {
             admit_source: self.admit_source,
             service: self.service,
             reason: self.reason,
+            planned_start: self.planned_start,
+            planned_end: self.planned_end,
+            pending_place: self.pending_place,
+            preadmission: self.preadmission,
+            patient_type: self.patient_type,
+            destination: self.destination,
             is_readmission: self.is_readmission,
             participants: self.participants,
             diagnoses: self.diagnoses,
