@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use proptest::prelude::*;
+
 use crate::adt::encounter::{References, encounter};
 use crate::adt::tests::{feed, message, received};
 use crate::adt::time::When;
@@ -387,4 +389,45 @@ fn where_the_patient_goes() {
     check("77", &["77", "oth"]);
     check("SOMEWHERE", &["SOMEWHERE", "oth"]);
     check("", &[]);
+}
+
+/// Messages of one visit, with every movement and much that does not fit together.
+fn tangled() -> Vec<String> {
+    const EVENTS: [&str; 14] = [
+        "A05", "A04", "A06", "A02", "A08", "A21", "A22", "A03", "A13", "A31", "A03", "A11", "A01",
+        "A03",
+    ];
+    let told = EVENTS.iter().zip(8..).map(|(event, hour)| {
+        let (ward, class) = (hour % 4, if hour < 10 { "E" } else { "I" });
+        let end = match *event {
+            "A03" => format!(", PV1-45 20260803{hour:02}0000, PV1-36 01"),
+            "A08" => ", PV1-45 \"\", PV1-7 \"\"".to_owned(),
+            _ => String::new(),
+        };
+        format!(
+            "{event} 20260803{hour:02}0500 PV1-2 {class}, PV1-3 W{ward}, PV1-44 20260803073000, \
+             PV1-17 {hour}^Chen, DG1-3 I50.{ward}^^I10, DG1-6 F{end}"
+        )
+    });
+    told.collect()
+}
+
+proptest! {
+    #[test]
+    fn whichever_messages_come_they_give_one_visit_in_any_order_and_number(
+        (told, delivered) in prop::sample::subsequence(tangled(), 1..=14).prop_flat_map(|told| {
+            let again = prop::sample::subsequence(told.clone(), 0..=told.len());
+            let told_again = told.clone();
+            let delivered = again
+                .prop_map(move |again| [told_again.clone(), again].concat())
+                .prop_shuffle();
+            (Just(told), delivered)
+        })
+    ) {
+        let visit = |lines: &[String]| {
+            let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+            visit(&feed(), &lines)
+        };
+        prop_assert_eq!(visit(&delivered), visit(&told));
+    }
 }

@@ -164,7 +164,8 @@ fn kin_and_insurance_are_found_again() {
         panic!("{people:?}")
     };
     assert_eq!(kin.resource["relationship"][0]["coding"][0]["code"], "SPS");
-    let again = related_person::related_persons(&arrival, "p", &[kin.resource.clone()], id);
+    let again =
+        related_person::related_persons(&arrival, "p", std::slice::from_ref(&kin.resource), id);
     assert!(again[0].exists);
     assert_eq!(again[0].resource, kin.resource);
     let coverages = coverage::coverages(&arrival, "p", &[], id);
@@ -173,7 +174,7 @@ fn kin_and_insurance_are_found_again() {
     };
     assert_eq!(insurance.resource["subscriberId"], "S7");
     assert_eq!(insurance.resource["payor"][0]["display"], "Payer");
-    let again = coverage::coverages(&arrival, "p", &[insurance.resource.clone()], id);
+    let again = coverage::coverages(&arrival, "p", std::slice::from_ref(&insurance.resource), id);
     assert!(again[0].exists);
     assert_eq!(again[0].resource, insurance.resource);
 }
