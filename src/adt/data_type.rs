@@ -6,6 +6,8 @@
     reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
 )]
 
+use std::borrow::Cow;
+
 use hl7v2::segment::data_type::{Cwe, Cx, Hd, Xad, Xcn, Xpn, Xtn};
 use hl7v2::{Element, Timestamp};
 use serde_json::{Map, Value, json};
@@ -63,7 +65,7 @@ impl Identifier {
 /// authority is not known elsewhere: an id never matches across feeds by chance.
 pub fn identifier(cx: Cx<'_>, feed: &Feed) -> Option<Identifier> {
     let value = text(cx.id())?;
-    let kind = text(cx.identifier_type()).unwrap_or_default();
+    let kind = code(cx.identifier_type()).unwrap_or_default();
     let system = if kind == "SS" {
         "http://hl7.org/fhir/sid/us-ssn".to_owned()
     } else {
@@ -303,7 +305,7 @@ pub fn codeable_concept(cwe: Cwe<'_>, feed: &Feed, local: &str) -> Option<Value>
     let codings: Vec<Value> = triplets
         .into_iter()
         .filter_map(|(code, display, system)| {
-            let code = text(code)?;
+            let code = self::code(code)?;
             let system = text(system).and_then(|name| code_map::code_system(&name));
             let system = system.unwrap_or_else(|| format!("urn:baton:feed:{}:{local}", feed.name));
             let mut coding = json!({ "system": system, "code": code });
@@ -330,11 +332,27 @@ pub fn date(element: Element<'_>) -> Option<String> {
     })
 }
 
-/// The value of a field, component or subcomponent, without surrounding blanks.
+/// The value of a field, component or subcomponent as FHIR `string`: without surrounding blanks and
+/// without control characters.
 pub fn text(element: Element<'_>) -> Option<String> {
     let value = element.value()?;
+    let is_unfit = |found: char| found.is_control() && !matches!(found, '\t' | '\n' | '\r');
+    let value = if value.contains(is_unfit) {
+        Cow::Owned(value.replace(is_unfit, ""))
+    } else {
+        value
+    };
     let value = value.trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// The value as FHIR `code`: blanks inside are single.
+pub fn code(element: Element<'_>) -> Option<String> {
+    let code = text(element)?;
+    if !code.contains(char::is_whitespace) {
+        return Some(code);
+    }
+    Some(code.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Sets a member that has a value.

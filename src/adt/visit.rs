@@ -16,7 +16,7 @@ use hl7v2::segment::{Dg1, Evn, Pv1, Pv2};
 use hl7v2::{Element, Presence};
 use serde_json::Value;
 
-use crate::adt::data_type::{codeable_concept, identifier, practitioner, text};
+use crate::adt::data_type::{code, codeable_concept, identifier, practitioner, text};
 use crate::adt::label::{self, Label};
 use crate::adt::time::When;
 use crate::adt::trigger_event::Movement;
@@ -324,13 +324,13 @@ impl Fold {
             &mut self.admission_type,
             pv1.admission_type().element(),
             feed,
-            text,
+            code,
         );
         set(
             &mut self.admit_source,
             pv1.admit_source().element(),
             feed,
-            text,
+            code,
         );
         set(
             &mut self.service,
@@ -361,7 +361,7 @@ impl Fold {
             identifier(pv1.preadmit_number(), feed).map(|found| found.to_fhir())
         });
         let field = pv1.patient_type().element();
-        set(&mut self.patient_type, field, feed, text);
+        set(&mut self.patient_type, field, feed, code);
         let field = pv1.discharged_to_location().element();
         set(&mut self.destination, field, feed, text);
         let field = pv1.pending_location().element();
@@ -382,7 +382,7 @@ impl Fold {
     }
 
     fn class(&mut self, pv1: Pv1<'_>, feed: &Feed, at: &When) {
-        let Some(local) = text(pv1.patient_class().identifier()) else {
+        let Some(local) = code(pv1.patient_class().identifier()) else {
             return;
         };
         let class = feed
@@ -518,7 +518,7 @@ impl Fold {
         let feed = arrival.feed;
         let field = pv1.discharge_disposition();
         set(&mut self.disposition, field.element(), feed, |_| {
-            let local = text(field.identifier())?;
+            let local = code(field.identifier())?;
             let nubc = nubc(&local, feed);
             Some(Disposition { local, nubc })
         });

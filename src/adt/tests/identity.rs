@@ -8,6 +8,27 @@ use crate::adt::tests::{feed, message};
 use crate::config::Feed;
 
 #[test]
+fn blanks_name_no_visit() {
+    let feed = feed();
+    for (fields, expected) in [
+        ("PV1-19  V9 , PV1-2 I", Some("V9")),
+        ("PV1-19   , PID-18 A9", Some("A9")),
+        ("PV1-19   , PID-18   ", None),
+        ("PV1-19 \"\", PV1-2 I", None),
+    ] {
+        let message = message(&format!("A01 20260803120000 {fields}"));
+        let arrival = Arrival {
+            message: &message,
+            feed: &feed,
+            row: 1,
+            received: chrono::DateTime::<Utc>::MAX_UTC,
+        };
+        let found = arrival.visit_identifier().map(|found| found.value);
+        assert_eq!(found.as_deref(), expected, "{fields}");
+    }
+}
+
+#[test]
 fn identifiers_of_a_patient_the_strongest_first() {
     #[track_caller]
     fn check(fields: &str, expected: &[&str]) {

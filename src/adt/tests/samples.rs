@@ -1,5 +1,5 @@
-//! Every sample message of the ADT folder, where there is one: what it is mapped to is valid R4,
-//! and mapping it again changes nothing.
+//! What is mapped is valid R4, and mapping it again changes nothing: for every sample message of
+//! the ADT folder, where there is one, and for anything in any field.
 #![expect(
     clippy::disallowed_methods,
     reason = "a test may ask where the samples are"
@@ -14,7 +14,7 @@ use hl7v2::{Message, batch};
 use serde_json::Value;
 
 use crate::adt::encounter::{References, encounter};
-use crate::adt::tests::received;
+use crate::adt::tests::{message, received};
 use crate::adt::visit::{Visit, fold};
 use crate::adt::{
     Arrival, Put, VisitIdentifier, code_map, condition, coverage, patient, provenance,
@@ -96,10 +96,85 @@ fn mapped(arrivals: &[Arrival<'_>], known: &[Value]) -> Vec<Value> {
     resources
 }
 
+fn errors(validator: &Validator, resource: &Value) -> Vec<String> {
+    let kind = resource["resourceType"].as_str().unwrap_or_default();
+    let json = resource.to_string().into_bytes();
+    let names = validator.definitions().names();
+    let tree = match Tree::parse(json, names, &Limits::default()) {
+        Ok(tree) => tree,
+        Err(error) => return vec![format!("{kind}: {error}")],
+    };
+    let issues = validator.validate(tree.root(), kind, &[], &Options::default());
+    let errors = issues.iter().filter(|issue| issue.is_error());
+    errors.map(|issue| format!("{kind}: {issue}")).collect()
+}
+
+/// What senders put into fields where it does not belong.
+const ODD: &[&str] = &[
+    "\"\"",
+    " ",
+    "a  b",
+    "\\X0109\\x",
+    "\\.br\\",
+    "1&2^3&4^5&6^7&8&ISO^9~",
+    "x^y^z^&not an oid&ISO^M R^^bad",
+    "^^^^^^",
+    "20261399",
+    "20260803250000+9900",
+    "00000000",
+    "-1",
+    "0",
+    "99999999999999999999",
+    "Y",
+    "\u{1F3E5}\u{A0}",
+];
+
+#[test]
+fn anything_in_any_field_gives_valid_resources() {
+    const SEGMENTS: &[(&str, usize)] = &[
+        ("EVN", 6),
+        ("PID", 40),
+        ("PD1", 12),
+        ("NK1", 7),
+        ("PV1", 52),
+        ("PV2", 22),
+        ("DG1", 21),
+        ("IN1", 36),
+    ];
+    let validator = Validator::new(crate::definitions::embedded());
+    let feed = Feed::unclaimed();
+    let mut wrong = Vec::new();
+    for (segment, count) in SEGMENTS {
+        for (field, odd) in (1..=*count).flat_map(|field| ODD.iter().map(move |odd| (field, odd))) {
+            let line = format!(
+                "A03 20260804110200 NK1-2 Example^Bert, DG1-3 I50.9^^I10, IN1-4 Payer, \
+                 PV1-2 I, {segment}-{field} {odd}"
+            );
+            let message = message(&line);
+            let arrival = Arrival {
+                message: &message,
+                feed: &feed,
+                row: 1,
+                received: received(),
+            };
+            let produced = mapped(&[arrival], &[]);
+            assert_eq!(
+                mapped(&[arrival], &produced),
+                produced,
+                "{segment}-{field} {odd:?}"
+            );
+            let errors = produced
+                .iter()
+                .flat_map(|resource| errors(&validator, resource));
+            wrong.extend(errors.map(|error| format!("{segment}-{field} {odd:?}: {error}")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {:#?}", wrong.len(), wrong);
+}
+
 #[test]
 fn what_samples_are_mapped_to_is_valid() {
-    let definitions = crate::definitions::embedded();
-    let validator = Validator::new(definitions.clone());
+    let validator = Validator::new(crate::definitions::embedded());
     let feed = Feed::unclaimed();
     let (mut messages, mut visits) = (0, 0);
     let mut resources: BTreeMap<String, u32> = BTreeMap::new();
@@ -138,11 +213,8 @@ fn what_samples_are_mapped_to_is_valid() {
             for resource in produced {
                 let kind = resource["resourceType"].as_str().unwrap_or_default();
                 *resources.entry(kind.to_owned()).or_default() += 1;
-                let json = resource.to_string().into_bytes();
-                let tree = Tree::parse(json, definitions.names(), &Limits::default()).unwrap();
-                let issues = validator.validate(tree.root(), kind, &[], &Options::default());
-                let errors = issues.iter().filter(|issue| issue.is_error());
-                wrong.extend(errors.map(|issue| format!("{name}: {kind}: {issue}")));
+                let errors = errors(&validator, &resource);
+                wrong.extend(errors.iter().map(|error| format!("{name}: {error}")));
             }
         }
     }
