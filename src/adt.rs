@@ -12,11 +12,13 @@ pub mod condition;
 pub mod coverage;
 pub mod data_type;
 pub mod encounter;
+pub mod label;
 pub mod patient;
 pub mod provenance;
 pub mod related_person;
 pub mod time;
 pub mod trigger_event;
+pub mod us_core;
 pub mod visit;
 
 use chrono::{DateTime, Utc};
@@ -24,7 +26,7 @@ use hl7v2::Message;
 use hl7v2::segment::{Evn, Msh, Pid, Pv1};
 use serde_json::Value;
 
-use crate::adt::data_type::{Identifier, identifier};
+use crate::adt::data_type::{Identifier, identifier, text};
 use crate::adt::time::When;
 use crate::adt::trigger_event::TriggerEvent;
 use crate::config::Feed;
@@ -96,19 +98,16 @@ impl<'a> Arrival<'a> {
     pub fn visit_identifier(&self) -> Option<VisitIdentifier> {
         let pv1: Option<Pv1<'a>> = self.message.view();
         let pid: Option<Pid<'a>> = self.message.view();
-        let number = pv1.and_then(|pv1| pv1.visit_number().id().value());
-        let account = || {
-            pv1.and(pid)
-                .and_then(|pid| pid.account_number().id().value())
-        };
-        let alternate = || pv1.and_then(|pv1| pv1.alternate_visit_id().id().value());
+        let number = pv1.and_then(|pv1| text(pv1.visit_number().id()));
+        let account = || pv1.and(pid).and_then(|pid| text(pid.account_number().id()));
+        let alternate = || pv1.and_then(|pv1| text(pv1.alternate_visit_id().id()));
         let (kind, value) = number
             .map(|number| (VisitKind::Visit, number))
             .or_else(|| account().map(|account| (VisitKind::Account, account)))
             .or_else(|| alternate().map(|alternate| (VisitKind::Alternate, alternate)))?;
         Some(VisitIdentifier {
             system: kind.system(self.feed),
-            value: value.into_owned(),
+            value,
         })
     }
 

@@ -11,7 +11,7 @@
 use hl7v2::segment::In1;
 use serde_json::{Map, Value, json};
 
-use crate::adt::data_type::{date, insert, insert_all, text};
+use crate::adt::data_type::{code, date, insert, insert_all, text};
 use crate::adt::{Arrival, Put, code_map};
 
 /// The Coverages of a message; `existing` are those of the patient.
@@ -60,7 +60,7 @@ fn coverage(in1: In1<'_>, arrival: &Arrival<'_>, patient_id: &str) -> Option<Val
     insert(
         &mut coverage,
         "type",
-        text(in1.plan_type().identifier()).map(|code| {
+        code(in1.plan_type().identifier()).map(|code| {
             let system = format!("urn:baton:feed:{}:plan-type", arrival.feed.name);
             json!({ "coding": [{ "system": system, "code": code }] })
         }),

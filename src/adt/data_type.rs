@@ -6,6 +6,8 @@
     reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
 )]
 
+use std::borrow::Cow;
+
 use hl7v2::segment::data_type::{Cwe, Cx, Hd, Xad, Xcn, Xpn, Xtn};
 use hl7v2::{Element, Timestamp};
 use serde_json::{Map, Value, json};
@@ -63,7 +65,7 @@ impl Identifier {
 /// authority is not known elsewhere: an id never matches across feeds by chance.
 pub fn identifier(cx: Cx<'_>, feed: &Feed) -> Option<Identifier> {
     let value = text(cx.id())?;
-    let kind = text(cx.identifier_type()).unwrap_or_default();
+    let kind = code(cx.identifier_type()).unwrap_or_default();
     let system = if kind == "SS" {
         "http://hl7.org/fhir/sid/us-ssn".to_owned()
     } else {
@@ -76,20 +78,44 @@ pub fn identifier(cx: Cx<'_>, feed: &Feed) -> Option<Identifier> {
     })
 }
 
-/// HD → uri: as configured, else its OID or UUID, else scoped by the feed.
+/// HD → uri: as configured, else its OID, UUID or URI, else scoped by the feed. Only an identifier
+/// without any authority takes the default of the feed.
 fn authority_system(authority: Hd<'_>, feed: &Feed) -> String {
     let name = authority.name();
-    let key = name.as_deref().unwrap_or("*");
-    if let Some(system) = feed.authorities.get(key) {
+    let universal = authority.universal_id().value();
+    let names = [name.as_deref(), universal.as_deref()];
+    let configured = |key: &str| feed.authorities.get(key);
+    if let Some(system) = names.into_iter().flatten().find_map(configured) {
         return system.clone();
     }
-    let universal = authority.universal_id().value();
     let kind = authority.universal_id_type().value();
-    match (universal, kind.as_deref()) {
-        (Some(oid), Some("ISO")) => format!("urn:oid:{oid}"),
-        (Some(uuid), Some("UUID" | "GUID")) => format!("urn:uuid:{}", uuid.to_lowercase()),
-        (Some(uri), Some("URI")) if uri.contains(':') => uri.into_owned(),
-        _ => format!("urn:baton:feed:{}:{}", feed.name, uri_safe(key)),
+    if let (Some(id), Some(kind)) = (universal.as_deref(), kind.as_deref())
+        && let Some(uri) = universal_uri(id, kind)
+    {
+        return uri;
+    }
+    let scoped = |name: &str| format!("urn:baton:feed:{}:{}", feed.name, uri_safe(name));
+    match names.into_iter().flatten().next() {
+        Some(name) => scoped(name),
+        None => configured("*").cloned().unwrap_or_else(|| scoped("*")),
+    }
+}
+
+/// HD.2 as a URI, if it is what HD.3 calls it.
+fn universal_uri(id: &str, kind: &str) -> Option<String> {
+    let is_oid = || {
+        let arc = |arc: &str| !arc.is_empty() && arc.bytes().all(|byte| byte.is_ascii_digit());
+        id.contains('.') && id.starts_with(['0', '1', '2']) && id.split('.').all(arc)
+    };
+    let is_uri = || id.contains(':') && !id.contains(|found: char| found.is_whitespace());
+    match kind {
+        "ISO" => is_oid().then(|| format!("urn:oid:{id}")),
+        "UUID" | "GUID" => {
+            let uuid = uuid::Uuid::parse_str(id).ok()?;
+            Some(format!("urn:uuid:{}", uuid.as_hyphenated()))
+        }
+        "URI" => is_uri().then(|| id.to_owned()),
+        _ => None,
     }
 }
 
@@ -279,7 +305,7 @@ pub fn codeable_concept(cwe: Cwe<'_>, feed: &Feed, local: &str) -> Option<Value>
     let codings: Vec<Value> = triplets
         .into_iter()
         .filter_map(|(code, display, system)| {
-            let code = text(code)?;
+            let code = self::code(code)?;
             let system = text(system).and_then(|name| code_map::code_system(&name));
             let system = system.unwrap_or_else(|| format!("urn:baton:feed:{}:{local}", feed.name));
             let mut coding = json!({ "system": system, "code": code });
@@ -306,11 +332,27 @@ pub fn date(element: Element<'_>) -> Option<String> {
     })
 }
 
-/// The value of a field, component or subcomponent, without surrounding blanks.
+/// The value of a field, component or subcomponent as FHIR `string`: without surrounding blanks and
+/// without control characters.
 pub fn text(element: Element<'_>) -> Option<String> {
     let value = element.value()?;
+    let is_unfit = |found: char| found.is_control() && !matches!(found, '\t' | '\n' | '\r');
+    let value = if value.contains(is_unfit) {
+        Cow::Owned(value.replace(is_unfit, ""))
+    } else {
+        value
+    };
     let value = value.trim();
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// The value as FHIR `code`: blanks inside are single.
+pub fn code(element: Element<'_>) -> Option<String> {
+    let code = text(element)?;
+    if !code.contains(char::is_whitespace) {
+        return Some(code);
+    }
+    Some(code.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Sets a member that has a value.

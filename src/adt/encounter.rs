@@ -23,6 +23,12 @@ pub const FIRST_NOTIFIED: &str = "http://baton.health/fhir/StructureDefinition/f
 pub const TIME_ZONE: &str = "http://hl7.org/fhir/StructureDefinition/tz-code";
 /// Extension: the feed by which the visit is known.
 pub const FEED: &str = "http://baton.health/fhir/StructureDefinition/adt-feed";
+/// Extension: when the visit is to begin (an element of R5).
+pub const PLANNED_START: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter.plannedStartDate";
+/// Extension: when the visit is to end (an element of R5).
+pub const PLANNED_END: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter.plannedEndDate";
 
 const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 
@@ -74,6 +80,9 @@ pub fn encounter(
             new
         });
     tag(&mut encounter, &visit.flags);
+    for label in &visit.labels {
+        label.put_on(&mut encounter);
+    }
     extensions(&mut encounter, visit, feed);
     for key in OWNED {
         match owned.get(*key) {
@@ -117,13 +126,15 @@ fn owned(visit: &Visit, feed: &Feed, references: &References<'_>) -> Map<String,
         visit.class_history.iter().map(past_class).collect(),
     );
     let admission_type = visit.admission_type.as_deref();
+    let patient_type = visit.patient_type.as_deref().map(|code| {
+        let system = format!("urn:baton:feed:{}:patient-type", feed.name);
+        json!({ "coding": [{ "system": system, "code": code }] })
+    });
+    let types = admission_type.map(|code| admission(code, feed));
     insert_all(
         &mut owned,
         "type",
-        admission_type
-            .map(|code| admission(code, feed))
-            .into_iter()
-            .collect(),
+        types.into_iter().chain(patient_type).collect(),
     );
     insert(&mut owned, "serviceType", visit.service.clone());
     let priority = admission_type
@@ -166,23 +177,31 @@ fn owned(visit: &Visit, feed: &Feed, references: &References<'_>) -> Map<String,
         references.diagnoses.iter().map(diagnosis).collect(),
     );
     insert(&mut owned, "hospitalization", hospitalization(visit, feed));
-    let last = visit.places.len().saturating_sub(1);
-    let places = visit.places.iter().enumerate();
-    insert_all(
-        &mut owned,
-        "location",
-        places
-            .map(|(index, place)| {
-                location(
-                    place,
-                    feed,
-                    index == last && visit.status != Status::Finished,
-                )
-            })
-            .collect(),
-    );
+    insert_all(&mut owned, "location", locations(visit, feed));
     owned.insert("serviceProvider".into(), organization(feed));
     owned
+}
+
+fn locations(visit: &Visit, feed: &Feed) -> Vec<Value> {
+    let last = visit.places.len().saturating_sub(1);
+    let places = visit.places.iter().enumerate().map(|(index, place)| {
+        let status = match visit.status {
+            Status::Planned => "planned",
+            Status::Finished => "completed",
+            _ if index < last => "completed",
+            _ => "active",
+        };
+        location(place, feed, status)
+    });
+    let pending = visit.pending_place.iter().map(|place| {
+        let place = Past {
+            value: place.clone(),
+            start: None,
+            end: None,
+        };
+        location(&place, feed, "planned")
+    });
+    places.chain(pending).collect()
 }
 
 fn past_status(past: &Past<Status>) -> Value {
@@ -233,6 +252,11 @@ fn hospitalization(visit: &Visit, feed: &Feed) -> Option<Value> {
     let mut hospitalization = Map::new();
     insert(
         &mut hospitalization,
+        "preAdmissionIdentifier",
+        visit.preadmission.clone(),
+    );
+    insert(
+        &mut hospitalization,
         "admitSource",
         visit.admit_source.as_deref().map(|code| {
             let mut codings = vec![json!({
@@ -251,6 +275,15 @@ fn hospitalization(visit: &Visit, feed: &Feed) -> Option<Value> {
     insert(&mut hospitalization, "reAdmission", visit.is_readmission.then(|| {
         json!({ "coding": [{ "system": "http://terminology.hl7.org/CodeSystem/v2-0092", "code": "R" }] })
     }));
+    let destination = visit.destination.as_deref().map(|code| {
+        let system = format!("urn:baton:feed:{}:discharged-to-location", feed.name);
+        json!({
+            "type": "Location",
+            "identifier": { "system": system, "value": code },
+            "display": code,
+        })
+    });
+    insert(&mut hospitalization, "destination", destination);
     let disposition = visit.disposition.as_ref();
     insert(
         &mut hospitalization,
@@ -270,16 +303,15 @@ fn discharge(known: &Disposition, feed: &Feed) -> Value {
         }
         codings.push(coding);
     }
-    codings.extend(
-        row.and_then(|row| row.fhir)
-            .map(|code| json!({ "system": FHIR_SYSTEM, "code": code })),
-    );
     if known.nubc.is_none() {
         codings.push(json!({
             "system": format!("urn:baton:feed:{}:discharge-disposition", feed.name),
             "code": known.local,
         }));
-        codings.push(json!({ "system": FHIR_SYSTEM, "code": "oth" }));
+    }
+    // What the table does not know may be anything; what it knows may be no end.
+    if let Some(code) = row.map_or(Some("oth"), |row| row.fhir) {
+        codings.push(json!({ "system": FHIR_SYSTEM, "code": code }));
     }
     json!({ "coding": codings, "text": known.local })
 }
@@ -298,7 +330,7 @@ fn diagnosis((reference, role, rank): &(String, Option<&'static str>, Option<u64
     diagnosis
 }
 
-fn location(place: &Past<Place>, feed: &Feed, is_current: bool) -> Value {
+fn location(place: &Past<Place>, feed: &Feed, status: &str) -> Value {
     let mut location = json!({
         "location": {
             "type": "Location",
@@ -308,7 +340,7 @@ fn location(place: &Past<Place>, feed: &Feed, is_current: bool) -> Value {
             },
             "display": place.value.display,
         },
-        "status": if is_current { "active" } else { "completed" },
+        "status": status,
     });
     if let Some(period) = period(place.start.as_ref(), place.end.as_ref()) {
         location["period"] = period;
@@ -344,21 +376,24 @@ fn tag(encounter: &mut Map<String, Value>, flags: &[&'static str]) {
 
 /// Puts a tag into `meta.tag`, once.
 pub fn add_tag(resource: &mut Map<String, Value>, system: &str, code: &str) {
+    add_meta(resource, "tag", system, code);
+}
+
+/// Puts a coding into `meta.tag` or `meta.security`, once.
+pub fn add_meta(resource: &mut Map<String, Value>, key: &str, system: &str, code: &str) {
     if !resource.contains_key("meta") {
         resource.insert("meta".into(), json!({}));
     }
     let Some(meta) = resource.get_mut("meta").and_then(Value::as_object_mut) else {
         return;
     };
-    let tags = meta.entry("tag").or_insert_with(|| json!([]));
-    let Some(tags) = tags.as_array_mut() else {
+    let codings = meta.entry(key).or_insert_with(|| json!([]));
+    let Some(codings) = codings.as_array_mut() else {
         return;
     };
-    if !tags
-        .iter()
-        .any(|tag| tag["system"] == system && tag["code"] == code)
-    {
-        tags.push(json!({ "system": system, "code": code }));
+    let is_it = |coding: &Value| coding["system"] == system && coding["code"] == code;
+    if !codings.iter().any(is_it) {
+        codings.push(json!({ "system": system, "code": code }));
     }
 }
 
@@ -372,6 +407,22 @@ fn extensions(encounter: &mut Map<String, Value>, visit: &Visit, feed: &Feed) {
     );
     set_extension(encounter, TIME_ZONE, "valueCode", json!(feed.zone.name()));
     set_extension(encounter, FEED, "valueString", json!(feed.name));
+    let planned = [
+        (PLANNED_START, &visit.planned_start),
+        (PLANNED_END, &visit.planned_end),
+    ];
+    for (url, when) in planned {
+        match when {
+            Some(when) => set_extension(encounter, url, "valueDateTime", json!(when.text())),
+            None => remove_extension(encounter, url),
+        }
+    }
+}
+
+fn remove_extension(resource: &mut Map<String, Value>, url: &str) {
+    if let Some(extensions) = resource.get_mut("extension").and_then(Value::as_array_mut) {
+        extensions.retain(|extension| extension["url"] != url);
+    }
 }
 
 fn set_extension(resource: &mut Map<String, Value>, url: &str, key: &str, value: Value) {

@@ -8,15 +8,15 @@
     reason = "JSON objects are indexed by name: a missing member reads as null and is made when written"
 )]
 
-use hl7v2::segment::{Nk1, Pid, Pv1};
-use hl7v2::{Element, Presence};
+use hl7v2::Element;
+use hl7v2::segment::{Nk1, Pd1, Pid, Pv1};
 use serde_json::{Map, Value, json};
 
 use crate::adt::data_type::{
-    Identifier, address, codeable_concept, contact_point, date, human_name, text,
+    Identifier, address, codeable_concept, contact_point, date, human_name, practitioner, text,
 };
 use crate::adt::time::When;
-use crate::adt::{Arrival, code_map, related_person};
+use crate::adt::{Arrival, code_map, label, related_person, us_core};
 
 /// The Patient as a message leaves it; `existing` is its current version. Whoever left a visit dead
 /// is dead, also where PID-29 and PID-30 are empty.
@@ -125,6 +125,14 @@ impl Update<'_> {
         );
         self.multiple_birth(pid);
         self.language(pid);
+        let fields = hl7v2::segment::SegmentView::segment(&pid);
+        self.extension(us_core::RACE, fields.field(10), us_core::race(pid.races()));
+        let ethnicity = us_core::ethnicity(pid.ethnic_groups());
+        self.extension(us_core::ETHNICITY, fields.field(22), ethnicity);
+        self.general_practitioner();
+        for label in label::of_patient(self.arrival) {
+            label.put_on(self.patient);
+        }
         self.contacts();
     }
 
@@ -134,15 +142,68 @@ impl Update<'_> {
         if known && !self.is_newest {
             return;
         }
-        let is_silent = matches!(field.presence(), Presence::Absent | Presence::Empty);
         match value {
             Some(value) => {
                 self.patient.insert(key.to_owned(), value);
             }
-            None if field.is_null() || (is_silent && self.arrival.feed.snapshot) => {
+            None if self.is_none(field) => {
                 self.patient.shift_remove(key);
             }
             None => {}
+        }
+    }
+
+    /// Takes an extension by the presence rule.
+    fn extension(&mut self, url: &str, field: Element<'_>, value: Option<Value>) {
+        let known = self.patient.get("extension").and_then(Value::as_array);
+        let mut extensions = known.cloned().unwrap_or_default();
+        let index = extensions.iter().position(|known| known["url"] == url);
+        match (index, value) {
+            (None, Some(value)) => extensions.push(value),
+            (Some(_), _) if !self.is_newest => return,
+            (Some(index), Some(value)) => extensions[index] = value,
+            (Some(index), None) if self.is_none(field) => {
+                extensions.remove(index);
+            }
+            (_, None) => return,
+        }
+        self.put_list("extension", extensions);
+    }
+
+    /// PD1-4 takes the place of what a feed told before; references to resources stay.
+    fn general_practitioner(&mut self) {
+        const KEY: &str = "generalPractitioner";
+        let Some(pd1) = self.arrival.message.view::<Pd1<'_>>() else {
+            return;
+        };
+        let feed = self.arrival.feed;
+        let told = pd1.primary_care_providers();
+        let told: Vec<Value> = told.filter_map(|xcn| practitioner(xcn, feed)).collect();
+        let field = hl7v2::segment::SegmentView::segment(&pd1).field(4);
+        if told.is_empty() && !self.is_none(field) {
+            return;
+        }
+        let known = self.patient.get(KEY).and_then(Value::as_array).cloned();
+        let (kept, former): (Vec<Value>, Vec<Value>) = known
+            .unwrap_or_default()
+            .into_iter()
+            .partition(|known| known.get("reference").is_some());
+        if !former.is_empty() && !self.is_newest {
+            return;
+        }
+        self.put_list(KEY, kept.into_iter().chain(told).collect());
+    }
+
+    /// The field says that there is no value.
+    fn is_none(&self, field: Element<'_>) -> bool {
+        field.is_null() || (self.arrival.feed.snapshot && !field.is_valued())
+    }
+
+    fn put_list(&mut self, key: &str, values: Vec<Value>) {
+        if values.is_empty() {
+            self.patient.shift_remove(key);
+        } else {
+            self.patient.insert(key.to_owned(), Value::Array(values));
         }
     }
 

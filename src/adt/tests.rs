@@ -10,6 +10,12 @@ use crate::adt::visit::{Status, Visit, fold};
 use crate::adt::{Arrival, VisitIdentifier, patient};
 use crate::config::Feed;
 
+mod elements;
+mod fold;
+mod identity;
+mod person;
+mod samples;
+
 /// A feed in New York where `V` means observation.
 fn feed() -> Feed {
     Feed {
@@ -28,11 +34,17 @@ fn message(line: &str) -> Message {
     let mut words = line.splitn(3, ' ');
     let (event, created) = (words.next().unwrap(), words.next().unwrap());
     let mut segments = [
-        ("PID", vec![String::new(); 31]),
-        ("PV1", vec![String::new(); 46]),
+        ("EVN", vec![String::new(); 7]),
+        ("PID", vec![String::new(); 41]),
+        ("PD1", vec![String::new(); 13]),
+        ("NK1", vec![String::new(); 8]),
+        ("PV1", vec![String::new(); 53]),
+        ("PV2", vec![String::new(); 23]),
         ("DG1", vec![String::new(); 22]),
+        ("IN1", vec![String::new(); 37]),
     ];
-    let defaults = "PID-3 7^^^H^MR, PID-5 EXAMPLE^ANNA, PV1-19 V1";
+    let defaults =
+        format!("EVN-1 {event}, EVN-2 {created}, PID-3 7^^^H^MR, PID-5 EXAMPLE^ANNA, PV1-19 V1");
     for setting in defaults
         .split(", ")
         .chain(words.next().unwrap_or_default().split(", "))
@@ -51,8 +63,7 @@ fn message(line: &str) -> Message {
         .map(|(id, fields)| format!("{id}{}", fields.join("|")))
         .collect();
     let text = lines.join("\r");
-    let header =
-        format!("MSH|^~\\&|APP|H|||{created}||ADT^{event}|C|P|2.5.1\rEVN|{event}|{created}\r");
+    let header = format!("MSH|^~\\&|APP|H|||{created}||ADT^{event}|C|P|2.5.1\r");
     hl7v2::parse(format!("{header}{text}").as_bytes())
         .unwrap()
         .message

@@ -12,11 +12,12 @@ use std::cmp::Ordering;
 
 use chrono::{DateTime, Utc};
 use hl7v2::segment::data_type::Pl;
-use hl7v2::segment::{Dg1, Pv1, Pv2};
+use hl7v2::segment::{Dg1, Evn, Pv1, Pv2};
 use hl7v2::{Element, Presence};
 use serde_json::Value;
 
-use crate::adt::data_type::{codeable_concept, practitioner, text};
+use crate::adt::data_type::{code, codeable_concept, identifier, practitioner, text};
+use crate::adt::label::{self, Label};
 use crate::adt::time::When;
 use crate::adt::trigger_event::Movement;
 use crate::adt::{Arrival, VisitIdentifier, code_map};
@@ -160,14 +161,28 @@ pub struct Visit {
     pub service: Option<Value>,
     /// PV2-3.
     pub reason: Option<Value>,
+    /// PV2-8.
+    pub planned_start: Option<When>,
+    /// PV2-9.
+    pub planned_end: Option<When>,
+    /// PV1-42: where the patient is to go next.
+    pub pending_place: Option<Place>,
+    /// PV1-5.
+    pub preadmission: Option<Value>,
+    /// PV1-18 as sent.
+    pub patient_type: Option<String>,
+    /// PV1-37 as sent.
+    pub destination: Option<String>,
     /// PV1-13.
     pub is_readmission: bool,
-    /// PV1-7, 8, 9, 17.
+    /// PV1-7, 8, 9, 17, 52.
     pub participants: Vec<Participant>,
     /// DG1.
     pub diagnoses: Vec<Diagnosis>,
     /// When the first message about the visit came.
     pub first_notified: DateTime<Utc>,
+    /// Who may read of it.
+    pub labels: Vec<Label>,
     /// What was odd, as codes for `Encounter.meta.tag`.
     pub flags: Vec<&'static str>,
 }
@@ -217,15 +232,24 @@ struct Fold {
     class_history: Vec<Past<&'static str>>,
     start: Option<When>,
     end: Option<When>,
+    /// An A03 told the end, and no A13 took it back.
+    is_discharged: bool,
     disposition: Option<Disposition>,
     places: Vec<Past<Place>>,
     admission_type: Option<String>,
     admit_source: Option<String>,
     service: Option<Value>,
     reason: Option<Value>,
+    planned_start: Option<When>,
+    planned_end: Option<When>,
+    pending_place: Option<Place>,
+    preadmission: Option<Value>,
+    patient_type: Option<String>,
+    destination: Option<String>,
     is_readmission: bool,
     participants: Vec<Participant>,
     diagnoses: Vec<Diagnosis>,
+    labels: Vec<Label>,
     flags: Vec<&'static str>,
 }
 
@@ -242,6 +266,11 @@ impl Fold {
         }
         self.movement(arrival, event.movement, &at);
         self.diagnoses(arrival);
+        for label in label::of_visit(arrival) {
+            if !self.labels.contains(&label) {
+                self.labels.push(label);
+            }
+        }
     }
 
     /// When what the message tells happened.
@@ -253,11 +282,14 @@ impl Fold {
             _ => None,
         };
         let stated = stated.and_then(|field| self.believed(field, arrival));
-        let occurred = arrival
-            .message
-            .view::<hl7v2::segment::Evn<'_>>()
-            .and_then(|event| When::read(event.event_occurred(), arrival));
+        let occurred = self.event_occurred(arrival);
         occurred.or(stated).unwrap_or_else(|| arrival.occurred())
+    }
+
+    /// EVN-6.
+    fn event_occurred(&mut self, arrival: &Arrival<'_>) -> Option<When> {
+        let event: Option<Evn<'_>> = arrival.message.view();
+        self.believed(event?.event_occurred(), arrival)
     }
 
     /// A time, unless it cannot be true; what is odd about it is noted.
@@ -281,21 +313,24 @@ impl Fold {
 
     fn fields(&mut self, arrival: &Arrival<'_>, pv1: Pv1<'_>, movement: Movement, at: &When) {
         let feed = arrival.feed;
+        let begins = matches!(movement, Movement::Admit | Movement::Register);
         if let Some(start) = self.believed(pv1.admit_date_time(), arrival) {
             self.start = Some(start);
+        } else if begins && self.start.is_none() {
+            self.start = self.event_occurred(arrival);
         }
         self.class(pv1, feed, at);
         set(
             &mut self.admission_type,
             pv1.admission_type().element(),
             feed,
-            text,
+            code,
         );
         set(
             &mut self.admit_source,
             pv1.admit_source().element(),
             feed,
-            text,
+            code,
         );
         set(
             &mut self.service,
@@ -306,6 +341,7 @@ impl Fold {
         self.is_readmission |=
             text(pv1.readmission_indicator().identifier()).as_deref() == Some("R");
         self.participants(pv1, feed);
+        self.prospects(arrival, pv1);
         if let Some(pv2) = arrival.message.view::<Pv2<'_>>() {
             set(&mut self.reason, pv2.admit_reason().element(), feed, |_| {
                 codeable_concept(pv2.admit_reason(), feed, "admit-reason")
@@ -313,12 +349,40 @@ impl Fold {
         }
         self.place(pv1, movement, at);
         if !matches!(movement, Movement::CancelDischarge) {
-            self.ending(arrival, pv1);
+            self.ending(arrival, pv1, at);
         }
     }
 
+    /// Where the patient comes from and goes to, and when: as planned.
+    fn prospects(&mut self, arrival: &Arrival<'_>, pv1: Pv1<'_>) {
+        let feed = arrival.feed;
+        let field = pv1.preadmit_number().element();
+        set(&mut self.preadmission, field, feed, |_| {
+            identifier(pv1.preadmit_number(), feed).map(|found| found.to_fhir())
+        });
+        let field = pv1.patient_type().element();
+        set(&mut self.patient_type, field, feed, code);
+        let field = pv1.discharged_to_location().element();
+        set(&mut self.destination, field, feed, text);
+        let field = pv1.pending_location().element();
+        set(&mut self.pending_place, field, feed, |_| {
+            Place::read(pv1.pending_location())
+        });
+        let Some(pv2) = arrival.message.view::<Pv2<'_>>() else {
+            return;
+        };
+        let field = pv2.expected_admit_date_time();
+        set(&mut self.planned_start, field, feed, |field| {
+            When::read(field, arrival)
+        });
+        let field = pv2.expected_discharge_date_time();
+        set(&mut self.planned_end, field, feed, |field| {
+            When::read(field, arrival)
+        });
+    }
+
     fn class(&mut self, pv1: Pv1<'_>, feed: &Feed, at: &When) {
-        let Some(local) = text(pv1.patient_class().identifier()) else {
+        let Some(local) = code(pv1.patient_class().identifier()) else {
             return;
         };
         let class = feed
@@ -391,12 +455,30 @@ impl Fold {
             fields.field(17),
             pv1.admitting_doctors().filter_map(person).collect(),
         );
+        put(
+            "PART",
+            fields.field(52),
+            pv1.other_healthcare_providers()
+                .filter_map(person)
+                .collect(),
+        );
     }
 
     fn place(&mut self, pv1: Pv1<'_>, movement: Movement, at: &When) {
         let Some(place) = Place::read(pv1.assigned_location()) else {
             return;
         };
+        if self.status == Some(Status::Finished)
+            && movement != Movement::CancelDischarge
+            && !self.places.is_empty()
+            && self
+                .end
+                .as_ref()
+                .is_none_or(|end| end.instant() <= at.instant())
+        {
+            // Nobody moves after the end.
+            return;
+        }
         let prior = Place::read(pv1.prior_location());
         if self.places.is_empty()
             && matches!(movement, Movement::Transfer | Movement::ChangeClass)
@@ -430,40 +512,52 @@ impl Fold {
         }
     }
 
-    /// PV1-45 in any message means that the visit has ended; PV1-36 says how.
-    fn ending(&mut self, arrival: &Arrival<'_>, pv1: Pv1<'_>) {
-        let local = text(pv1.discharge_disposition().identifier());
-        if let Some(local) = local {
-            self.disposition = Some(Disposition {
-                nubc: nubc(&local, arrival.feed),
-                local,
-            });
-        } else if pv1.discharge_disposition().element().is_null() {
-            self.disposition = None;
-        }
-        if let Some(end) = self.believed(pv1.discharge_date_time(), arrival) {
+    /// PV1-45 in any message means that the visit has ended; PV1-36 says how. An end that is deleted
+    /// is none, unless an A03 told it.
+    fn ending(&mut self, arrival: &Arrival<'_>, pv1: Pv1<'_>, at: &When) {
+        let feed = arrival.feed;
+        let field = pv1.discharge_disposition();
+        set(&mut self.disposition, field.element(), feed, |_| {
+            let local = code(field.identifier())?;
+            let nubc = nubc(&local, feed);
+            Some(Disposition { local, nubc })
+        });
+        let field = pv1.discharge_date_time();
+        if let Some(end) = self.believed(field, arrival) {
             self.end = Some(end);
+        } else if !self.is_discharged && (field.is_null() || (feed.snapshot && !field.is_valued()))
+        {
+            self.end = None;
+            if self.status == Some(Status::Finished) {
+                self.move_to(Status::InProgress, at);
+            }
         }
     }
 
     fn movement(&mut self, arrival: &Arrival<'_>, movement: Movement, at: &When) {
         let ended = self.status == Some(Status::Finished);
         match movement {
-            Movement::Preadmit if self.status.is_none() => self.move_to(Status::Planned, at),
-            Movement::CancelAdmit | Movement::CancelPreadmit => self.move_to(Status::Cancelled, at),
+            Movement::Preadmit if matches!(self.status, None | Some(Status::Cancelled)) => {
+                self.move_to(Status::Planned, at);
+            }
+            Movement::CancelAdmit | Movement::CancelPreadmit => {
+                self.forget_end();
+                self.move_to(Status::Cancelled, at);
+            }
             Movement::CancelDischarge => {
-                self.end = None;
-                self.disposition = None;
+                self.forget_end();
                 self.move_to(Status::InProgress, at);
             }
             Movement::LeaveOfAbsence if !ended => self.move_to(Status::OnLeave, at),
             Movement::ReturnFromLeave if !ended => self.move_to(Status::InProgress, at),
             Movement::Discharge => {
+                self.is_discharged = true;
                 if self.end.is_none() {
                     self.end = Some(at.clone());
                 }
                 self.finish_visit();
             }
+            Movement::Person if self.status.is_some() && self.end.is_some() => self.finish_visit(),
             Movement::Person
             | Movement::Preadmit
             | Movement::LeaveOfAbsence
@@ -484,6 +578,13 @@ impl Fold {
                 }
             }
         }
+    }
+
+    fn forget_end(&mut self) {
+        self.is_discharged = false;
+        self.end = None;
+        self.disposition = None;
+        self.destination = None;
     }
 
     /// The visit has ended; a corrected end moves the end of what went before.
@@ -533,15 +634,36 @@ impl Fold {
         }
     }
 
-    fn finish(self, identifier: &VisitIdentifier, arrivals: &[Arrival<'_>]) -> Option<Visit> {
+    fn finish(mut self, identifier: &VisitIdentifier, arrivals: &[Arrival<'_>]) -> Option<Visit> {
         let status = self.status?;
         let first_notified = arrivals.iter().map(|arrival| arrival.received).min()?;
-        let mut places = self.places;
         if status == Status::Finished
-            && let Some(last) = places.last_mut()
+            && let Some(last) = self.places.last_mut()
         {
             last.end.clone_from(&self.end);
         }
+        let last = self.places.last();
+        let is_there = last.map(|last| &last.value) == self.pending_place.as_ref();
+        if is_there || status == Status::Finished {
+            self.pending_place = None;
+        }
+        if is_after(self.start.as_ref(), self.end.as_ref()) {
+            self.start = None;
+            self.flag("end-before-start");
+        }
+        let planned = self
+            .status_history
+            .first()
+            .is_some_and(|first| first.value == Status::Planned);
+        settle(
+            &mut self.status_history,
+            self.start.as_ref().filter(|_| !planned),
+        );
+        settle(
+            &mut self.class_history,
+            self.start.as_ref().filter(|_| !planned),
+        );
+        settle(&mut self.places, self.start.as_ref().filter(|_| !planned));
         Some(Visit {
             identifier: identifier.clone(),
             status,
@@ -552,15 +674,22 @@ impl Fold {
             start: self.start,
             end: self.end.filter(|_| status == Status::Finished),
             disposition: self.disposition.filter(|_| status == Status::Finished),
-            places,
+            places: self.places,
             admission_type: self.admission_type,
             admit_source: self.admit_source,
             service: self.service,
             reason: self.reason,
+            planned_start: self.planned_start,
+            planned_end: self.planned_end,
+            pending_place: self.pending_place,
+            preadmission: self.preadmission,
+            patient_type: self.patient_type,
+            destination: self.destination,
             is_readmission: self.is_readmission,
             participants: self.participants,
             diagnoses: self.diagnoses,
             first_notified,
+            labels: self.labels,
             flags: self.flags,
         })
     }
@@ -574,6 +703,22 @@ impl Movement {
             Self::Preadmit | Self::Admit | Self::Register | Self::ChangeClass
         )
     }
+}
+
+/// Makes times agree: the first state holds since the visit began, and none ends before it begins.
+fn settle<T>(states: &mut [Past<T>], start: Option<&When>) {
+    if let (Some(first), Some(start)) = (states.first_mut(), start) {
+        first.start = Some(start.clone());
+    }
+    for state in states {
+        if is_after(state.start.as_ref(), state.end.as_ref()) {
+            state.start.clone_from(&state.end);
+        }
+    }
+}
+
+fn is_after(start: Option<&When>, end: Option<&When>) -> bool {
+    matches!((start, end), (Some(start), Some(end)) if start.instant() > end.instant())
 }
 
 /// Takes a field by the presence rule of HL7: empty keeps, `""` deletes.
