@@ -3,7 +3,8 @@
 //!
 //! The server is a process of its own; client, server and database share the machine's cores, so
 //! read the ratios. Yardsticks: an axum handler that returns the same bytes, and an insert of the
-//! same bytes by the same driver, one to a commit and 64 to a commit.
+//! same bytes by the same driver, with as many rows to a commit as the server's requests can share
+//! (SQLite) and on as many connections (PostgreSQL).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -38,7 +39,11 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("baton.toml");
     std::fs::write(&settings, SETTINGS).unwrap();
-    println!("{}", start::measure(&settings));
+    println!(
+        "Client, server and database share {} cores.\n\n{}",
+        std::thread::available_parallelism().unwrap(),
+        start::measure(&settings)
+    );
     let data = folder.path().join("records");
     let data = data.to_str().unwrap();
     let yardsticks = yardstick::sqlite(&folder.path().join("yardstick.db")).await;
