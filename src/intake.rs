@@ -455,6 +455,20 @@ impl Work for Keep {
         &'a mut self,
         transaction: &'a mut Transaction<'_>,
     ) -> Result<Received, store::Error> {
-        transaction.receive(&self.message).await
+        let received = transaction.receive(&self.message).await?;
+        let Received::Duplicate(earlier) = &received else {
+            return Ok(received);
+        };
+        // Refused before, acceptable now: somebody configured its feed in between.
+        let was_refused =
+            AckCode::read(&earlier.message.acknowledgement).is_some_and(|code| !code.is_positive());
+        if !was_refused || self.message.state == MessageState::SetAside {
+            return Ok(received);
+        }
+        transaction.take_in(earlier.row, &self.message).await?;
+        Ok(Received::New(StoredMessage {
+            message: self.message.clone(),
+            ..earlier.clone()
+        }))
     }
 }

@@ -75,7 +75,7 @@ const RULES: &[Rule] = &[
     rule("AA: an event that is not among the promised, and no visit", |message| !message.is_promised() && message.lacks_visit(), Verdict::Accepted, ANY),
     rule("AA: an event that is not among the promised", |message| !message.is_promised(), Verdict::Accepted, DONE_OR_KEPT),
     rule("R9: nobody is named by PID-3 or PID-2", |message| !message.has("PID", &[3, 2]), Verdict::Refused, FOR_AN_OPERATOR),
-    rule("R14: no visit is named by PV1-19, PID-18 or PV1-50", |message| message.lacks_visit(), Verdict::Accepted, FOR_AN_OPERATOR),
+    rule("R14: no PV1, or no visit named by PV1-19, PID-18 or PV1-50", |message| message.lacks_visit(), Verdict::Accepted, FOR_AN_OPERATOR),
     rule("R1, R2: accepted and processed", |_| true, Verdict::Accepted, DONE),
 ];
 
@@ -200,8 +200,7 @@ impl<'m> Message<'m> {
 
     fn lacks_visit(&self) -> bool {
         !OF_A_PERSON.contains(&self.event())
-            && !self.has("PV1", &[19, 50])
-            && !self.has("PID", &[18])
+            && (self.count("PV1") == 0 || !self.has("PV1", &[19, 50]) && !self.has("PID", &[18]))
     }
 
     /// MSH-9.2, or what older senders say in EVN-1.

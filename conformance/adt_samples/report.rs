@@ -73,7 +73,7 @@ fn differences(unexpected: &[&Sample]) -> String {
         return "\nNo answer differs from the expected one.\n".into();
     }
     let mut text = String::from(
-        "\nNot as expected:\n\n| file | rule | expected | came | reason | why it may |\n|---|---|---|---|---|---|\n",
+        "\nNot as expected:\n\n| file | rule | expected | came | reason |\n|---|---|---|---|---|\n",
     );
     for sample in unexpected {
         let (index, count) = sample.place;
@@ -85,7 +85,7 @@ fn differences(unexpected: &[&Sample]) -> String {
             .collect();
         let _ = writeln!(
             text,
-            "| {} ({index}/{count}) | {} | {}, {} | {}, {} | {} | {} |",
+            "| {} ({index}/{count}) | {} | {}, {} | {}, {} | {} |",
             sample.file,
             sample.expected.rule,
             sample.expected.answers.join(" or "),
@@ -96,7 +96,6 @@ fn differences(unexpected: &[&Sample]) -> String {
                 .outcome
                 .misnamed
                 .unwrap_or_else(|| reason(&sample.outcome)),
-            sample.known().unwrap_or("**not known**"),
         );
     }
     text

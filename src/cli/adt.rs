@@ -38,12 +38,19 @@ pub(super) async fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 async fn send(options: Send) -> anyhow::Result<ExitCode> {
-    let mut sender = Sender::connect(&options.to).await?;
     let mut negative = 0_usize;
+    let mut sender = Sender::connect(&options.to).await?;
     for path in &options.files {
         let bytes =
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        for message in hl7v2::batch::split(&bytes).messages() {
+        let file = hl7v2::batch::split(&bytes);
+        if file.messages().next().is_none() {
+            bail!(
+                "{} holds no HL7 message: none of its lines begins with MSH",
+                path.display()
+            );
+        }
+        for message in file.messages() {
             let answer = sender.send(message).await?;
             let code = describe(&answer);
             say(&format!("{}: {code}", path.display()));

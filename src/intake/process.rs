@@ -211,7 +211,7 @@ impl Read {
 }
 
 /// Why a message of a visit is set aside although the person it names was brought up to date.
-const NO_VISIT: &str = "neither PV1-19 nor PID-18 nor PV1-50 says which visit this is";
+const NO_VISIT: &str = "no PV1, or neither PV1-19 nor PID-18 nor PV1-50 says which visit it is";
 
 /// How much of a message took effect.
 enum Effect {

@@ -318,6 +318,21 @@ impl<'t> Transaction<'t> {
             .await
     }
 
+    /// Takes in a message that was refused before: it has a feed, a state and an answer now.
+    pub async fn take_in(&mut self, row: i64, message: &NewMessage) -> Result<(), Error> {
+        let text = "UPDATE adt_message SET feed = $2, state = $3, acknowledgement = $4, reason = $5 \
+                    WHERE row_key = $1";
+        let binds = [
+            row.into(),
+            message.feed.as_ref().into(),
+            message.state.code().into(),
+            message.acknowledgement.as_str().into(),
+            message.reason.as_str().into(),
+        ];
+        self.write(Sql::fixed(self.connection.dialect(), text, binds))
+            .await
+    }
+
     /// Puts a message into a visit; nothing happens when it is there already.
     pub async fn put_in_visit(&mut self, place: &VisitMessage) -> Result<(), Error> {
         let text = "INSERT INTO adt_visit_message (visit, row_key) VALUES ($1, $2) \

@@ -7,6 +7,7 @@
 
 mod damage;
 mod examples;
+mod intake;
 mod rest;
 mod scenario;
 mod store_contract;
