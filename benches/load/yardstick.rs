@@ -72,7 +72,8 @@ const POSTGRES: &[Yardstick] = &[
     yardstick("the ADT message", 1, 64, message),
 ];
 
-pub(crate) async fn sqlite(path: &Path) -> Vec<Row> {
+/// How durable a commit is, and the rows.
+pub(crate) async fn sqlite(path: &Path) -> (String, Vec<Row>) {
     let mut connection = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -105,10 +106,15 @@ pub(crate) async fn sqlite(path: &Path) -> Vec<Row> {
         }
         rows.push(inserted(yardstick, times, started.elapsed()));
     }
-    rows
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous")
+        .fetch_one(&mut connection)
+        .await
+        .unwrap();
+    (format!("WAL, synchronous={synchronous}"), rows)
 }
 
-pub(crate) async fn postgres(url: &str) -> Vec<Row> {
+/// How durable a commit is, and the rows.
+pub(crate) async fn postgres(url: &str) -> (String, Vec<Row>) {
     let mut connection = PgConnection::connect(url).await.unwrap();
     connection
         .execute("CREATE TABLE r (k bigserial PRIMARY KEY, t text)")
@@ -127,7 +133,16 @@ pub(crate) async fn postgres(url: &str) -> Vec<Row> {
         let times = futures_util::future::join_all(inserting).await.concat();
         rows.push(inserted(yardstick, times, started.elapsed()));
     }
-    rows
+    let mut settings = Vec::new();
+    for setting in ["fsync", "synchronous_commit"] {
+        let value: String = sqlx::query_scalar("SELECT current_setting($1)")
+            .bind(setting)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap();
+        settings.push(format!("{setting}={value}"));
+    }
+    (settings.join(", "), rows)
 }
 
 /// Inserts on one connection for a while; gives the time of each row.
