@@ -174,3 +174,6 @@ impl Put {
         format!("{}/{}", part("resourceType"), part("id"))
     }
 }
+
+#[cfg(test)]
+mod tests;

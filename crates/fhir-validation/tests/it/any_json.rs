@@ -4,7 +4,7 @@ use fhir_validation::{Level, Options};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
-use crate::support::{core, examples, parse, validate};
+use crate::support::{core, parse, root, validate};
 
 /// Property names that lead somewhere, and some that do not.
 const NAMES: &[&str] = &[
@@ -126,7 +126,6 @@ proptest! {
     #[test]
     fn any_change_of_an_example_gets_an_answer(at in any::<prop::sample::Index>(), place in any::<prop::sample::Index>(), value in any_value()) {
         let examples = small_examples();
-        prop_assume!(!examples.is_empty());
         let mut resource = at.get(examples).clone();
         let count = count(&resource);
         replace(&mut resource, &mut place.index(count), &value);
@@ -134,13 +133,20 @@ proptest! {
     }
 }
 
+/// The examples of the specification that stand in the repository, but for the long ones.
 fn small_examples() -> &'static [Value] {
     static EXAMPLES: std::sync::OnceLock<Vec<Value>> = std::sync::OnceLock::new();
     EXAMPLES.get_or_init(|| {
-        let examples = examples("r4-spec/");
-        let small = examples.values().filter(|json| json.len() < 4_000);
+        let folder = root().join("tests/data/resources/r4-spec");
+        let paths = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let texts = paths
+            .filter(|path| path.extension().is_some_and(|end| end == "json"))
+            .map(|path| std::fs::read_to_string(path).unwrap());
+        let small = texts.filter(|json| json.len() < 4_000);
         small
-            .map(|json| serde_json::from_str(json).unwrap())
+            .map(|json| serde_json::from_str(&json).unwrap())
             .collect()
     })
 }
