@@ -9,12 +9,14 @@ use serde_json::Value;
 
 use crate::child::Process;
 use crate::mllp::Sender;
-use crate::table::{PERIOD, Row, row};
+use crate::table::{PERIOD, Row, counted, row};
 
 /// How many stop-and-wait senders there are at once, from row to row.
 const SENDERS: &[usize] = &[1, 8, 64];
 /// The inbox may take so long to be worked off.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How often the inbox is looked at: rarely enough not to be part of the load.
+const LOOK: Duration = Duration::from_millis(200);
 
 pub(crate) async fn rows(process: &Process) -> Vec<Row> {
     let next = AtomicUsize::new(0);
@@ -32,11 +34,10 @@ pub(crate) async fn rows(process: &Process) -> Vec<Row> {
         ));
         let sent = next.load(Ordering::SeqCst);
         let processed = until_processed(process.http, sent).await - before;
-        let times = vec![Duration::ZERO; processed];
-        rows.push(row(
+        rows.push(counted(
             "ADT^A01 whole path, to the end of the inbox",
             senders,
-            times,
+            processed,
             sent - before - processed,
             started.elapsed(),
         ));
@@ -88,11 +89,12 @@ async fn until_processed(server: SocketAddr, sent: usize) -> usize {
         if total >= sent || Instant::now() > deadline {
             return total;
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-fn message(number: usize) -> String {
+/// An admission such as an interface engine sends.
+pub(crate) fn message(number: usize) -> String {
     format!(
         "MSH|^~\\&|APP|GENHOSP|BATON|RPC|20260304100000||ADT^A01^ADT_A01|L{number}|P|2.5.1\r\
          EVN|A01|20260304100000\r\

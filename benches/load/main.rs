@@ -1,9 +1,12 @@
 //! How fast a whole Baton is beside the least that could do the same, measured in one run:
-//! `scripts/with-postgres cargo bench --bench load`.
+//! `WITH_POSTGRES_FSYNC=on scripts/with-postgres cargo bench --bench load`.
 //!
+//! Without that variable the throw-away PostgreSQL does not wait for the disk; the heading of each
+//! table says how durable a commit was, as the database itself tells it.
 //! The server is a process of its own; client, server and database share the machine's cores, so
 //! read the ratios. Yardsticks: an axum handler that returns the same bytes, and an insert of the
-//! same bytes by the same driver, one to a commit and 64 to a commit.
+//! same bytes by the same driver, with as many rows to a commit as the server's requests can share
+//! (SQLite) and on as many connections (PostgreSQL).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -38,16 +41,22 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("baton.toml");
     std::fs::write(&settings, SETTINGS).unwrap();
-    println!("{}", start::measure(&settings));
+    println!(
+        "Client, server and database share {} cores.\n\n{}",
+        std::thread::available_parallelism().unwrap(),
+        start::measure(&settings)
+    );
     let data = folder.path().join("records");
     let data = data.to_str().unwrap();
-    let yardsticks = yardstick::sqlite(&folder.path().join("yardstick.db")).await;
-    report("SQLite", ["--data", data], &settings, yardsticks).await;
+    let (durability, yardsticks) = yardstick::sqlite(&folder.path().join("yardstick.db")).await;
+    let name = format!("SQLite ({durability})");
+    report(&name, ["--data", data], &settings, yardsticks).await;
     match std::env::var_os("TEST_POSTGRES_URL") {
         Some(url) => {
             let (own, yard) = yardstick::postgres_databases(url.to_str().unwrap()).await;
-            let yardsticks = yardstick::postgres(&yard).await;
-            report("PostgreSQL", ["--database", &own], &settings, yardsticks).await;
+            let (durability, yardsticks) = yardstick::postgres(&yard).await;
+            let name = format!("PostgreSQL ({durability})");
+            report(&name, ["--database", &own], &settings, yardsticks).await;
         }
         None => println!("PostgreSQL left out: TEST_POSTGRES_URL is not set"),
     }

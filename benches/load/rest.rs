@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use crate::CONNECTIONS;
 use crate::table::{Row, measure};
 
-/// Entries of a transaction: a Patient and Observations about it.
-const ENTRIES: usize = 20;
+/// Entries of a transaction.
+pub(crate) const ENTRIES: usize = 20;
 
 pub(crate) async fn rows(server: SocketAddr) -> Vec<Row> {
     let client = Client::builder()
@@ -21,39 +21,45 @@ pub(crate) async fn rows(server: SocketAddr) -> Vec<Row> {
         .unwrap();
     let base = format!("http://{server}/fhir");
     let first = create(&client, &base, 0).await.unwrap();
-    let text = client
-        .get(&first)
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
-    let bare = bare(text).await;
-    vec![
+    let bare_read = bare(get_text(&client, &first).await).await;
+    let mut rows = vec![
         ask(
             "bare axum handler, the bytes of the read",
             &client,
-            move |_| bare.clone(),
+            move |_| bare_read.clone(),
         )
         .await,
         ask("read by id", &client, move |_| first.clone()).await,
         creates(&client, &base).await,
-        ask("search by identifier", &client, {
-            let base = base.clone();
-            move |number| format!("{base}/Patient?identifier=urn:load%7C{}", number % 1000)
-        })
+    ];
+    let by_identifier = {
+        let base = base.clone();
+        move |number| format!("{base}/Patient?identifier=urn:load%7C{}", number % 1000)
+    };
+    rows.push(ask("search by identifier", &client, by_identifier).await);
+    let by_name = {
+        let base = base.clone();
+        move |number| format!("{base}/Patient?name=load{}&_count=20", number % 10)
+    };
+    let bare_page = bare(get_text(&client, &by_name(0)).await).await;
+    rows.push(
+        ask(
+            "bare axum handler, the bytes of the search by name",
+            &client,
+            move |_| bare_page.clone(),
+        )
         .await,
-        ask("search by name (20 of many)", &client, {
-            let base = base.clone();
-            move |number| format!("{base}/Patient?name=load{}&_count=20", number % 10)
-        })
-        .await,
-        transactions(&client, &base).await,
-    ]
+    );
+    rows.push(ask("search by name (20 of many)", &client, by_name).await);
+    rows.push(transactions(&client, &base).await);
+    rows
 }
 
-/// Asks for URLs that must be answered 200.
+async fn get_text(client: &Client, url: &str) -> String {
+    client.get(url).send().await.unwrap().text().await.unwrap()
+}
+
+/// Asks for URLs that must be answered 200 with a Patient.
 async fn ask(
     name: &str,
     client: &Client,
@@ -64,8 +70,11 @@ async fn ask(
         let request = client.get(url(number));
         async move {
             match request.send().await {
-                Ok(response) => response.status() == 200 && response.bytes().await.is_ok(),
-                Err(_) => false,
+                Ok(response) if response.status() == 200 => response
+                    .text()
+                    .await
+                    .is_ok_and(|text| text.contains("urn:load:account")),
+                _ => false,
             }
         }
     })
@@ -126,7 +135,8 @@ async fn transactions(client: &Client, base: &str) -> Row {
     .await
 }
 
-fn bundle(number: usize) -> Value {
+/// A transaction: a Patient and Observations about it.
+pub(crate) fn bundle(number: usize) -> Value {
     let subject = format!("urn:uuid:00000000-0000-4000-8000-{number:012}");
     let entry = |url: &str, full_url: Option<&str>, resource: Value| {
         let mut entry =

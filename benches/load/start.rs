@@ -52,6 +52,6 @@ fn resident_kib(process: u32) -> u64 {
     let line = status
         .lines()
         .find(|line| line.starts_with("VmRSS"))
-        .unwrap();
+        .unwrap_or_else(|| panic!("the server has ended by itself:\n{status}"));
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

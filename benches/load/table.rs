@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long each row is measured.
-pub(crate) const PERIOD: Duration = Duration::from_secs(4);
+pub(crate) const PERIOD: Duration = Duration::from_secs(3);
 
 /// What was measured.
 pub(crate) struct Row {
     pub(crate) name: String,
     pub(crate) connections: usize,
     pub(crate) per_second: f64,
-    pub(crate) p50: Duration,
-    pub(crate) p99: Duration,
+    /// The time that half and 99 % of the successes stayed below; `None` where single times mean
+    /// nothing.
+    pub(crate) percentiles: Option<[Duration; 2]>,
     pub(crate) errors: usize,
 }
 
@@ -79,8 +80,25 @@ pub(crate) fn row(
         name: name.to_owned(),
         connections,
         per_second: times.len() as f64 / elapsed.as_secs_f64(),
-        p50: at(50),
-        p99: at(99),
+        percentiles: Some([at(50), at(99)]),
+        errors,
+    }
+}
+
+/// A row of which only the number of successes is known.
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+pub(crate) fn counted(
+    name: &str,
+    connections: usize,
+    count: usize,
+    errors: usize,
+    elapsed: Duration,
+) -> Row {
+    Row {
+        name: name.to_owned(),
+        connections,
+        per_second: count as f64 / elapsed.as_secs_f64(),
+        percentiles: None,
         errors,
     }
 }
@@ -92,15 +110,14 @@ pub(crate) fn print(name: &str, rows: &[Row]) -> String {
          |---|---:|---:|---:|---:|---:|\n"
     );
     for row in rows {
+        let [p50, p99] = match row.percentiles {
+            Some(times) => times.map(|time| format!("{:.2}", time.as_secs_f64() * 1000.0)),
+            None => ["–", "–"].map(String::from),
+        };
         let _ = writeln!(
             text,
-            "| {} | {} | {:.0} | {:.2} | {:.2} | {} |",
-            row.name,
-            row.connections,
-            row.per_second,
-            row.p50.as_secs_f64() * 1000.0,
-            row.p99.as_secs_f64() * 1000.0,
-            row.errors
+            "| {} | {} | {:.0} | {p50} | {p99} | {} |",
+            row.name, row.connections, row.per_second, row.errors
         );
     }
     text

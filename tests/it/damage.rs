@@ -69,6 +69,48 @@ async fn twenty_kills_during_a_feed_lose_nothing_and_repeat_nothing() {
     check_effects(folder.path(), total).await;
 }
 
+/// Times that the server is asked to stop.
+const STOPS: usize = 3;
+/// A stop may take so long.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// An orderly stop takes no longer than what is under way: what was acknowledged is in the inbox, and
+/// senders that try again lose nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn stopping_during_a_feed_is_clean() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let settings = folder.path().join("baton.toml");
+    std::fs::write(&settings, SETTINGS).unwrap();
+    let mut feeds: Vec<VecDeque<String>> = (0..SENDERS).map(feed).collect();
+    let total = left(&feeds);
+    for stop in 1..=STOPS {
+        let process = Process::start(["--data", data], &settings);
+        let acknowledged = AtomicUsize::new(total - left(&feeds));
+        thread::scope(|scope| {
+            for feed in &mut feeds {
+                let (acknowledged, address) = (&acknowledged, process.mllp);
+                scope.spawn(move || send_until_broken(feed, address, acknowledged));
+            }
+            while acknowledged.load(Ordering::SeqCst) < total * stop / (STOPS + 1) {
+                thread::yield_now();
+            }
+            let begun = Instant::now();
+            assert!(process.terminate().success(), "SIGTERM is an orderly stop");
+            assert!(begun.elapsed() < STOP_PATIENCE, "{:?}", begun.elapsed());
+        });
+        assert!(left(&feeds) > 0, "the feed was over before stop {stop}");
+    }
+    let process = Process::start(["--data", data], &settings);
+    for feed in &mut feeds {
+        send_until_broken(feed, process.mllp, &AtomicUsize::new(0));
+    }
+    assert_eq!(left(&feeds), 0);
+    until_processed(folder.path(), total).await;
+    assert!(process.terminate().success());
+    check_effects(folder.path(), total).await;
+}
+
 /// The messages of one connection: visit after visit, in the order in which things happen.
 fn feed(sender: usize) -> VecDeque<String> {
     let visits = (0..VISITS).map(|visit| sender * VISITS + visit);

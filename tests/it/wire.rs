@@ -2,7 +2,7 @@
 //!
 //! The cases come from the shared data folder (`$BATON_SHARED_DATA`, else `../shared/data`); where
 //! it is missing, a line says so. `stored` counts what was not refused; `stored_raw` all that is
-//! in the inbox.
+//! in the inbox. What the cases say of warnings, logs and memory is left out.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -66,6 +66,13 @@ async fn problem(case: Value) -> Option<String> {
     {
         problem = Some(format!("nobody is called {family}"));
     }
+    // Each message that has effects leaves one Provenance.
+    if let Some(effects) = expect["effects"].as_u64() {
+        let found = baton.search("Provenance").await.len();
+        if usize::try_from(effects).unwrap() != found {
+            problem = Some(format!("{effects} effects are expected, {found} came"));
+        }
+    }
     baton.stop().await;
     problem.map(|problem| format!("{name}: {problem}"))
 }
@@ -101,6 +108,32 @@ struct Outcome {
 }
 
 fn play(address: SocketAddr, case: &Value) -> Outcome {
+    if case["reset"] == true {
+        let stream = write(address, case);
+        reset(stream);
+        std::thread::sleep(QUIET);
+        // The sender never learns what became of the message, so it sends it again.
+    }
+    let mut stream = write(address, case);
+    let must_close = case["expect"]["closed"] == true || case["expect"]["one_of"].is_array();
+    read(
+        &mut stream,
+        if must_close {
+            FRAME_TIMEOUT + GRACE
+        } else {
+            GRACE
+        },
+    )
+}
+
+/// Ends a connection as a crash does: RST, nothing more is sent or taken.
+fn reset(stream: TcpStream) {
+    stream.set_nonblocking(true).unwrap();
+    let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+    stream.set_zero_linger().unwrap();
+}
+
+fn write(address: SocketAddr, case: &Value) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     for write in each(case, "writes") {
         // The server may have hung up already: that is an outcome, not a failure of the test.
@@ -117,23 +150,7 @@ fn play(address: SocketAddr, case: &Value) -> Outcome {
             }
         }
     }
-    if case["reset"] == true {
-        drop(stream);
-        std::thread::sleep(QUIET);
-        return Outcome {
-            acknowledgements: Vec::new(),
-            is_closed: true,
-        };
-    }
-    let must_close = case["expect"]["closed"] == true || case["expect"]["one_of"].is_array();
-    read(
-        &mut stream,
-        if must_close {
-            FRAME_TIMEOUT + GRACE
-        } else {
-            GRACE
-        },
-    )
+    stream
 }
 
 /// Reads until the peer closes, or nothing has come for a while.
@@ -186,6 +203,11 @@ impl Seen {
             if self.outcome.acknowledgements.iter().any(answered) {
                 return Err(format!("a lost message was acknowledged: {lost}"));
             }
+        }
+        if expect["replay_safe"] == true
+            && !matches!(self.outcome.acknowledgements.as_slice(), [(code, _)] if is_positive(code))
+        {
+            return Err("the message sent again is not acknowledged once".to_owned());
         }
         self.check_acknowledgements(&expect["acks"])?;
         self.check_inbox(expect)?;
@@ -241,6 +263,13 @@ impl Seen {
             return Err(format!(
                 "{stored} accepted messages are expected: {states:?}"
             ));
+        }
+        let is_merged = |stored: &StoredMessage| {
+            let bytes = stored.message.bytes.windows(4);
+            bytes.filter(|bytes| *bytes == b"MSH|").count() > 1
+        };
+        if expect["never_merge"] == true && self.inbox.iter().any(is_merged) {
+            return Err("two messages became one".to_owned());
         }
         if expect["stored_raw"] == true && states.is_empty() {
             return Err("the bytes are not in the inbox".to_owned());
