@@ -13,4 +13,5 @@ pub mod name;
 mod pool;
 pub mod primitive;
 pub mod reference;
+pub mod snapshot;
 pub mod tree;
