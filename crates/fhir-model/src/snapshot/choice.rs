@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::differential::Change;
 use super::property::{self, Object};
-use super::slice::{Role, set};
+use super::slice::{Place, Role, set};
 use super::tree::{Node, Tree};
 use super::walk::Walk;
 use super::{SnapshotProblem, SnapshotProblemKind};
@@ -73,6 +73,56 @@ impl Walk<'_, '_> {
         let is_short = unsliced.is_none() && is_extension_value(base);
         close(&mut node, is_short);
         Ok(Rc::new(node))
+    }
+
+    /// An element of several types that the differential only names in its short form, where that
+    /// is no slice.
+    ///
+    /// Within a slice, `valueQuantity` makes `value[x]` a Quantity. Elsewhere, what is below a
+    /// `valueQuantity` that is not named itself is below `value[x]` where that can only be a
+    /// Quantity.
+    pub(super) fn narrowed(
+        &mut self,
+        base: &Rc<Node>,
+        changes: &[&Change<'_>],
+        place: &Place<'_>,
+    ) -> Result<Option<Rc<Node>>, SnapshotProblem> {
+        let (mut plain, short): (Vec<&Change<'_>>, Vec<&Change<'_>>) = changes
+            .iter()
+            .partition(|change| change.name == &*base.name);
+        let [short] = short.as_slice() else {
+            return Ok(None);
+        };
+        if !base.is_choice()
+            || short.slice.is_some()
+            || plain.iter().any(|change| change.slice.is_some())
+        {
+            return Ok(None);
+        }
+        let stated = plain.pop();
+        let codes = match stated.map(Change::types) {
+            Some(types @ [_, ..]) => codes_of(types),
+            _ => type_codes(&base.element),
+        };
+        let is_only = codes.len() == 1 && short.element.is_none();
+        let is_within = stated.is_none() && place.is_in_slice;
+        let Some(code) = type_slice(base, short)
+            .code
+            .filter(|_| is_only || is_within)
+        else {
+            return Ok(None);
+        };
+        let mut narrowed = Node::clone(base);
+        if stated.is_none() {
+            keep_types(&mut narrowed, |of_type| of_type == code);
+        }
+        let mut change = stated.map_or_else(|| Change::clone(short), Change::clone);
+        if stated.is_some() {
+            change.children.extend(short.children.iter().cloned());
+        }
+        self.unsliced(&Rc::new(narrowed), Some(&change), place.scope)
+            .map(Rc::new)
+            .map(Some)
     }
 
     /// A new slice for a type.
@@ -215,7 +265,11 @@ fn keep_types(node: &mut Node, is_wanted: impl Fn(&str) -> bool) {
 }
 
 fn type_codes(element: &Object) -> Vec<String> {
-    property::list(element, "type")
+    codes_of(property::list(element, "type"))
+}
+
+fn codes_of(types: &[Value]) -> Vec<String> {
+    types
         .iter()
         .map(|of_type| property::type_code(of_type).to_owned())
         .collect()

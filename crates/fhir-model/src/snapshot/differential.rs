@@ -10,7 +10,7 @@ use super::property::{self, Object};
 use super::{MAX_DEPTH, SnapshotProblemKind};
 
 /// What a differential says of an element.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Change<'a> {
     /// The last part of its path.
     pub(super) name: &'a str,

@@ -14,6 +14,14 @@ use super::tree::{Node, Tree};
 use super::walk::Walk;
 use super::{SnapshotProblem, SnapshotProblemKind};
 
+/// Where the children of an element stand.
+pub(super) struct Place<'p> {
+    /// The tree that they are of in the base.
+    pub(super) scope: &'p Rc<Tree>,
+    /// Whether the element is a slice.
+    pub(super) is_in_slice: bool,
+}
+
 /// What an element of the base is to become.
 pub(super) enum Role<'r> {
     /// The same element, or the same slice.
@@ -47,8 +55,12 @@ impl Walk<'_, '_> {
         &mut self,
         base: &Rc<Node>,
         changes: &[&Change<'_>],
-        scope: &Rc<Tree>,
+        place: &Place<'_>,
     ) -> Result<Rc<Node>, SnapshotProblem> {
+        let scope = place.scope;
+        if let Some(narrowed) = self.narrowed(base, changes, place)? {
+            return Ok(narrowed);
+        }
         let is_plain = |change: &&&Change<'_>| {
             change.slice.is_none() && !(base.is_choice() && change.name != &*base.name)
         };
@@ -112,6 +124,7 @@ impl Walk<'_, '_> {
                 if base.slice_named(name).is_none() {
                     self.note(change, SnapshotProblemKind::SliceTwice);
                 }
+                let slice = self.for_all_slices(&slice, unsliced, scope)?;
                 let constrained = self.node(&slice, change, scope, &Role::Same)?;
                 if let Some(slot) = node.slices.get_mut(place) {
                     *slot = Rc::new(constrained);
@@ -133,6 +146,7 @@ impl Walk<'_, '_> {
                 }
             };
             let parent = parent.unwrap_or_else(|| Rc::clone(base));
+            let parent = self.for_all_slices(&parent, unsliced, scope)?;
             let mut slice = self.node(&parent, change, scope, &role)?;
             if !was_sliced {
                 cap_max(&mut slice, &node);
@@ -141,6 +155,26 @@ impl Walk<'_, '_> {
         }
         self.raise_min(&mut node, unsliced, changes);
         Ok(Rc::new(node))
+    }
+
+    /// What a slice starts with, with what the differential says of the children of all slices
+    /// where it sets up slicing.
+    fn for_all_slices(
+        &mut self,
+        slice: &Rc<Node>,
+        unsliced: Option<&Change<'_>>,
+        scope: &Rc<Tree>,
+    ) -> Result<Rc<Node>, SnapshotProblem> {
+        match unsliced {
+            Some(all) if all.has("slicing") && !all.children.is_empty() => {
+                let children = Change {
+                    element: None,
+                    ..all.clone()
+                };
+                self.node(slice, &children, scope, &Role::Same).map(Rc::new)
+            }
+            _ => Ok(Rc::clone(slice)),
+        }
     }
 
     /// Whether slicing may begin, or go on, as the differential wants.

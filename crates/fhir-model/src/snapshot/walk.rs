@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::differential::{self, Change};
 use super::merge::merge;
 use super::property::{self, Object};
-use super::slice::Role;
+use super::slice::{Place, Role};
 use super::tree::{Node, Root, Tree};
 use super::{Generator, SnapshotProblem, SnapshotProblemKind};
 
@@ -141,7 +141,9 @@ impl<'g, 'a> Walk<'g, 'a> {
     /// Notes a problem with an element.
     pub(super) fn note(&mut self, change: &Change<'_>, kind: SnapshotProblemKind) {
         let problem = self.fail(Some(&change.label), kind);
-        self.problems.push(problem);
+        if !self.problems.contains(&problem) {
+            self.problems.push(problem);
+        }
     }
 
     /// An element of the base with what the differential says of it and of what is below it.
@@ -166,11 +168,16 @@ impl<'g, 'a> Walk<'g, 'a> {
         } else {
             self.unfold(&mut element, change, scope)?
         };
+        let place = Place {
+            scope: &scope,
+            is_in_slice: !base.children.is_empty()
+                && (base.slice.is_some() || matches!(role, Role::First { .. } | Role::Again(_))),
+        };
         Ok(Node {
             name: Rc::clone(&base.name),
             slice: role.slice().map(Into::into).or_else(|| base.slice.clone()),
             element: Rc::new(element),
-            children: self.children(children, &change.children, &scope)?,
+            children: self.children(children, &change.children, &place)?,
             slices: Vec::new(),
         })
     }
@@ -208,7 +215,7 @@ impl<'g, 'a> Walk<'g, 'a> {
         &mut self,
         base: Vec<Rc<Node>>,
         changes: &[Change<'_>],
-        scope: &Rc<Tree>,
+        place: &Place<'_>,
     ) -> Result<Vec<Rc<Node>>, SnapshotProblem> {
         if changes.is_empty() {
             return Ok(base);
@@ -236,14 +243,14 @@ impl<'g, 'a> Walk<'g, 'a> {
             children.push(if matching.is_empty() {
                 child
             } else {
-                self.child(&child, &matching, scope)?
+                self.child(&child, &matching, place)?
             });
         }
         let mut left: Vec<usize> = by_name.into_values().flatten().collect();
         left.sort_unstable();
         for change in left.into_iter().filter_map(|index| changes.get(index)) {
             if self.specializes && change.element.is_some() {
-                children.push(self.defined(change, scope)?);
+                children.push(self.defined(change, place.scope)?);
             } else {
                 self.note(change, SnapshotProblemKind::UnknownElement);
             }
@@ -267,7 +274,11 @@ impl<'g, 'a> Walk<'g, 'a> {
         };
         let mut element = Object::clone(&node.element);
         let (children, scope) = self.unfold(&mut element, &silent, scope)?;
-        let children = self.children(children, &change.children, &scope)?;
+        let place = Place {
+            scope: &scope,
+            is_in_slice: false,
+        };
+        let children = self.children(children, &change.children, &place)?;
         Ok(Rc::new(Node {
             element: Rc::new(element),
             children,

@@ -45,13 +45,18 @@ pub(crate) fn compare(generated: &Value, published: &Value) -> Comparison {
         elements: published.len(),
         ..Comparison::default()
     };
-    let by_id: BTreeMap<&str, &Value> =
-        generated.iter().map(|element| (id(element), element)).collect();
+    let by_id: BTreeMap<&str, &Value> = generated
+        .iter()
+        .map(|element| (id(element), element))
+        .collect();
     let ids: Vec<&str> = published.iter().map(id).collect();
     let common = |element: &&Value| ids.contains(&id(element));
     let in_order: Vec<&str> = generated.iter().filter(common).map(id).collect();
-    let expected: Vec<&str> =
-        ids.iter().copied().filter(|id| by_id.contains_key(id)).collect();
+    let expected: Vec<&str> = ids
+        .iter()
+        .copied()
+        .filter(|id| by_id.contains_key(id))
+        .collect();
     if in_order != expected {
         comparison.add("order", "", String::new());
     }
@@ -104,14 +109,28 @@ fn types(element: &Value) -> Value {
         return Value::Null;
     };
     let of_type = |of_type: &Value| {
-        serde_json::json!([of_type["code"], of_type["profile"], of_type["targetProfile"], of_type["aggregation"]])
+        serde_json::json!([
+            of_type["code"],
+            unversioned(&of_type["profile"]),
+            unversioned(&of_type["targetProfile"]),
+            of_type["aggregation"]
+        ])
     };
     types.iter().map(of_type).collect()
 }
 
 fn binding(element: &Value) -> Value {
     let binding = &element["binding"];
-    serde_json::json!([binding["strength"], binding["valueSet"]])
+    serde_json::json!([binding["strength"], unversioned(&binding["valueSet"])])
+}
+
+/// Canonicals without the versions that newer publishers pin.
+fn unversioned(canonicals: &Value) -> Value {
+    match canonicals {
+        Value::Array(items) => items.iter().map(unversioned).collect(),
+        Value::String(text) => Value::from(text.split('|').next()),
+        other => other.clone(),
+    }
 }
 
 fn slicing(element: &Value) -> Value {
@@ -137,8 +156,14 @@ fn values(element: &Value) -> Value {
 }
 
 fn constraints(element: &Value) -> Value {
-    let list = element["constraint"].as_array().cloned().unwrap_or_default();
-    let mut keys: Vec<&str> = list.iter().map(|constraint| constraint["key"].as_str().unwrap()).collect();
+    let list = element["constraint"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let mut keys: Vec<&str> = list
+        .iter()
+        .map(|constraint| constraint["key"].as_str().unwrap())
+        .collect();
     keys.sort_unstable();
     serde_json::json!(keys)
 }

@@ -41,7 +41,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
 
 #[test]
 fn profiles_are_as_their_publishers_made_them() {
-    let Some(mut packages) = Packages::new() else { return };
+    let Some(mut packages) = Packages::new() else {
+        return;
+    };
     let verbose = std::env::var("SHOW").unwrap_or_default();
     let mut total = BTreeMap::new();
     let (mut profiles, mut same, mut elements, mut same_elements, mut same_texts) = (0, 0, 0, 0, 0);
@@ -53,7 +55,12 @@ fn profiles_are_as_their_publishers_made_them() {
         let mut generator = Generator::new(&source);
         let (mut p, mut s) = (0, 0);
         for structure in &stack[0].structures {
-            if structure["derivation"] != "constraint" || structure["snapshot"].is_null() || structure["differential"].is_null() { continue }
+            if structure["derivation"] != "constraint"
+                || structure["snapshot"].is_null()
+                || structure["differential"].is_null()
+            {
+                continue;
+            }
             p += 1;
             let url = structure["url"].as_str().unwrap();
             let mut stripped = Value::clone(structure);
@@ -68,7 +75,9 @@ fn profiles_are_as_their_publishers_made_them() {
                 }
             };
             for problem in &generated.problems {
-                if problem.kind.severity() >= fhir_model::issue::Severity::Error { println!("PROBLEM {problem}"); }
+                if problem.kind.severity() >= fhir_model::issue::Severity::Error {
+                    println!("PROBLEM {problem}");
+                }
             }
             let comparison = compare(&generated.structure, structure);
             elements += comparison.elements;
@@ -88,5 +97,7 @@ fn profiles_are_as_their_publishers_made_them() {
         profiles += p;
         same += s;
     }
-    println!("{same} of {profiles} profiles, {same_elements} of {elements} elements, texts {same_texts}; {total:#?}");
+    println!(
+        "{same} of {profiles} profiles, {same_elements} of {elements} elements, texts {same_texts}; {total:#?}"
+    );
 }

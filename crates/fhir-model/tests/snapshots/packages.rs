@@ -23,7 +23,10 @@ impl Package {
         let mut structures: Vec<Arc<Value>> = structures.into_iter().map(Arc::new).collect();
         structures.sort_by(|one, other| one["url"].as_str().cmp(&other["url"].as_str()));
         for structure in &structures {
-            by_url.insert(structure["url"].as_str().unwrap().to_owned(), Arc::clone(structure));
+            by_url.insert(
+                structure["url"].as_str().unwrap().to_owned(),
+                Arc::clone(structure),
+            );
         }
         Self { structures, by_url }
     }
@@ -32,7 +35,9 @@ impl Package {
 /// The structure that a canonical means in these packages.
 pub(crate) fn find(stack: &Stack, canonical: &str) -> Option<Arc<Value>> {
     let url = canonical.split('|').next().unwrap();
-    stack.iter().find_map(|package| package.by_url.get(url).cloned())
+    stack
+        .iter()
+        .find_map(|package| package.by_url.get(url).cloned())
 }
 
 /// Reads packages once each.
