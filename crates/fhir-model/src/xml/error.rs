@@ -121,7 +121,9 @@ pub enum XmlErrorKind {
         type_name: String,
     },
     /// The narrative is not a `div` in the namespace of XHTML, or has names with prefixes.
-    #[error("the narrative is a div in the namespace http://www.w3.org/1999/xhtml, without prefixes")]
+    #[error(
+        "the narrative is a div in the namespace http://www.w3.org/1999/xhtml, without prefixes"
+    )]
     NotXhtml,
     /// The JSON text that was made breaks a limit of JSON.
     #[error("{0}")]

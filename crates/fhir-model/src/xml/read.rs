@@ -211,7 +211,11 @@ impl<'x, 'd> Reading<'x, 'd> {
             self.document.set_type(container, type_id);
             container
         } else {
-            self.add(NONE, Node::new(Name::UNKNOWN, type_id, Content::Resource), tag.at)?
+            self.add(
+                NONE,
+                Node::new(Name::UNKNOWN, type_id, Content::Resource),
+                tag.at,
+            )?
         };
         self.open.push(Frame {
             node,

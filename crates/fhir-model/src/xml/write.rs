@@ -3,7 +3,7 @@
 //! XML has the elements in the order of the definitions, whatever order the JSON has, and what is
 //! an attribute there (`id`, `url`) before all of them: <https://hl7.org/fhir/R4/xml.html>.
 
-use crate::definition::{Definitions, Property, TypeId, TypeKind, PrimitiveKind};
+use crate::definition::{Definitions, PrimitiveKind, Property, TypeId, TypeKind};
 use crate::element::Element;
 use crate::tree::Node;
 use crate::xml::error::{WriteError, WriteErrorKind};
@@ -165,7 +165,8 @@ impl<'t, 'd> Writer<'t, 'd> {
             TypeKind::Primitive(_) | TypeKind::System(_) => !element.is_complex(),
             TypeKind::Complex | TypeKind::Backbone | TypeKind::Resource => element.is_complex(),
         };
-        if !is_right || (element.value().is_some() && !element.has_value() && !element.is_complex()) {
+        if !is_right || (element.value().is_some() && !element.has_value() && !element.is_complex())
+        {
             return Err(fault(WriteErrorKind::Kind, element));
         }
         match kind {
@@ -202,7 +203,8 @@ impl<'t, 'd> Writer<'t, 'd> {
         self.out.push_str("<div xmlns=\"");
         self.out.push_str(XHTML);
         self.out.push('"');
-        self.out.push_str(div.strip_prefix("<div").unwrap_or_default());
+        self.out
+            .push_str(div.strip_prefix("<div").unwrap_or_default());
         Ok(())
     }
 

@@ -92,7 +92,8 @@ fn check_attributes(attributes: Attributes<'_>) -> Result<bool, XmlErrorKind> {
 /// A name without a prefix; XHTML has no others than these.
 fn is_name(name: &str) -> bool {
     let is_start = |byte: u8| byte.is_ascii_alphabetic() || byte == b'_';
-    let is_inner = |byte: u8| is_start(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    let is_inner =
+        |byte: u8| is_start(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
     name.bytes().next().is_some_and(is_start) && name.bytes().all(is_inner)
 }
 
