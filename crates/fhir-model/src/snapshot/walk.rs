@@ -201,6 +201,9 @@ impl<'g, 'a> Walk<'g, 'a> {
         for kind in problems {
             self.note(change, kind);
         }
+        if matches!(role, Role::Added(_)) {
+            self.limit_by_profile(&mut element)?;
+        }
         if own.contains_key("type") {
             self.copy_type_extensions(&base.element, &mut element);
         }
@@ -305,79 +308,6 @@ impl<'g, 'a> Walk<'g, 'a> {
             children: Vec::new(),
             slices: Vec::new(),
         }
-    }
-
-    /// Gives an extension, or a slice with a profile, the texts of its profile.
-    ///
-    /// Every extension would otherwise be described as "additional content defined by
-    /// implementations".
-    fn describe(
-        &mut self,
-        element: &mut Object,
-        base: &Node,
-        change: &Change<'_>,
-    ) -> Result<(), SnapshotProblem> {
-        if change.element.is_none() {
-            return Ok(());
-        }
-        if base.is_extension() {
-            for text in ["comment", "requirements", "alias", "mapping"] {
-                element.shift_remove(text);
-            }
-            element.insert("short".to_owned(), Value::from("Extension"));
-            element.insert("definition".to_owned(), Value::from("An Extension"));
-        }
-        let Some(root) = self.describing(element, change)? else {
-            return Ok(());
-        };
-        for text in [
-            "short",
-            "definition",
-            "comment",
-            "requirements",
-            "alias",
-            "mapping",
-        ] {
-            match root.element.get(text) {
-                Some(value) => {
-                    element.insert(text.to_owned(), value.clone());
-                }
-                None if matches!(text, "alias" | "mapping" | "short") => {
-                    element.shift_remove(text);
-                }
-                None => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The root of the profile that describes an element.
-    fn describing(
-        &mut self,
-        element: &Object,
-        change: &Change<'_>,
-    ) -> Result<Option<Rc<Root>>, SnapshotProblem> {
-        if change.slice.is_some()
-            && let Some(profile) = property::only_profile(element)
-            && let Some(root) = self.generator.root(profile)?
-        {
-            return Ok(Some(root));
-        }
-        let first = change
-            .types()
-            .first()
-            .and_then(|of_type| property::profiles(of_type).next());
-        let Some(profile) = first else {
-            return Ok(None);
-        };
-        let root = self.generator.root(profile)?;
-        if root.is_none() {
-            self.note(
-                change,
-                SnapshotProblemKind::UnknownProfile(profile.to_owned()),
-            );
-        }
-        Ok(root.filter(|root| root.is_resource || root.type_name == "Extension"))
     }
 }
 
