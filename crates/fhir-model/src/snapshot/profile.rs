@@ -1,8 +1,8 @@
 //! What an element takes from the profile of its type: <https://hl7.org/fhir/R4/elementdefinition.html>.
 //!
-//! Extensions and resources start as what the root of their profile says; other types keep what
-//! the element says and take the constraints of the profile's root besides. The children of a
-//! profile are unfolded elsewhere.
+//! Extensions and resources start as what the root of their profile says. Elements of other types
+//! keep what they say: that an instance must conform to the profile as well is what `type.profile`
+//! means, which is for the validator. The children of a profile are unfolded elsewhere.
 
 use std::rc::Rc;
 
@@ -126,56 +126,23 @@ impl Walk<'_, '_> {
         Ok(())
     }
 
-    /// Takes what the root of a newly demanded profile says more than the root of its type.
-    pub(super) fn adopt_profile(
+    /// Takes over the cardinality of the root of a profile.
+    pub(super) fn limit_by_profile(
         &mut self,
         element: &mut Object,
         change: &Change<'_>,
     ) -> Result<(), SnapshotProblem> {
-        let Some((code, profile)) = new_profile(element, change) else {
+        let profile = change.element.and_then(property::only_profile);
+        let Some(profile) = profile else {
             return Ok(());
         };
         let Some(root) = self.generator.root(profile)? else {
             return Ok(());
         };
-        if root.is_resource || root.type_name == "Extension" {
-            return Ok(());
-        }
-        let Some(of_type) = self.generator.type_tree(code)? else {
-            return Ok(());
-        };
-        for (name, value) in root.element.iter() {
-            let inherited = of_type.root.element.get(name);
-            match property::row(name) {
-                Some((_, "constraint", _)) => {
-                    let added = added_constraints(value, inherited);
-                    append(element, name, &added, |item, other| {
-                        item.get("key") == other.get("key")
-                    });
-                }
-                Some((_, "fixed" | "pattern" | "mustSupport" | "binding", _))
-                    if inherited != Some(value) =>
-                {
-                    element.insert(name.clone(), value.clone());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes over the cardinality of the root of a profile.
-    pub(super) fn limit_by_profile(&mut self, element: &mut Object) -> Result<(), SnapshotProblem> {
-        let Some(profile) = property::only_profile(element) else {
-            return Ok(());
-        };
-        let Some(root) = self.generator.root(profile)? else {
-            return Ok(());
-        };
-        if property::min(&root.element) > property::min(element) {
+        if !change.has("min") && property::min(&root.element) > property::min(element) {
             element.insert("min".to_owned(), Value::from(property::min(&root.element)));
         }
-        if property::max(&root.element) == Some(1) && property::max(element) != Some(0) {
+        if !change.has("max") && property::max(&root.element) == Some(1) {
             element.insert("max".to_owned(), Value::from("1"));
         }
         Ok(())
@@ -198,19 +165,6 @@ fn fill_out(root: &mut Object, element: Object) {
             }
         }
     }
-}
-
-/// The constraints that are not among the inherited ones.
-fn added_constraints(constraints: &Value, inherited: Option<&Value>) -> Value {
-    let inherited = inherited.and_then(Value::as_array).map(Vec::as_slice);
-    let inherited = inherited.unwrap_or_default();
-    let is_added = |constraint: &&Value| {
-        !inherited
-            .iter()
-            .any(|other| other.get("key") == constraint.get("key"))
-    };
-    let constraints = constraints.as_array().into_iter().flatten();
-    constraints.filter(is_added).cloned().collect()
 }
 
 /// The type and profile that a differential newly demands of an element.

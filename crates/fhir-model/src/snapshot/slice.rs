@@ -73,12 +73,12 @@ impl Walk<'_, '_> {
         let is_plain = |change: &&&Change<'_>| {
             change.slice.is_none() && !(base.is_choice() && change.name != &*base.name)
         };
-        let unsliced = changes.iter().find(is_plain).copied();
-        let slices: Vec<&Change<'_>> = changes
-            .iter()
-            .filter(|change| !unsliced.is_some_and(|unsliced| std::ptr::eq(unsliced, **change)))
-            .copied()
-            .collect();
+        let (plain, slices): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
+            changes.iter().partition(is_plain);
+        for again in plain.iter().skip(1) {
+            self.note(again, SnapshotProblemKind::SliceUnnamed);
+        }
+        let unsliced = plain.first().copied();
         if slices.is_empty() {
             return self.unsliced(base, unsliced, scope).map(Rc::new);
         }
@@ -258,7 +258,9 @@ impl Walk<'_, '_> {
         if !role.keeps_min() && !change.has("min") {
             element.insert("min".to_owned(), Value::from(0));
         }
-        self.adopt_profile(&mut element, change)?;
+        if matches!(role, Role::Added(_)) {
+            self.limit_by_profile(&mut element, change)?;
+        }
         Ok(property::ordered(element))
     }
 }

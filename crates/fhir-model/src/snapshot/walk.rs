@@ -201,9 +201,6 @@ impl<'g, 'a> Walk<'g, 'a> {
         for kind in problems {
             self.note(change, kind);
         }
-        if matches!(role, Role::Added(_)) {
-            self.limit_by_profile(&mut element)?;
-        }
         if own.contains_key("type") {
             self.copy_type_extensions(&base.element, &mut element);
         }

@@ -79,6 +79,20 @@ pub(crate) fn compare(generated: &Value, published: &Value) -> Comparison {
         comparison.same += usize::from(is_same);
         let has_same = |name: &&str| ours[*name] == element[*name];
         comparison.same_texts += usize::from(TEXTS.iter().all(has_same.clone()));
+        for t in TEXTS {
+            if ours[*t] != element[*t] {
+                println!(
+                    "TEXT {t} {} | {} | {}",
+                    id(element),
+                    ours[*t].to_string().chars().take(150).collect::<String>(),
+                    element[*t]
+                        .to_string()
+                        .chars()
+                        .take(150)
+                        .collect::<String>()
+                );
+            }
+        }
     }
     comparison
 }
