@@ -31,11 +31,7 @@ impl Walk<'_, '_> {
             return Ok(());
         }
         if base.is_extension() {
-            for text in ["comment", "requirements", "alias", "mapping"] {
-                element.shift_remove(text);
-            }
-            element.insert("short".to_owned(), Value::from("Extension"));
-            element.insert("definition".to_owned(), Value::from("An Extension"));
+            describe_extension(element);
         }
         let Some(root) = self.describing(element, change)? else {
             return Ok(());
@@ -147,6 +143,15 @@ impl Walk<'_, '_> {
         }
         Ok(())
     }
+}
+
+/// Gives an extension a text of its own: what the standard says of all of them does not help.
+pub(super) fn describe_extension(element: &mut Object) {
+    for text in ["comment", "requirements", "alias", "mapping"] {
+        element.shift_remove(text);
+    }
+    element.insert("short".to_owned(), Value::from("Extension"));
+    element.insert("definition".to_owned(), Value::from("An Extension"));
 }
 
 /// Adds what an element says to what the root of its profile says; the root goes before.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::differential::Change;
+use super::profile::describe_extension;
 use super::property::{self, Object};
 use super::tree::{Node, Tree};
 use super::walk::Walk;
@@ -117,6 +118,7 @@ impl Walk<'_, '_> {
             self.check_slicing(base, unsliced, first);
         }
         if !node.element.contains_key("slicing") && base.is_extension() {
+            describe_extension(Rc::make_mut(&mut node.element));
             set(&mut node, "slicing", by_url());
         }
         let is_closed = slicing_rules(&node.element) == Some("closed");
