@@ -49,7 +49,7 @@ type Differing = (&'static str, &'static [(&'static str, usize)]);
 const DIFFERENCES: &[(&str, &[Differing])] = &[
     (
         "Publishers before 2023 took a short form such as `valueQuantity` to restrict the types of \
-         `value[x]`. It restricts nothing but its own type (FHIR-12259), as newer ones know.",
+         `value[x]`. It restricts nothing but its own type, as newer ones know.",
         &[
             (
                 CORE,
@@ -105,40 +105,40 @@ const DIFFERENCES: &[(&str, &[Differing])] = &[
     ),
     (
         "What a differential says of the children of an element that it slices holds for the \
-         slices. Publishers write that into the slices since 2025 (FHIR-50391).",
+         slices. Publishers write that into the slices since 2025.",
         &[
             (CORE, &[("provenance-relevant-history", 2)]),
             (
                 US_CORE_3,
                 &[
-                    ("us-core-organization", 0),
-                    ("us-core-practitioner", 0),
-                    ("us-core-provenance", 0),
+                    ("us-core-organization", 16),
+                    ("us-core-practitioner", 8),
+                    ("us-core-provenance", 13),
                 ],
             ),
             (
                 US_CORE_4,
                 &[
-                    ("us-core-organization", 0),
-                    ("us-core-practitioner", 0),
-                    ("us-core-provenance", 0),
+                    ("us-core-organization", 16),
+                    ("us-core-practitioner", 8),
+                    ("us-core-provenance", 12),
                 ],
             ),
             (
                 US_CORE_6,
                 &[
-                    ("us-core-organization", 0),
-                    ("us-core-practitioner", 0),
-                    ("us-core-provenance", 0),
+                    ("us-core-organization", 24),
+                    ("us-core-practitioner", 8),
+                    ("us-core-provenance", 10),
                 ],
             ),
             (
                 US_CORE_7,
                 &[
-                    ("us-core-average-blood-pressure", 0),
-                    ("us-core-organization", 0),
-                    ("us-core-practitioner", 0),
-                    ("us-core-provenance", 0),
+                    ("us-core-average-blood-pressure", 2),
+                    ("us-core-organization", 24),
+                    ("us-core-practitioner", 8),
+                    ("us-core-provenance", 10),
                 ],
             ),
         ],
@@ -154,23 +154,29 @@ const DIFFERENCES: &[(&str, &[Differing])] = &[
                     ("sdc-questionnaireresponsecommon", 3),
                 ],
             ),
-            (US_CORE_6, &[("us-core-questionnaireresponse", 0)]),
-            (US_CORE_7, &[("us-core-questionnaireresponse", 0)]),
-            (US_CORE_8, &[("us-core-questionnaireresponse", 0)]),
+            (US_CORE_6, &[("us-core-questionnaireresponse", 19)]),
+            (US_CORE_7, &[("us-core-questionnaireresponse", 19)]),
+            (US_CORE_8, &[("us-core-questionnaireresponse", 19)]),
         ],
     ),
     (
         "A differential that slices what does not repeat, without saying how; the publisher made \
          the slice of the element itself.",
-        &[(CORE, &[("catalog", 1), ("familymemberhistory-genetic", 0)])],
+        &[(CORE, &[("catalog", 1), ("familymemberhistory-genetic", 14)])],
     ),
     (
         "Older publishers went into elements that the differential does not go into: children of \
          extensions in an extension, and of an extension without changes.",
         &[
-            (CORE, &[("elementdefinition-de", 4)]),
-            (US_CORE_3, &[("us-core-ethnicity", 0), ("us-core-race", 0)]),
-            (US_CORE_4, &[("us-core-ethnicity", 0), ("us-core-race", 0)]),
+            (CORE, &[("elementdefinition-de", 8)]),
+            (
+                US_CORE_3,
+                &[("us-core-ethnicity", 12), ("us-core-race", 12)],
+            ),
+            (
+                US_CORE_4,
+                &[("us-core-ethnicity", 12), ("us-core-race", 12)],
+            ),
         ],
     ),
     (
