@@ -29,18 +29,17 @@ mod walk;
 
 pub use problem::{SnapshotProblem, SnapshotProblemKind};
 
-use tree::Tree;
+use tree::{Root, Tree};
 use walk::Walk;
 
 /// The structure that a canonical URL, with or without a version, means.
 pub type Source<'a> = &'a dyn Fn(&str) -> Option<Arc<Value>>;
 
-/// How many structures may wait for each other: bases of bases, and the types and profiles that
-/// their differentials go into.
-pub const MAX_WAITING: usize = 64;
+/// How deep elements may nest, counted through all structures whose snapshots wait for each other.
+pub const MAX_DEPTH: usize = 128;
 
-/// How deep elements may nest.
-pub const MAX_DEPTH: usize = 64;
+/// How many elements a snapshot may have; the greatest of the published guides have some thousand.
+pub const MAX_ELEMENTS: usize = 50_000;
 
 /// Where the structures of the standard itself are.
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
@@ -50,8 +49,12 @@ pub struct Generator<'a> {
     source: Source<'a>,
     /// The trees of structures that were needed, by canonical; nothing where there is none.
     trees: HashMap<String, Option<Rc<Tree>>>,
+    /// The roots of structures of which nothing else was needed.
+    roots: HashMap<String, Option<Rc<Root>>>,
     /// What is being generated now, outermost first.
     waiting: Vec<String>,
+    /// How deep in elements and structures the walk is.
+    depth: usize,
 }
 
 /// A structure with its snapshot.
@@ -69,7 +72,9 @@ impl<'a> Generator<'a> {
         Self {
             source,
             trees: HashMap::new(),
+            roots: HashMap::new(),
             waiting: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -79,12 +84,14 @@ impl<'a> Generator<'a> {
     /// A base, type or profile that has no snapshot itself is generated on the way.
     pub fn generate(&mut self, structure: &Value) -> Result<Snapshot, SnapshotProblem> {
         let (tree, problems) = self.build(structure)?;
+        let too_large = || problem_of(structure, SnapshotProblemKind::TooLarge);
+        let elements = tree.elements().ok_or_else(too_large)?;
         let mut structure = structure.clone();
         if let Some(object) = structure.as_object_mut() {
             object.shift_remove("snapshot");
             let place = object.keys().position(|key| key == "differential");
             let place = place.unwrap_or(object.len());
-            let snapshot = json!({ "element": tree.elements() });
+            let snapshot = json!({ "element": elements });
             object.shift_insert(place, "snapshot".to_owned(), snapshot);
         }
         Ok(Snapshot {
@@ -94,24 +101,34 @@ impl<'a> Generator<'a> {
     }
 
     /// Lays the differential of a structure over its base.
-    fn build(
-        &mut self,
-        structure: &Value,
-    ) -> Result<(Rc<Tree>, Vec<SnapshotProblem>), SnapshotProblem> {
+    fn build(&mut self, structure: &Value) -> Result<Built, SnapshotProblem> {
         let url = property::text(structure, "url").unwrap_or_default();
-        let fail = |kind| SnapshotProblem::of_structure(url, kind);
         if self.waiting.iter().any(|waiting| waiting == url) {
             let mut cycle = self.waiting.clone();
             cycle.push(url.to_owned());
-            return Err(fail(SnapshotProblemKind::Cycle(cycle)));
-        }
-        if self.waiting.len() >= MAX_WAITING {
-            return Err(fail(SnapshotProblemKind::TooDeep));
+            return Err(problem_of(structure, SnapshotProblemKind::Cycle(cycle)));
         }
         self.waiting.push(url.to_owned());
-        let built = Walk::new(self, structure).and_then(Walk::finish);
+        let built = self.deeper(structure, |generator| {
+            Walk::new(generator, structure).and_then(Walk::finish)
+        });
         self.waiting.pop();
         built
+    }
+
+    /// Goes a step deeper, if that is not too deep.
+    fn deeper<T>(
+        &mut self,
+        structure: &Value,
+        step: impl FnOnce(&mut Self) -> Result<T, SnapshotProblem>,
+    ) -> Result<T, SnapshotProblem> {
+        if self.depth >= MAX_DEPTH {
+            return Err(problem_of(structure, SnapshotProblemKind::TooDeep));
+        }
+        self.depth += 1;
+        let result = step(self);
+        self.depth -= 1;
+        result
     }
 
     /// The tree of the structure that a canonical means; nothing where it is not known.
@@ -121,7 +138,7 @@ impl<'a> Generator<'a> {
         }
         let tree = match (self.source)(canonical) {
             None => None,
-            Some(structure) if !property::elements(&structure, "snapshot").is_empty() => {
+            Some(structure) if has_snapshot(&structure) => {
                 Some(Rc::new(Tree::of_snapshot(&structure)?))
             }
             Some(structure) => Some(self.build(&structure)?.0),
@@ -139,20 +156,42 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// The root element of a profile, also of one that is just being generated.
+    /// The root element of a profile; nothing where it is not known.
     ///
-    /// Texts and cardinality of an extension come from there. A structure may well use itself so,
-    /// as an extension that nests does, which is no cycle.
-    fn root(&mut self, canonical: &str) -> Result<Option<Rc<tree::Root>>, SnapshotProblem> {
-        let is_waiting = |waiting: &String| waiting == tree::without_version(canonical);
-        if !self.waiting.iter().any(is_waiting) {
-            return Ok(self
-                .tree(canonical)?
-                .map(|tree| Rc::clone(&tree.root_facts)));
+    /// Texts and cardinality of an extension come from there. No snapshot is needed for it, so a
+    /// structure may well use itself, as an extension that nests does.
+    fn root(&mut self, canonical: &str) -> Result<Option<Rc<Root>>, SnapshotProblem> {
+        if let Some(Some(tree)) = self.trees.get(canonical) {
+            return Ok(Some(Rc::clone(&tree.facts)));
         }
-        let Some(structure) = (self.source)(canonical) else {
-            return Ok(None);
+        if let Some(root) = self.roots.get(canonical) {
+            return Ok(root.clone());
+        }
+        let root = match (self.source)(canonical) {
+            None => None,
+            Some(structure) if has_snapshot(&structure) => {
+                let tree = self.tree(canonical)?;
+                tree.map(|tree| Rc::clone(&tree.facts))
+            }
+            Some(structure) => self.deeper(&structure, |generator| {
+                let base = property::text(&structure, "baseDefinition");
+                let base = base.map(|base| generator.root(base)).transpose()?;
+                Ok(base.flatten().map(|base| Rc::new(base.derive(&structure))))
+            })?,
         };
-        Walk::root_of(self, &structure)
+        self.roots.insert(canonical.to_owned(), root.clone());
+        Ok(root)
     }
+}
+
+/// The tree of a structure, and what is wrong with its differential.
+type Built = (Rc<Tree>, Vec<SnapshotProblem>);
+
+fn has_snapshot(structure: &Value) -> bool {
+    !property::elements(structure, "snapshot").is_empty()
+}
+
+fn problem_of(structure: &Value, kind: SnapshotProblemKind) -> SnapshotProblem {
+    let url = property::text(structure, "url").unwrap_or_default();
+    SnapshotProblem::of_structure(url, kind)
 }

@@ -54,7 +54,7 @@ impl Walk<'_, '_> {
                 if slices.len() > 1 {
                     self.note(slice.change, SnapshotProblemKind::SeveralMandatory);
                 }
-                mandatory = slice.code.clone();
+                mandatory.clone_from(&slice.code);
                 set(&mut node, "min", Value::from(1));
             }
             let existing = left
@@ -132,10 +132,7 @@ impl Walk<'_, '_> {
         slice: &TypeSlice<'_, '_>,
         scope: &Rc<Tree>,
     ) -> Result<Node, SnapshotProblem> {
-        let role = Role::First {
-            slice: &slice.name,
-            keeps_min: true,
-        };
+        let role = Role::OfType(&slice.name);
         let mut typed = Node {
             slices: Vec::new(),
             ..Node::clone(base)

@@ -69,12 +69,12 @@ pub(super) fn read<'a>(
                 SnapshotProblemKind::Missing("differential.element.path"),
             ));
         };
-        let parts = parts(element, path).ok_or_else(|| illegal(element, path))?;
-        let ((first, _), below) = parts.split_first().ok_or_else(|| illegal(element, path))?;
-        if *first != type_name {
+        let steps = steps(element, path).ok_or_else(|| illegal(element, path))?;
+        let (first, below) = steps.split_first().ok_or_else(|| illegal(element, path))?;
+        if first.name != type_name {
             return Err(illegal(element, path));
         }
-        if parts.len() > MAX_DEPTH {
+        if below.len() > MAX_DEPTH {
             return Err((Some(path.to_owned()), SnapshotProblemKind::TooDeep));
         }
         insert(&mut root, below, element, label(element, path));
@@ -91,44 +91,63 @@ fn label(element: &Object, path: &str) -> String {
     property::string(element, "id").unwrap_or(path).to_owned()
 }
 
-/// The steps to an element: names, and slices where they are known.
-type Parts<'a> = Vec<(&'a str, Option<Option<&'a str>>)>;
+/// A step on the way to an element.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    /// The name of the element.
+    name: &'a str,
+    /// The name of its slice.
+    slice: Option<&'a str>,
+    /// Whether the slice is known; else the order of elements tells it.
+    is_known: bool,
+}
 
-/// The parts of a path, with the slices of the id where that agrees; `None` where it is no path.
-///
-/// The slice of a part is `None` where only the order of elements tells it.
-fn parts<'a>(element: &'a Object, path: &'a str) -> Option<Parts<'a>> {
+/// The steps of a path, with the slices of the id where that agrees; `None` where it is no path.
+fn steps<'a>(element: &'a Object, path: &'a str) -> Option<Vec<Step<'a>>> {
     let names: Vec<&str> = path.split('.').collect();
     if !names.iter().all(|name| is_name(name)) {
         return None;
     }
     let slice = property::string(element, "sliceName");
-    let of_id = property::string(element, "id").and_then(|id| parts_of_id(id, &names, slice));
-    Some(of_id.unwrap_or_else(|| {
-        let mut parts: Parts<'_> = names.iter().map(|name| (*name, None)).collect();
-        if let Some(last) = parts.last_mut() {
-            last.1 = Some(slice);
-        }
-        parts
-    }))
+    let of_id = property::string(element, "id").and_then(|id| steps_of_id(id, &names, slice));
+    Some(of_id.unwrap_or_else(|| steps_of_path(&names, slice)))
 }
 
-/// The parts of an id, if it is that of the path and the slice name.
-fn parts_of_id<'a>(id: &'a str, names: &[&'a str], slice: Option<&'a str>) -> Option<Parts<'a>> {
-    let mut parts = Parts::new();
-    for (part, name) in id.split('.').zip(names) {
-        let (of_id, slice) = match part.split_once(':') {
-            Some((of_id, slice)) => (of_id, Some(slice)),
+fn steps_of_path<'a>(names: &[&'a str], slice: Option<&'a str>) -> Vec<Step<'a>> {
+    let unknown = |name: &&'a str| Step {
+        name,
+        slice: None,
+        is_known: false,
+    };
+    let mut steps: Vec<Step<'_>> = names.iter().map(unknown).collect();
+    if let Some(last) = steps.last_mut() {
+        last.slice = slice;
+        last.is_known = true;
+    }
+    steps
+}
+
+/// The steps of an id, if it is that of the path and the slice name.
+fn steps_of_id<'a>(
+    id: &'a str,
+    names: &[&'a str],
+    slice: Option<&'a str>,
+) -> Option<Vec<Step<'a>>> {
+    let step = |part: &'a str| {
+        let (name, slice) = match part.split_once(':') {
+            Some((name, slice)) => (name, Some(slice)),
             None => (part, None),
         };
-        if of_id != *name {
-            return None;
+        Step {
+            name,
+            slice,
+            is_known: true,
         }
-        parts.push((*name, Some(slice)));
-    }
-    let is_whole = parts.len() == names.len() && id.split('.').count() == names.len();
-    let agrees = parts.last().is_some_and(|(_, of_id)| *of_id == Some(slice));
-    (is_whole && agrees).then_some(parts)
+    };
+    let steps: Vec<Step<'_>> = id.split('.').map(step).collect();
+    let has_names = steps.iter().map(|step| step.name).eq(names.iter().copied());
+    let has_slice = steps.last().is_some_and(|last| last.slice == slice);
+    (has_names && has_slice).then_some(steps)
 }
 
 /// Whether a part of a path may be a name: <https://hl7.org/fhir/R4/elementdefinition.html#path>.
@@ -140,24 +159,16 @@ fn is_name(name: &str) -> bool {
     !stem.is_empty() && name.len() <= 64 && stem.chars().all(is_allowed)
 }
 
-/// Puts an element where its parts say.
-fn insert<'a>(
-    change: &mut Change<'a>,
-    parts: &[(&'a str, Option<Option<&'a str>>)],
-    element: &'a Object,
-    label: String,
-) {
-    let Some(((name, slice), below)) = parts.split_first() else {
+/// Puts an element where its steps lead.
+fn insert<'a>(change: &mut Change<'a>, steps: &[Step<'a>], element: &'a Object, label: String) {
+    let Some((step, below)) = steps.split_first() else {
         change.element = Some(element);
         change.label = label;
         return;
     };
-    let place = place(change, name, *slice, below.is_empty());
-    let place = place.unwrap_or_else(|| {
-        let slice = slice.unwrap_or_default();
-        change
-            .children
-            .push(Change::empty(name, slice, label.clone()));
+    let place = place(change, *step, below.is_empty()).unwrap_or_else(|| {
+        let child = Change::empty(step.name, step.slice, label.clone());
+        change.children.push(child);
         change.children.len() - 1
     });
     if let Some(child) = change.children.get_mut(place) {
@@ -166,14 +177,9 @@ fn insert<'a>(
 }
 
 /// The child that an element, or an element below it, belongs to; the last one is the likeliest.
-fn place(
-    change: &Change<'_>,
-    name: &str,
-    slice: Option<Option<&str>>,
-    is_end: bool,
-) -> Option<usize> {
+fn place(change: &Change<'_>, step: Step<'_>, is_end: bool) -> Option<usize> {
     change.children.iter().rposition(|child| {
-        let is_it = child.name == name && slice.is_none_or(|slice| child.slice == slice);
+        let is_it = child.name == step.name && (!step.is_known || child.slice == step.slice);
         // Two elements with one id are two elements.
         is_it && !(is_end && child.element.is_some())
     })

@@ -71,7 +71,7 @@ pub(super) fn merge(
         merge_extensions(&mut element, &[]);
     }
     if !change.contains_key("binding") {
-        drop_extensions(element.get_mut("binding"));
+        drop_binding_extensions(&mut element);
     }
     for (name, value) in change {
         let (property, rule) = property::row(name)
@@ -82,7 +82,7 @@ pub(super) fn merge(
             Rule::Keep => {}
             Rule::DefinitionOnly if !may_define => {}
             Rule::Replace | Rule::Types | Rule::DefinitionOnly => {
-                replace(&mut element, name, value, change)
+                replace(&mut element, name, value, change);
             }
             Rule::ReplaceChoice => replace_choice(&mut element, property, name, value),
             Rule::Text => append_text(&mut element, name, value, change),
@@ -226,12 +226,12 @@ fn merge_extensions(element: &mut Object, additions: &[Value]) {
     }
 }
 
-/// Drops the extensions of a complex property that are not inherited.
-fn drop_extensions(property: Option<&mut Value>) {
-    if let Some(Value::Object(property)) = property
-        && property.contains_key("extension")
+/// Drops the extensions of a binding that are not inherited.
+fn drop_binding_extensions(element: &mut Object) {
+    if let Some(Value::Object(binding)) = element.get_mut("binding")
+        && binding.contains_key("extension")
     {
-        merge_extensions(property, &[]);
+        merge_extensions(binding, &[]);
     }
 }
 
@@ -255,37 +255,39 @@ fn merge_slicing(element: &mut Object, value: &Value) {
     }
 }
 
-/// Lays a binding over a binding: what describes the old one goes.
+/// What describes a binding, and not another one that is laid over it.
+const DESCRIBING: &[&str] = &["id", "extension", "description", "_description"];
+
+/// Lays a binding over a binding.
 fn merge_binding(element: &mut Object, value: &Value) {
-    let Value::Object(change) = value else {
+    let (Some(Value::Object(inherited)), Value::Object(change)) = (element.get("binding"), value)
+    else {
+        element.insert("binding".to_owned(), value.clone());
         return;
     };
-    let inherited = match element.get("binding") {
-        Some(Value::Object(inherited)) if element.get("binding") != Some(value) => inherited,
-        _ => {
-            element.insert("binding".to_owned(), value.clone());
-            return;
-        }
-    };
-    const DESCRIBING: &[&str] = &["id", "extension", "description", "_description"];
-    let mut binding = Object::new();
-    for name in [
-        "id",
-        "extension",
-        "strength",
-        "description",
-        "_description",
-        "valueSet",
-    ] {
-        let kept = inherited.get(name).filter(|_| !DESCRIBING.contains(&name));
-        if let Some(value) = change.get(name).or(kept) {
-            binding.insert(name.to_owned(), value.clone());
-        }
+    if inherited == change {
+        return;
     }
-    for (name, value) in inherited.iter().chain(change) {
-        if !binding.contains_key(name) && !DESCRIBING.contains(&name.as_str()) {
-            binding.insert(name.clone(), value.clone());
-        }
-    }
+    let is_kept = |name: &str| !DESCRIBING.contains(&name) && !change.contains_key(name);
+    let kept = inherited.iter().filter(|(name, _)| is_kept(name));
+    let mut entries: Vec<(&String, &Value)> = change.iter().chain(kept).collect();
+    entries.sort_by_key(|(name, _)| BINDING.iter().position(|place| place == name));
+    let binding = entries
+        .into_iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     element.insert("binding".to_owned(), Value::Object(binding));
 }
+
+/// The properties of a binding in the order of the standard.
+const BINDING: &[&str] = &[
+    "id",
+    "extension",
+    "strength",
+    "_strength",
+    "description",
+    "_description",
+    "valueSet",
+    "_valueSet",
+    "additional",
+];

@@ -34,9 +34,12 @@ pub enum SnapshotProblemKind {
     /// Structures need each other's snapshots.
     #[error("its snapshot would need itself: {}", .0.join(" needs "))]
     Cycle(Vec<String>),
-    /// Too many structures wait for each other, or elements nest too deep.
-    #[error("structures or elements nest too deep")]
+    /// Structures need each other, or elements nest, deeper than [`super::MAX_DEPTH`].
+    #[error("structures and elements nest deeper than {limit}", limit = super::MAX_DEPTH)]
     TooDeep,
+    /// There are more elements than [`super::MAX_ELEMENTS`].
+    #[error("the snapshot has more than {limit} elements", limit = super::MAX_ELEMENTS)]
+    TooLarge,
     /// A path that is none.
     #[error("{0} is not a path")]
     IllegalPath(String),

@@ -1,8 +1,9 @@
 //! Slicing: <https://hl7.org/fhir/R4/profiling.html#slicing>.
 //!
 //! A slice starts as what the element is in the base, or in the profile of its type, and goes on
-//! from there; it inherits nothing that this differential says of the unsliced element but its
-//! maximum. A slice whose minimum is not stated is optional, unless slicing is closed.
+//! from there. Of what this differential says of the unsliced element it inherits what is said of
+//! the children, and no greater maximum, as the rest holds for all slices anyway. A slice whose
+//! minimum is not stated is optional.
 
 use std::rc::Rc;
 
@@ -28,12 +29,9 @@ pub(super) enum Role<'r> {
     /// The same element, or the same slice.
     Same,
     /// A slice of an element that was not sliced yet.
-    First {
-        /// The name of the slice.
-        slice: &'r str,
-        /// Whether it keeps the minimum of the element.
-        keeps_min: bool,
-    },
+    First(&'r str),
+    /// A slice for a type.
+    OfType(&'r str),
     /// A slice beside others of the base.
     Added(&'r str),
     /// A slice of a slice.
@@ -45,16 +43,9 @@ impl Role<'_> {
     pub(super) fn slice(&self) -> Option<&str> {
         match self {
             Self::Same => None,
-            Self::First { slice, .. } | Self::Added(slice) | Self::Again(slice) => Some(slice),
-        }
-    }
-
-    /// Whether the minimum is that of the base where none is stated.
-    fn keeps_min(&self) -> bool {
-        match self {
-            Self::Same => true,
-            Self::First { keeps_min, .. } => *keeps_min,
-            Self::Added(_) | Self::Again(_) => false,
+            Self::First(slice) | Self::OfType(slice) | Self::Added(slice) | Self::Again(slice) => {
+                Some(slice)
+            }
         }
     }
 }
@@ -100,7 +91,7 @@ impl Walk<'_, '_> {
             Some(change) => self.node(base, change, scope, &Role::Same)?,
             None => Node::clone(base),
         };
-        node.slices = base.slices.clone();
+        node.slices.clone_from(&base.slices);
         Ok(node)
     }
 
@@ -112,7 +103,6 @@ impl Walk<'_, '_> {
         changes: &[&Change<'_>],
         scope: &Rc<Tree>,
     ) -> Result<Rc<Node>, SnapshotProblem> {
-        let was_sliced = base.element.contains_key("slicing");
         let mut node = self.unsliced(base, unsliced, scope)?;
         if let Some(first) = changes.first() {
             self.check_slicing(base, unsliced, first);
@@ -121,51 +111,53 @@ impl Walk<'_, '_> {
             describe_extension(Rc::make_mut(&mut node.element));
             set(&mut node, "slicing", by_url());
         }
-        let is_closed = slicing_rules(&node.element) == Some("closed");
         for change in changes {
             let name = change.slice.unwrap_or_default();
-            let place = node
-                .slices
-                .iter()
-                .position(|slice| slice.slice.as_deref() == Some(name));
-            if let Some(place) = place {
-                let Some(slice) = node.slices.get(place).cloned() else {
-                    continue;
-                };
-                if base.slice_named(name).is_none() {
-                    self.note(change, SnapshotProblemKind::SliceTwice);
+            let is_it = |slice: &Rc<Node>| slice.slice.as_deref() == Some(name);
+            match node.slices.iter().position(is_it) {
+                Some(place) => {
+                    if base.slice_named(name).is_none() {
+                        self.note(change, SnapshotProblemKind::SliceTwice);
+                    }
+                    let slice = node.slices.remove(place);
+                    let slice = self.for_all_slices(&slice, unsliced, scope)?;
+                    let slice = self.node(&slice, change, scope, &Role::Same)?;
+                    node.slices.insert(place, Rc::new(slice));
                 }
-                let slice = self.for_all_slices(&slice, unsliced, scope)?;
-                let constrained = self.node(&slice, change, scope, &Role::Same)?;
-                if let Some(slot) = node.slices.get_mut(place) {
-                    *slot = Rc::new(constrained);
-                }
-                continue;
+                None => self.add_slice(&mut node, base, unsliced, change, scope)?,
             }
-            let (parent, end) = resliced(&node, name);
-            let role = if parent.is_some() {
-                Role::Again(name)
-            } else if was_sliced {
-                if is_closed && slicing_rules(&base.element) == Some("closed") {
-                    self.note(change, SnapshotProblemKind::SlicingClosed);
-                }
-                Role::Added(name)
-            } else {
-                Role::First {
-                    slice: name,
-                    keeps_min: false,
-                }
-            };
-            let parent = parent.unwrap_or_else(|| Rc::clone(base));
-            let parent = self.for_all_slices(&parent, unsliced, scope)?;
-            let mut slice = self.node(&parent, change, scope, &role)?;
-            if !was_sliced {
-                cap_max(&mut slice, &node);
-            }
-            node.slices.insert(end, Rc::new(slice));
         }
-        self.raise_min(&mut node, unsliced, changes);
+        self.raise_min(&mut node, unsliced);
         Ok(Rc::new(node))
+    }
+
+    /// Adds a slice that the base does not have.
+    fn add_slice(
+        &mut self,
+        node: &mut Node,
+        base: &Rc<Node>,
+        unsliced: Option<&Change<'_>>,
+        change: &Change<'_>,
+        scope: &Rc<Tree>,
+    ) -> Result<(), SnapshotProblem> {
+        let name = change.slice.unwrap_or_default();
+        let was_sliced = base.element.contains_key("slicing");
+        let (parent, end) = resliced(node, name);
+        if parent.is_none() && slicing_rules(&base.element) == Some("closed") {
+            self.note(change, SnapshotProblemKind::SlicingClosed);
+        }
+        let (parent, role) = match parent {
+            Some(parent) => (parent, Role::Again(name)),
+            None if was_sliced => (Rc::clone(base), Role::Added(name)),
+            None => (Rc::clone(base), Role::First(name)),
+        };
+        let parent = self.for_all_slices(&parent, unsliced, scope)?;
+        let mut slice = self.node(&parent, change, scope, &role)?;
+        if !was_sliced {
+            cap_max(&mut slice, node);
+        }
+        node.slices.insert(end, Rc::new(slice));
+        Ok(())
     }
 
     /// What a slice starts with, with what the differential says of the children of all slices
@@ -213,12 +205,7 @@ impl Walk<'_, '_> {
     }
 
     /// Sees to it that the element is as mandatory as its slices are together.
-    fn raise_min(
-        &mut self,
-        node: &mut Node,
-        unsliced: Option<&Change<'_>>,
-        changes: &[&Change<'_>],
-    ) {
+    fn raise_min(&mut self, node: &mut Node, unsliced: Option<&Change<'_>>) {
         let repeats = node
             .element
             .get("base")
@@ -234,11 +221,9 @@ impl Walk<'_, '_> {
         if slices <= min || !repeats {
             return;
         }
-        match (unsliced, changes.first()) {
-            (Some(change), _) => {
-                self.note(change, SnapshotProblemKind::MinOfSlices { slices, min });
-            }
-            (None, _) => set(node, "min", Value::from(slices)),
+        match unsliced {
+            Some(change) => self.note(change, SnapshotProblemKind::MinOfSlices { slices, min }),
+            None => set(node, "min", Value::from(slices)),
         }
     }
 
@@ -254,10 +239,10 @@ impl Walk<'_, '_> {
             element.shift_remove("slicing");
             element.insert("sliceName".to_owned(), Value::from(slice));
         }
-        if matches!(role, Role::Same | Role::First { .. }) {
+        if matches!(role, Role::Same | Role::First(_) | Role::OfType(_)) {
             self.start_from_profile(&mut element, change)?;
         }
-        if !role.keeps_min() && !change.has("min") {
+        if !matches!(role, Role::Same | Role::OfType(_)) && !change.has("min") {
             element.insert("min".to_owned(), Value::from(0));
         }
         if matches!(role, Role::Added(_)) {

@@ -7,8 +7,9 @@ use std::rc::Rc;
 
 use serde_json::{Value, json};
 
+use super::merge::merge;
 use super::property::{self, Object};
-use super::{CORE, MAX_DEPTH, SnapshotProblem, SnapshotProblemKind};
+use super::{CORE, MAX_DEPTH, MAX_ELEMENTS, SnapshotProblem, SnapshotProblemKind};
 
 /// A structure, as far as others need it.
 pub(super) struct Tree {
@@ -23,7 +24,7 @@ pub(super) struct Tree {
     /// Its elements.
     pub(super) root: Rc<Node>,
     /// What an element that uses it as its profile takes from it.
-    pub(super) root_facts: Rc<Root>,
+    pub(super) facts: Rc<Root>,
 }
 
 /// What an element takes from the root of the profile of its type.
@@ -34,6 +35,35 @@ pub(super) struct Root {
     pub(super) is_resource: bool,
     /// The root element.
     pub(super) element: Rc<Object>,
+}
+
+impl Root {
+    fn new(structure: &Value, element: Rc<Object>) -> Self {
+        Self {
+            type_name: property::text(structure, "type")
+                .unwrap_or_default()
+                .to_owned(),
+            is_resource: property::text(structure, "kind") == Some("resource"),
+            element,
+        }
+    }
+
+    /// The root of a structure that is derived from this one's.
+    pub(super) fn derive(&self, structure: &Value) -> Self {
+        let first = property::elements(structure, "differential").first();
+        let first = first.and_then(Value::as_object);
+        let is_root = |first: &&Object| {
+            property::string(first, "path").is_some_and(|path| !path.contains('.'))
+        };
+        let element = match first.filter(is_root) {
+            Some(own) => {
+                let inherited = Object::clone(&self.element);
+                Rc::new(merge(inherited, own, true, &mut Vec::new()))
+            }
+            None => Rc::clone(&self.element),
+        };
+        Self::new(structure, element)
+    }
 }
 
 /// An element with its children.
@@ -80,20 +110,11 @@ pub(super) fn is_extension(name: &str) -> bool {
     matches!(name, "extension" | "modifierExtension" | "Extension")
 }
 
-/// A canonical without its version.
-pub(super) fn without_version(canonical: &str) -> &str {
-    canonical.split_once('|').map_or(canonical, |(url, _)| url)
-}
-
 impl Tree {
     /// The tree of a structure and a root that was made for it.
     pub(super) fn new(structure: &Value, root: Rc<Node>) -> Self {
         let type_name = property::text(structure, "type").unwrap_or_default();
-        let root_facts = Rc::new(Root {
-            type_name: type_name.to_owned(),
-            is_resource: property::text(structure, "kind") == Some("resource"),
-            element: Rc::clone(&root.element),
-        });
+        let facts = Rc::new(Root::new(structure, Rc::clone(&root.element)));
         let base = property::text(structure, "baseDefinition");
         let extensions = structure.get("extension").and_then(Value::as_array);
         Self {
@@ -108,7 +129,7 @@ impl Tree {
                 .filter_map(|extension| Some(property::text(extension, "url")?.to_owned()))
                 .collect(),
             root,
-            root_facts,
+            facts,
         }
     }
 
@@ -144,15 +165,19 @@ impl Tree {
         })
     }
 
-    /// All elements, with their paths and ids.
-    pub(super) fn elements(&self) -> Vec<Value> {
+    /// All elements, with their paths and ids; nothing where they are too many.
+    pub(super) fn elements(&self) -> Option<Vec<Value>> {
         let mut elements = Vec::new();
         write(&self.root, "", "", &mut elements);
-        elements
+        (elements.len() <= MAX_ELEMENTS).then_some(elements)
     }
 }
 
+/// Writes an element and all below it, as long as there are not too many.
 fn write(node: &Node, parent_path: &str, parent_id: &str, elements: &mut Vec<Value>) {
+    if elements.len() > MAX_ELEMENTS {
+        return;
+    }
     let dot = if parent_path.is_empty() { "" } else { "." };
     let path = format!("{parent_path}{dot}{}", node.name);
     let id = match &node.slice {
@@ -247,10 +272,11 @@ fn inherited(element: &Object, url: &str, defines_type: bool) -> Object {
             }
         }
     }
-    if defines_type && let Some(Value::String(content)) = element.get_mut("contentReference") {
-        if content.starts_with('#') {
-            content.insert_str(0, url);
-        }
+    if defines_type
+        && let Some(Value::String(content)) = element.get_mut("contentReference")
+        && content.starts_with('#')
+    {
+        content.insert_str(0, url);
     }
     for placeholder in ["id", "path"] {
         element.entry(placeholder).or_insert(Value::Null);

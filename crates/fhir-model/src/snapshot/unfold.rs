@@ -5,10 +5,11 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::differential::Change;
+use super::merge::append;
 use super::property::{self, Object};
 use super::tree::{Node, Tree};
 use super::walk::Walk;
-use super::{MAX_WAITING, SnapshotProblem, SnapshotProblemKind};
+use super::{MAX_DEPTH, SnapshotProblem, SnapshotProblemKind};
 
 /// The extension of a profile's canonical that names an element within the profile.
 const PROFILE_ELEMENT: &str =
@@ -72,13 +73,11 @@ impl Walk<'_, '_> {
         {
             return Ok(unfolded);
         }
-        match self.generator.type_tree(code)? {
-            Some(tree) => Ok((tree.root.children.clone(), tree)),
-            None => {
-                let kind = SnapshotProblemKind::UnknownType(code.to_owned());
-                Err(self.fail(Some(&change.label), kind))
-            }
+        if let Some(tree) = self.generator.type_tree(code)? {
+            return Ok((tree.root.children.clone(), tree));
         }
+        let kind = SnapshotProblemKind::UnknownType(code.to_owned());
+        Err(self.fail(Some(&change.label), kind))
     }
 
     /// The children that a profile, or an element of it, has.
@@ -177,7 +176,7 @@ impl Walk<'_, '_> {
     /// Whether a type is another one, or is derived from it.
     fn is_a(&mut self, code: &str, wanted: &str) -> Result<bool, SnapshotProblem> {
         let mut code = code.to_owned();
-        for _ in 0..MAX_WAITING {
+        for _ in 0..MAX_DEPTH {
             if code == wanted {
                 return Ok(true);
             }
@@ -190,32 +189,6 @@ impl Walk<'_, '_> {
             }
         }
         Ok(false)
-    }
-
-    /// Gives the types of an element the extensions that a constraint does not lose.
-    pub(super) fn copy_type_extensions(&self, base: &Object, element: &mut Object) {
-        let Some(Value::Array(types)) = element.get_mut("type") else {
-            return;
-        };
-        for of_type in types.iter_mut().filter_map(Value::as_object_mut) {
-            let code = of_type.get("code").cloned();
-            let inherited = property::list(base, "type")
-                .iter()
-                .filter(|base| base.get("code") == code.as_ref())
-                .filter_map(|base| base.get("extension")?.as_array())
-                .flatten()
-                .filter(|extension| {
-                    property::text(extension, "url").is_some_and(|url| KEPT.contains(&url))
-                })
-                .cloned()
-                .collect::<Vec<_>>();
-            if !inherited.is_empty() {
-                let inherited = Value::Array(inherited);
-                super::merge::append(of_type, "extension", &inherited, |item, other| {
-                    item == other
-                });
-            }
-        }
     }
 
     /// Whether an element has a type that can be bound to a value set.
@@ -235,6 +208,29 @@ impl Walk<'_, '_> {
     fn has_binding_style(&mut self, code: &str) -> Result<bool, SnapshotProblem> {
         let tree = self.generator.type_tree(code)?;
         Ok(tree.is_some_and(|tree| tree.extensions.iter().any(|url| url == BINDING_STYLE)))
+    }
+}
+
+/// Gives the types of an element the extensions that a constraint does not lose.
+pub(super) fn copy_type_extensions(base: &Object, element: &mut Object) {
+    let Some(Value::Array(types)) = element.get_mut("type") else {
+        return;
+    };
+    for of_type in types.iter_mut().filter_map(Value::as_object_mut) {
+        let is_kept = |extension: &&Value| {
+            property::text(extension, "url").is_some_and(|url| KEPT.contains(&url))
+        };
+        let inherited: Vec<Value> = property::list(base, "type")
+            .iter()
+            .filter(|base| base.get("code") == of_type.get("code"))
+            .filter_map(|base| base.get("extension")?.as_array())
+            .flatten()
+            .filter(is_kept)
+            .cloned()
+            .collect();
+        if !inherited.is_empty() {
+            append(of_type, "extension", &Value::Array(inherited), Value::eq);
+        }
     }
 }
 

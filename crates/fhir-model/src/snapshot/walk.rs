@@ -12,8 +12,9 @@ use super::differential::{self, Change};
 use super::merge::merge;
 use super::property::{self, Object};
 use super::slice::{Place, Role};
-use super::tree::{Node, Root, Tree};
-use super::{Generator, SnapshotProblem, SnapshotProblemKind};
+use super::tree::{Node, Tree};
+use super::unfold::copy_type_extensions;
+use super::{Generator, MAX_DEPTH, MAX_ELEMENTS, SnapshotProblem, SnapshotProblemKind};
 
 /// The generation of one snapshot.
 pub(super) struct Walk<'g, 'a> {
@@ -25,6 +26,8 @@ pub(super) struct Walk<'g, 'a> {
     /// Whether it defines a type; else it constrains one.
     specializes: bool,
     problems: Vec<SnapshotProblem>,
+    /// How many elements were changed.
+    made: usize,
 }
 
 impl<'g, 'a> Walk<'g, 'a> {
@@ -50,30 +53,8 @@ impl<'g, 'a> Walk<'g, 'a> {
             name: type_name.rsplit('/').next().unwrap_or(type_name),
             specializes: derivation != Some("constraint"),
             problems: Vec::new(),
+            made: 0,
         })
-    }
-
-    /// The root of a structure alone, which needs no other elements.
-    pub(super) fn root_of(
-        generator: &'g mut Generator<'a>,
-        structure: &'g Value,
-    ) -> Result<Option<Rc<Root>>, SnapshotProblem> {
-        let mut walk = Walk::new(generator, structure)?;
-        let Some(base) = walk.base()? else {
-            return Ok(None);
-        };
-        let elements = property::elements(structure, "differential");
-        let first = elements.first().and_then(Value::as_object);
-        let own = first.filter(|first| property::string(first, "path") == Some(walk.name));
-        let mut element = Object::clone(&base.root.element);
-        if let Some(own) = own {
-            element = merge(element, own, true, &mut Vec::new());
-        }
-        let root = Node {
-            element: Rc::new(element),
-            ..Node::clone(&base.root)
-        };
-        Ok(Some(Tree::new(structure, Rc::new(root)).root_facts))
     }
 
     /// Generates the snapshot.
@@ -94,7 +75,7 @@ impl<'g, 'a> Walk<'g, 'a> {
                 name: self.name.into(),
                 ..Node::clone(&base.root)
             },
-            None => self.new_node(&changes),
+            None => new_node(&changes),
         };
         let scope =
             base.unwrap_or_else(|| Rc::new(Tree::new(self.structure, Rc::new(root.clone()))));
@@ -154,6 +135,28 @@ impl<'g, 'a> Walk<'g, 'a> {
         scope: &Rc<Tree>,
         role: &Role<'_>,
     ) -> Result<Node, SnapshotProblem> {
+        self.made += 1;
+        let limit = if self.generator.depth >= MAX_DEPTH {
+            Some(SnapshotProblemKind::TooDeep)
+        } else {
+            (self.made > MAX_ELEMENTS).then_some(SnapshotProblemKind::TooLarge)
+        };
+        if let Some(limit) = limit {
+            return Err(self.fail(Some(&change.label), limit));
+        }
+        self.generator.depth += 1;
+        let node = self.changed(base, change, scope, role);
+        self.generator.depth -= 1;
+        node
+    }
+
+    fn changed(
+        &mut self,
+        base: &Rc<Node>,
+        change: &Change<'_>,
+        scope: &Rc<Tree>,
+        role: &Role<'_>,
+    ) -> Result<Node, SnapshotProblem> {
         let mut element = self.element(base, change, role)?;
         let (children, scope) = if !base.children.is_empty() {
             let are_wanted = !matches!(role, Role::Added(_)) || !change.children.is_empty();
@@ -171,7 +174,7 @@ impl<'g, 'a> Walk<'g, 'a> {
         let place = Place {
             scope: &scope,
             is_in_slice: !base.children.is_empty()
-                && (base.slice.is_some() || matches!(role, Role::First { .. } | Role::Again(_))),
+                && (base.slice.is_some() || !matches!(role, Role::Same | Role::Added(_))),
         };
         Ok(Node {
             name: Rc::clone(&base.name),
@@ -202,7 +205,7 @@ impl<'g, 'a> Walk<'g, 'a> {
             self.note(change, kind);
         }
         if own.contains_key("type") {
-            self.copy_type_extensions(&base.element, &mut element);
+            copy_type_extensions(&base.element, &mut element);
         }
         if element.contains_key("binding") && !self.is_bindable(&element)? {
             element.shift_remove("binding");
@@ -264,7 +267,7 @@ impl<'g, 'a> Walk<'g, 'a> {
         change: &Change<'_>,
         scope: &Rc<Tree>,
     ) -> Result<Rc<Node>, SnapshotProblem> {
-        let node = self.new_node(change);
+        let node = new_node(change);
         if change.children.is_empty() {
             return Ok(Rc::new(node));
         }
@@ -285,26 +288,26 @@ impl<'g, 'a> Walk<'g, 'a> {
             ..node
         }))
     }
+}
 
-    /// The node of what only the differential says.
-    fn new_node(&self, change: &Change<'_>) -> Node {
-        let mut element = change.element.cloned().unwrap_or_default();
-        let base = json!({
-            "path": property::string(&element, "path").unwrap_or(change.name),
-            "min": property::min(&element),
-            "max": property::string(&element, "max").unwrap_or("*"),
-        });
-        element.entry("base").or_insert(base);
-        for placeholder in ["id", "path"] {
-            element.entry(placeholder).or_insert(Value::Null);
-        }
-        Node {
-            name: change.name.into(),
-            slice: change.slice.map(Into::into),
-            element: Rc::new(property::ordered(element)),
-            children: Vec::new(),
-            slices: Vec::new(),
-        }
+/// The node of what only the differential says.
+fn new_node(change: &Change<'_>) -> Node {
+    let mut element = change.element.cloned().unwrap_or_default();
+    let base = json!({
+        "path": property::string(&element, "path").unwrap_or(change.name),
+        "min": property::min(&element),
+        "max": property::string(&element, "max").unwrap_or("*"),
+    });
+    element.entry("base").or_insert(base);
+    for placeholder in ["id", "path"] {
+        element.entry(placeholder).or_insert(Value::Null);
+    }
+    Node {
+        name: change.name.into(),
+        slice: change.slice.map(Into::into),
+        element: Rc::new(property::ordered(element)),
+        children: Vec::new(),
+        slices: Vec::new(),
     }
 }
 

@@ -45,7 +45,7 @@ fn cases_come_out_as_the_archive_says() {
         return;
     };
     let path = shared_data().join("tests/snapshot-generation.tgz");
-    let is_text = |path: &str| path.ends_with(".xml") || path.ends_with(".json");
+    let is_text = |path: &str| [".xml", ".json"].iter().any(|end| path.ends_with(end));
     let files: BTreeMap<String, String> = files(&path, is_text).into_iter().collect();
     let core = packages.stack(&[
         "hl7.fhir.uv.extensions.r4-5.3.0-ballot-tc1",
@@ -167,7 +167,7 @@ impl<'a> Folder<'a> {
         differences.retain(|difference| !self.is_of_r4(&generated.structure, difference));
         match differences.first() {
             None => Ok(()),
-            Some(first) => Err(format!("{} differences: {first:?}", differences.len())),
+            Some(first) => Err(format!("{} differences: {first}", differences.len())),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Compares a generated snapshot with a published one by what it means.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use serde_json::Value;
 
@@ -39,7 +40,6 @@ pub(crate) struct Comparison {
 }
 
 /// One property of one element that is not as published.
-#[derive(Debug)]
 pub(crate) struct Difference {
     /// The property, or in words that the element is missing, additional or in another place.
     pub(crate) property: &'static str,
@@ -49,6 +49,13 @@ pub(crate) struct Difference {
     pub(crate) generated: Value,
     /// What was published.
     pub(crate) published: Value,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.property, self.element)?;
+        write!(formatter, " is {}, not {}", self.generated, self.published)
+    }
 }
 
 /// Compares the elements of two structures.

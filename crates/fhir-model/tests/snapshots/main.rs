@@ -1,8 +1,17 @@
 //! Generated snapshots beside those that the publishers made, and the official cases.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a failing test may panic"
+)]
+
 mod cases;
 mod compare;
 mod official;
 mod packages;
 #[path = "../support/r4_core.rs"]
 mod r4_core;
+mod rules;
