@@ -5,8 +5,11 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// What is compared of each element, in words and by what it means.
-const PROPERTIES: &[(&str, fn(&Value) -> Value)] = &[
+/// What a property of an element means, whatever its spelling.
+type Meaning = fn(&Value) -> Value;
+
+/// What is compared of each element.
+const PROPERTIES: &[(&str, Meaning)] = &[
     ("path", |element| element["path"].clone()),
     ("min", |element| element["min"].clone()),
     ("max", |element| element["max"].clone()),

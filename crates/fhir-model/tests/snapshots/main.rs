@@ -5,7 +5,8 @@
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a failing test may panic"
+    clippy::print_stdout,
+    reason = "a failing test may panic, and what is left out or differs is printed"
 )]
 
 mod cases;

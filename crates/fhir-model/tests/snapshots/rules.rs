@@ -578,7 +578,7 @@ fn structures_that_need_each_other_are_told() {
         generate(&cycle[0], &cycle).unwrap_err().to_string(),
         expected
     );
-    let long: Vec<Value> = (0..MAX_DEPTH + 1)
+    let long: Vec<Value> = (0..=MAX_DEPTH)
         .map(|index| chain(index, index + 1))
         .collect();
     let problem = generate(&long[0], &long).unwrap_err().to_string();
