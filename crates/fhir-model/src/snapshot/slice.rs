@@ -211,12 +211,12 @@ impl Walk<'_, '_> {
             .get("base")
             .is_some_and(|base| property::text(base, "max") != Some("1"));
         let is_top = |slice: &&Rc<Node>| !slice.slice.as_deref().unwrap_or_default().contains('/');
-        let slices: u64 = node
+        let slices = node
             .slices
             .iter()
             .filter(is_top)
             .map(|slice| property::min(&slice.element))
-            .sum();
+            .fold(0, u64::saturating_add);
         let min = property::min(&node.element);
         if slices <= min || !repeats {
             return;

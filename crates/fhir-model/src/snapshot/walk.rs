@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::differential::{self, Change};
 use super::merge::merge;
 use super::property::{self, Object};
-use super::slice::{Place, Role};
-use super::tree::{Node, Tree};
+use super::slice::{Place, Role, set};
+use super::tree::{Node, Tree, base_of};
 use super::unfold::copy_type_extensions;
 use super::{Generator, MAX_DEPTH, MAX_ELEMENTS, SnapshotProblem, SnapshotProblemKind};
 
@@ -70,20 +70,44 @@ impl<'g, 'a> Walk<'g, 'a> {
         if !changes.types().is_empty() && !is_logical {
             return Err(self.fail(Some(&changes.label), SnapshotProblemKind::TypeOnRoot));
         }
-        let root = match &base {
-            Some(base) => Node {
-                name: self.name.into(),
-                ..Node::clone(&base.root)
-            },
-            None => new_node(&changes),
+        let mut root = match &base {
+            Some(base) => self.derived_root(base, &changes)?,
+            None => self.defined_root(&changes)?,
         };
-        let scope =
-            base.unwrap_or_else(|| Rc::new(Tree::new(self.structure, Rc::new(root.clone()))));
-        let mut root = self.node(&Rc::new(root), &changes, &scope, &Role::Same)?;
-        let element = Rc::make_mut(&mut root.element);
-        element.shift_remove("requirements");
+        Rc::make_mut(&mut root.element).shift_remove("requirements");
         let tree = Tree::new(self.structure, Rc::new(root));
         Ok((Rc::new(tree), self.problems))
+    }
+
+    /// The root, and all below it, of a structure with a base.
+    fn derived_root(
+        &mut self,
+        base: &Rc<Tree>,
+        changes: &Change<'_>,
+    ) -> Result<Node, SnapshotProblem> {
+        let inherited = Node {
+            name: self.name.into(),
+            ..Node::clone(&base.root)
+        };
+        let mut root = self.node(&Rc::new(inherited), changes, base, &Role::Same)?;
+        if self.specializes {
+            let mut own = Object::clone(&root.element);
+            own.insert("path".to_owned(), Value::from(self.name));
+            set(&mut root, "base", base_of(&own));
+        }
+        Ok(root)
+    }
+
+    /// The root, and all below it, of a structure that has no base.
+    fn defined_root(&mut self, changes: &Change<'_>) -> Result<Node, SnapshotProblem> {
+        let root = new_node(changes);
+        let scope = Rc::new(Tree::new(self.structure, Rc::new(root.clone())));
+        let place = Place {
+            scope: &scope,
+            is_in_slice: false,
+        };
+        let children = self.children(Vec::new(), &changes.children, &place)?;
+        Ok(Node { children, ..root })
     }
 
     /// The tree of the base; nothing where there is none, as for `Element`.
@@ -207,7 +231,8 @@ impl<'g, 'a> Walk<'g, 'a> {
         if own.contains_key("type") {
             copy_type_extensions(&base.element, &mut element);
         }
-        if element.contains_key("binding") && !self.is_bindable(&element)? {
+        let has_binding = element.contains_key("binding") && element.contains_key("type");
+        if has_binding && !self.is_bindable(&element)? {
             element.shift_remove("binding");
         }
         Ok(element)
@@ -293,12 +318,9 @@ impl<'g, 'a> Walk<'g, 'a> {
 /// The node of what only the differential says.
 fn new_node(change: &Change<'_>) -> Node {
     let mut element = change.element.cloned().unwrap_or_default();
-    let base = json!({
-        "path": property::string(&element, "path").unwrap_or(change.name),
-        "min": property::min(&element),
-        "max": property::string(&element, "max").unwrap_or("*"),
-    });
-    element.entry("base").or_insert(base);
+    if !element.contains_key("base") {
+        element.insert("base".to_owned(), base_of(&element));
+    }
     for placeholder in ["id", "path"] {
         element.entry(placeholder).or_insert(Value::Null);
     }

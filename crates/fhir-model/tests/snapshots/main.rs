@@ -16,3 +16,4 @@ mod packages;
 #[path = "../support/r4_core.rs"]
 mod r4_core;
 mod rules;
+mod types;

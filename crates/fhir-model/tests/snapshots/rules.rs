@@ -3,6 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use fhir_model::snapshot::{Generator, MAX_DEPTH, Snapshot, SnapshotProblem};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::packages::{Package, Stack, find};
@@ -609,4 +610,102 @@ fn an_extension_may_nest_itself() {
         .iter()
         .find(|element| element["id"] == "Extension.extension:self");
     assert_eq!(nested.unwrap()["short"], "Nests");
+}
+
+#[test]
+fn nesting_ends_somewhere() {
+    let nested = |depth: usize| {
+        let path = format!("Questionnaire{}.text", ".item".repeat(depth));
+        generate(
+            &profile("Questionnaire", &json!([{ "path": path, "min": 1 }])),
+            &[],
+        )
+    };
+    assert_eq!(nested(MAX_DEPTH - 3).unwrap().problems, []);
+    let problem = nested(MAX_DEPTH).unwrap_err().to_string();
+    assert!(
+        problem.ends_with(&format!("nest deeper than {MAX_DEPTH}")),
+        "{problem}"
+    );
+}
+
+#[test]
+fn a_snapshot_has_no_more_elements_than_it_may() {
+    let slicing = json!({ "discriminator": [{ "type": "value", "path": "id" }], "rules": "open" });
+    let mut elements = vec![json!({ "path": "Patient.contact", "slicing": slicing })];
+    let slice = |index: usize| json!({ "path": "Patient.contact", "sliceName": index.to_string() });
+    elements.extend((0..6_000).map(slice));
+    let problem = generate(&profile("Patient", &json!(elements)), &[]).unwrap_err();
+    let words = "http://example.org/profile: the snapshot has more than 50000 elements";
+    assert_eq!(problem.to_string(), words);
+}
+
+/// Elements as nobody would write them.
+fn any_element() -> impl Strategy<Value = Value> {
+    let name = prop::sample::select(vec![
+        "identifier",
+        "extension",
+        "value[x]",
+        "valueQuantity",
+        "code",
+        "component",
+        "item",
+        "id",
+        "type",
+        "system",
+        "effectiveDateTime",
+        "subject",
+        "contained",
+        "coding",
+        "text",
+        "",
+    ]);
+    let path = prop::collection::vec(name, 0..5);
+    let slice = prop::option::of(prop::sample::select(vec![
+        "a",
+        "b",
+        "a/b",
+        "valueQuantity",
+        "",
+    ]));
+    let more = prop::sample::select(vec![
+        json!({}),
+        json!({ "min": 1, "max": "3" }),
+        json!({ "min": -1, "max": "x" }),
+        json!({ "min": u64::MAX }),
+        json!({ "max": "0" }),
+        json!({ "slicing": { "rules": "closed" } }),
+        json!({ "slicing": "no" }),
+        json!({ "type": [{ "code": "Quantity" }] }),
+        json!({ "type": [{ "code": "Extension", "profile": ["http://example.org/profile"] }] }),
+        json!({ "type": [{ "code": "Identifier" }, {}], "constraint": [{}], "binding": [] }),
+        json!({ "contentReference": "#Observation.component", "type": "none" }),
+        json!({ "short": 7, "definition": "...", "extension": [{}], "_short": null }),
+    ]);
+    (path, slice, more).prop_map(|(path, slice, mut more)| {
+        let path: Vec<&str> = std::iter::once("Observation").chain(path).collect();
+        more["path"] = json!(path.join("."));
+        if let Some(slice) = slice {
+            more["sliceName"] = json!(slice);
+        }
+        more
+    })
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_differential_says_is_answered(
+        elements in prop::collection::vec(any_element(), 0..12),
+    ) {
+        let structure = profile("Observation", &json!(elements));
+        if let Ok(generated) = generate(&structure, std::slice::from_ref(&structure)) {
+            let elements = generated.structure["snapshot"]["element"].as_array().unwrap();
+            for element in elements {
+                let id = element["id"].as_str().unwrap();
+                let names = id.split('.').map(|part| part.split(':').next().unwrap());
+                prop_assert!(names.eq(element["path"].as_str().unwrap().split('.')), "{id}");
+                prop_assert!(element["base"]["path"].is_string(), "{id}");
+            }
+        }
+    }
 }
