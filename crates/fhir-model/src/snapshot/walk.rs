@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::differential::{self, Change};
 use super::merge::merge;
@@ -66,8 +66,7 @@ impl<'g, 'a> Walk<'g, 'a> {
         }
         let changes = differential::read(elements, self.name)
             .map_err(|(element, kind)| self.fail(element.as_deref(), kind))?;
-        let is_logical = property::text(self.structure, "kind") == Some("logical");
-        if !changes.types().is_empty() && !is_logical {
+        if !changes.types().is_empty() && !self.is_logical() {
             return Err(self.fail(Some(&changes.label), SnapshotProblemKind::TypeOnRoot));
         }
         let mut root = match &base {
@@ -90,7 +89,7 @@ impl<'g, 'a> Walk<'g, 'a> {
             ..Node::clone(&base.root)
         };
         let mut root = self.node(&Rc::new(inherited), changes, base, &Role::Same)?;
-        if self.specializes {
+        if self.specializes && !self.is_logical() {
             let mut own = Object::clone(&root.element);
             own.insert("path".to_owned(), Value::from(self.name));
             set(&mut root, "base", base_of(&own));
@@ -132,6 +131,11 @@ impl<'g, 'a> Walk<'g, 'a> {
             return Err(self.fail(None, kind));
         }
         Ok(Some(base))
+    }
+
+    /// Whether it is a logical model: no type of the standard's kind.
+    fn is_logical(&self) -> bool {
+        property::text(self.structure, "kind") == Some("logical")
     }
 
     /// A problem that there is no way around.
