@@ -38,6 +38,9 @@ pub type Source<'a> = &'a dyn Fn(&str) -> Option<Arc<Value>>;
 /// How deep elements may nest, counted through all structures whose snapshots wait for each other.
 pub const MAX_DEPTH: usize = 128;
 
+/// How many elements a differential may have.
+pub const MAX_CHANGES: usize = 10_000;
+
 /// How many elements a snapshot may have; the greatest of the published guides have some thousand.
 pub const MAX_ELEMENTS: usize = 50_000;
 

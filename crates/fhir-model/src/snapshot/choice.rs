@@ -46,21 +46,15 @@ impl Walk<'_, '_> {
         let mut mandatory = None;
         for slice in &slices {
             self.check_name(base, slice);
-            if slice
-                .change
-                .element
-                .is_some_and(|element| property::min(element) > 0)
-            {
+            if slice.is_mandatory() {
                 if slices.len() > 1 {
                     self.note(slice.change, SnapshotProblemKind::SeveralMandatory);
                 }
                 mandatory.clone_from(&slice.code);
                 set(&mut node, "min", Value::from(1));
             }
-            let existing = left
-                .iter()
-                .position(|existing| is_slice_of(existing, slice));
-            let made = match existing {
+            let is_it = |existing: &Rc<Node>| is_slice_of(existing, slice);
+            let made = match left.iter().position(is_it) {
                 Some(place) => self.node(&left.remove(place), slice.change, scope, &Role::Same)?,
                 None => self.slice_of_type(base, slice, scope)?,
             };
@@ -87,42 +81,28 @@ impl Walk<'_, '_> {
         changes: &[&Change<'_>],
         place: &Place<'_>,
     ) -> Result<Option<Rc<Node>>, SnapshotProblem> {
-        let (mut plain, short): (Vec<&Change<'_>>, Vec<&Change<'_>>) = changes
-            .iter()
-            .partition(|change| change.name == &*base.name);
-        let [short] = short.as_slice() else {
+        let Some((stated, short)) = short_form(base, changes) else {
             return Ok(None);
         };
-        if !base.is_choice()
-            || short.slice.is_some()
-            || plain.iter().any(|change| change.slice.is_some())
-        {
-            return Ok(None);
-        }
-        let stated = plain.pop();
         let codes = match stated.map(Change::types) {
             Some(types @ [_, ..]) => codes_of(types),
             _ => type_codes(&base.element),
         };
         let is_only = codes.len() == 1 && short.element.is_none();
         let is_within = stated.is_none() && place.is_in_slice;
-        let Some(code) = type_slice(base, short)
-            .code
-            .filter(|_| is_only || is_within)
-        else {
+        let code = type_slice(base, short).code;
+        let Some(code) = code.filter(|_| is_only || is_within) else {
             return Ok(None);
         };
         let mut narrowed = Node::clone(base);
-        if stated.is_none() {
-            keep_types(&mut narrowed, |of_type| of_type == code);
-        }
-        let mut change = stated.map_or_else(|| Change::clone(short), Change::clone);
+        let mut change = stated.unwrap_or(short).clone();
         if stated.is_some() {
             change.children.extend(short.children.iter().cloned());
+        } else {
+            keep_types(&mut narrowed, |of_type| of_type == code);
         }
-        self.unsliced(&Rc::new(narrowed), Some(&change), place.scope)
-            .map(Rc::new)
-            .map(Some)
+        let node = self.unsliced(&Rc::new(narrowed), Some(&change), place.scope)?;
+        Ok(Some(Rc::new(node)))
     }
 
     /// A new slice for a type.
@@ -179,6 +159,36 @@ impl Walk<'_, '_> {
         if slice.name != name {
             self.note(slice.change, SnapshotProblemKind::SliceName(name));
         }
+    }
+}
+
+/// What a differential says of an element of several types: of itself, if anything, and by its
+/// short form; nothing where there is none, or where there are slices.
+fn short_form<'c, 'a>(
+    base: &Node,
+    changes: &[&'c Change<'a>],
+) -> Option<(Option<&'c Change<'a>>, &'c Change<'a>)> {
+    let has_slices = changes.iter().any(|change| change.slice.is_some());
+    if !base.is_choice() || has_slices {
+        return None;
+    }
+    match *changes {
+        [short] if short.name != &*base.name => Some((None, short)),
+        [one, other] if one.name != &*base.name && other.name == &*base.name => {
+            Some((Some(other), one))
+        }
+        [one, other] if one.name == &*base.name && other.name != &*base.name => {
+            Some((Some(one), other))
+        }
+        _ => None,
+    }
+}
+
+impl TypeSlice<'_, '_> {
+    /// Whether there must be a value of its type.
+    fn is_mandatory(&self) -> bool {
+        let element = self.change.element;
+        element.is_some_and(|element| property::min(element) > 0)
     }
 }
 

@@ -37,6 +37,9 @@ pub enum SnapshotProblemKind {
     /// Structures need each other, or elements nest, deeper than [`super::MAX_DEPTH`].
     #[error("structures and elements nest deeper than {limit}", limit = super::MAX_DEPTH)]
     TooDeep,
+    /// The differential has more elements than [`super::MAX_CHANGES`].
+    #[error("the differential has more than {limit} elements", limit = super::MAX_CHANGES)]
+    TooManyChanges,
     /// There are more elements than [`super::MAX_ELEMENTS`].
     #[error("the snapshot has more than {limit} elements", limit = super::MAX_ELEMENTS)]
     TooLarge,

@@ -14,7 +14,9 @@ use super::property::{self, Object};
 use super::slice::{Place, Role, set};
 use super::tree::{Node, Tree, base_of};
 use super::unfold::copy_type_extensions;
-use super::{Generator, MAX_DEPTH, MAX_ELEMENTS, SnapshotProblem, SnapshotProblemKind};
+use super::{
+    Generator, MAX_CHANGES, MAX_DEPTH, MAX_ELEMENTS, SnapshotProblem, SnapshotProblemKind,
+};
 
 /// The generation of one snapshot.
 pub(super) struct Walk<'g, 'a> {
@@ -63,6 +65,9 @@ impl<'g, 'a> Walk<'g, 'a> {
         let elements = property::elements(self.structure, "differential");
         if elements.is_empty() && base.is_none() {
             return Err(self.fail(None, SnapshotProblemKind::Missing("differential")));
+        }
+        if elements.len() > MAX_CHANGES {
+            return Err(self.fail(None, SnapshotProblemKind::TooManyChanges));
         }
         let changes = differential::read(elements, self.name)
             .map_err(|(element, kind)| self.fail(element.as_deref(), kind))?;

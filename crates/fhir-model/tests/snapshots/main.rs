@@ -11,8 +11,10 @@
 
 mod cases;
 mod compare;
+mod example;
 mod official;
 mod packages;
+mod problems;
 #[path = "../support/r4_core.rs"]
 mod r4_core;
 mod rules;
