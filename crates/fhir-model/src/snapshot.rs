@@ -173,8 +173,7 @@ impl<'a> Generator<'a> {
         let root = match (self.source)(canonical) {
             None => None,
             Some(structure) if has_snapshot(&structure) => {
-                let tree = self.tree(canonical)?;
-                tree.map(|tree| Rc::clone(&tree.facts))
+                Root::of_snapshot(&structure).map(Rc::new)
             }
             Some(structure) => self.deeper(&structure, |generator| {
                 let base = property::text(&structure, "baseDefinition");

@@ -82,6 +82,9 @@ pub enum SnapshotProblemKind {
         /// What the base allows.
         allowed: Vec<String>,
     },
+    /// A target of a reference is not one of those of the base.
+    #[error("{0} is not derived from a target that the base allows")]
+    TargetNotAllowed(String),
     /// The minimum is below that of the base.
     #[error("the minimum {min} is less than that of the base, {base}")]
     MinBelowBase {
@@ -149,6 +152,7 @@ impl SnapshotProblemKind {
             Self::UnknownElement
             | Self::OutOfOrder
             | Self::ProfileOfOtherType { .. }
+            | Self::TargetNotAllowed(_)
             | Self::MinBelowBase { .. }
             | Self::MaxAboveBase { .. }
             | Self::BindingWeakened(_)

@@ -191,7 +191,17 @@ pub(super) fn type_code(of_type: &Value) -> &str {
 
 /// The profiles of a `type` item.
 pub(super) fn profiles(of_type: &Value) -> impl Iterator<Item = &str> {
-    let list = of_type.get("profile").and_then(Value::as_array);
+    canonicals(of_type, "profile")
+}
+
+/// The targets of a `type` item, without their versions.
+pub(super) fn targets(of_type: &Value) -> impl Iterator<Item = &str> {
+    canonicals(of_type, "targetProfile")
+        .map(|target| target.split_once('|').map_or(target, |(url, _)| url))
+}
+
+fn canonicals<'a>(of_type: &'a Value, name: &str) -> impl Iterator<Item = &'a str> {
+    let list = of_type.get(name).and_then(Value::as_array);
     list.into_iter().flatten().filter_map(Value::as_str)
 }
 

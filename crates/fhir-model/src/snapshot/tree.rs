@@ -33,6 +33,8 @@ pub(super) struct Root {
     pub(super) type_name: String,
     /// Whether it is a resource.
     pub(super) is_resource: bool,
+    /// The canonical URL of its base.
+    pub(super) base: Option<String>,
     /// The root element.
     pub(super) element: Rc<Object>,
 }
@@ -44,8 +46,17 @@ impl Root {
                 .unwrap_or_default()
                 .to_owned(),
             is_resource: property::text(structure, "kind") == Some("resource"),
+            base: base_of_structure(structure).map(str::to_owned),
             element,
         }
+    }
+
+    /// The root of a structure that has a snapshot.
+    pub(super) fn of_snapshot(structure: &Value) -> Option<Self> {
+        let element = property::elements(structure, "snapshot").first()?;
+        let url = property::text(structure, "url").unwrap_or_default();
+        let element = inherited(element.as_object()?, url, defines_type(structure));
+        Some(Self::new(structure, Rc::new(element)))
     }
 
     /// The root of a structure that is derived from this one's.
@@ -115,7 +126,7 @@ impl Tree {
     pub(super) fn new(structure: &Value, root: Rc<Node>) -> Self {
         let type_name = property::text(structure, "type").unwrap_or_default();
         let facts = Rc::new(Root::new(structure, Rc::clone(&root.element)));
-        let base = property::text(structure, "baseDefinition");
+        let base = base_of_structure(structure);
         let extensions = structure.get("extension").and_then(Value::as_array);
         Self {
             url: property::text(structure, "url")
@@ -138,7 +149,7 @@ impl Tree {
         let url = property::text(structure, "url").unwrap_or_default();
         let mut reader = Reader {
             url,
-            defines_type: property::text(structure, "derivation") != Some("constraint"),
+            defines_type: defines_type(structure),
             elements: property::elements(structure, "snapshot"),
             next: 0,
         };
@@ -256,6 +267,17 @@ fn is_sliced_by(sliced: &Node, slice: &Node) -> bool {
     sliced.slice.is_none()
         && (sliced.name == slice.name
             || sliced.is_choice() && slice.name.starts_with(sliced.stem()))
+}
+
+/// The canonical URL of the base of a structure, without a version.
+fn base_of_structure(structure: &Value) -> Option<&str> {
+    let base = property::text(structure, "baseDefinition")?;
+    Some(base.split_once('|').map_or(base, |(url, _)| url))
+}
+
+/// Whether a structure defines a type; else it constrains one.
+pub(super) fn defines_type(structure: &Value) -> bool {
+    property::text(structure, "derivation") != Some("constraint")
 }
 
 /// An element as those inherit it who build on it: `base`, the source of each constraint and

@@ -143,8 +143,52 @@ impl Walk<'_, '_> {
                 return Err(self.fail(Some(&change.label), kind));
             }
             self.check_profiles(of_type, code, change)?;
+            self.check_targets(of_type, allowed, change)?;
         }
         Ok(())
+    }
+
+    /// Checks that the targets of a type are among those that are inherited, or derived from them.
+    fn check_targets(
+        &mut self,
+        of_type: &Value,
+        inherited: &[Value],
+        change: &Change<'_>,
+    ) -> Result<(), SnapshotProblem> {
+        let code = property::type_code(of_type);
+        let base = inherited
+            .iter()
+            .find(|base| property::type_code(base) == code);
+        let allowed: Vec<&str> =
+            base.map_or_else(Vec::new, |base| property::targets(base).collect());
+        if allowed.is_empty() {
+            return Ok(());
+        }
+        for target in property::targets(of_type) {
+            if !self.is_derived(target, &allowed)? {
+                let kind = SnapshotProblemKind::TargetNotAllowed(target.to_owned());
+                self.note(change, kind);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a structure is one of these, or is derived from one; so is one that is not known.
+    fn is_derived(&mut self, canonical: &str, from: &[&str]) -> Result<bool, SnapshotProblem> {
+        let mut canonical = canonical.to_owned();
+        for _ in 0..MAX_DEPTH {
+            if from.contains(&&*canonical) {
+                return Ok(true);
+            }
+            let Some(root) = self.generator.root(&canonical)? else {
+                return Ok(true);
+            };
+            match &root.base {
+                Some(base) => canonical.clone_from(base),
+                None => return Ok(false),
+            }
+        }
+        Ok(false)
     }
 
     /// Checks that the profiles of a type constrain that type.

@@ -12,7 +12,7 @@ use super::differential::{self, Change};
 use super::merge::merge;
 use super::property::{self, Object};
 use super::slice::{Place, Role, set};
-use super::tree::{Node, Tree, base_of};
+use super::tree::{Node, Tree, base_of, defines_type};
 use super::unfold::copy_type_extensions;
 use super::{
     Generator, MAX_CHANGES, MAX_DEPTH, MAX_ELEMENTS, SnapshotProblem, SnapshotProblemKind,
@@ -47,13 +47,12 @@ impl<'g, 'a> Walk<'g, 'a> {
         let type_name = required("type")?;
         required("url")?;
         required("kind")?;
-        let derivation = property::text(structure, "derivation");
         Ok(Self {
             generator,
             structure,
             url,
             name: type_name.rsplit('/').next().unwrap_or(type_name),
-            specializes: derivation != Some("constraint"),
+            specializes: defines_type(structure),
             problems: Vec::new(),
             made: 0,
         })
@@ -265,34 +264,43 @@ impl<'g, 'a> Walk<'g, 'a> {
         let mut children = Vec::with_capacity(base.len());
         let mut last = 0;
         for child in base {
-            let matching = take_matching(&child, &names, &mut by_name);
-            let matching: Vec<&Change<'_>> = matching
+            let indexes = take_matching(&child, &names, &mut by_name);
+            let (Some(first), Some(end)) = (indexes.first().copied(), indexes.last().copied())
+            else {
+                children.push(child);
+                continue;
+            };
+            let matching: Vec<&Change<'_>> = indexes
                 .iter()
-                .filter_map(|index| Some((index, changes.get(*index)?)))
-                .map(|(index, change)| {
-                    if *index < last {
-                        self.note(change, SnapshotProblemKind::OutOfOrder);
-                    }
-                    last = last.max(*index);
-                    change
-                })
+                .filter_map(|index| changes.get(*index))
                 .collect();
-            children.push(if matching.is_empty() {
-                child
-            } else {
-                self.child(&child, &matching, place)?
-            });
+            if let Some(late) = matching.first().filter(|_| first < last) {
+                self.note(late, SnapshotProblemKind::OutOfOrder);
+            }
+            last = last.max(end);
+            children.push(self.child(&child, &matching, place)?);
         }
         let mut left: Vec<usize> = by_name.into_values().flatten().collect();
         left.sort_unstable();
         for change in left.into_iter().filter_map(|index| changes.get(index)) {
-            if self.specializes && change.element.is_some() {
-                children.push(self.defined(change, place.scope)?);
-            } else {
-                self.note(change, SnapshotProblemKind::UnknownElement);
-            }
+            self.left_over(change, &mut children, place)?;
         }
         Ok(children)
+    }
+
+    /// Puts what the base does not have behind what it has, if that may be.
+    fn left_over(
+        &mut self,
+        change: &Change<'_>,
+        children: &mut Vec<Rc<Node>>,
+        place: &Place<'_>,
+    ) -> Result<(), SnapshotProblem> {
+        if self.specializes && change.element.is_some() {
+            children.push(self.defined(change, place.scope)?);
+        } else {
+            self.note(change, SnapshotProblemKind::UnknownElement);
+        }
+        Ok(())
     }
 
     /// An element that a new type defines.

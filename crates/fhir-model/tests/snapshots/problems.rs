@@ -52,6 +52,12 @@ fn wrong_differentials_are_told() {
         ", element Patient.gender: type string is not among those of the base: code",
     );
     of(
+        json!([{ "path": "Patient.managingOrganization", "type": [{ "code": "Reference",
+            "targetProfile": ["http://hl7.org/fhir/StructureDefinition/Device"] }] }]),
+        ", element Patient.managingOrganization: http://hl7.org/fhir/StructureDefinition/Device is \
+         not derived from a target that the base allows",
+    );
+    of(
         json!([{ "path": "Patient.gender", "binding": { "strength": "example" } }]),
         ", element Patient.gender: the binding is example, but that of the base is required",
     );
