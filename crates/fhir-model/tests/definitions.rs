@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use fhir_model::definition::{
@@ -730,6 +731,54 @@ fn an_image_brings_everything_back() {
     );
     assert!(Definitions::from_image(b"BATONDEF0").is_err());
     assert!(Definitions::from_image(image.get(..image.len() - 1).unwrap()).is_err());
+}
+
+#[test]
+fn a_differential_gets_its_snapshot() {
+    let core = r4_core::definitions();
+    let patients = |url: &str, base: &str, element: &serde_json::Value| {
+        json!({
+            "resourceType": "StructureDefinition", "url": url, "name": "Own", "kind": "resource",
+            "abstract": false, "type": "Patient", "baseDefinition": base,
+            "derivation": "constraint", "differential": { "element": [element] }
+        })
+    };
+    let canonical = "http://hl7.org/fhir/StructureDefinition/Patient";
+    let gender = json!({ "path": "Patient.gender", "min": 1 });
+    let name = json!({ "path": "Patient.name.family", "min": 1 });
+    let wrong = json!({ "path": "Patient.colour", "min": 1 });
+    let mut builder = Builder::extending(&core);
+    builder.add(patients(
+        "http://example.org/2",
+        "http://example.org/1",
+        &name,
+    ));
+    builder.add(patients("http://example.org/1", canonical, &gender));
+    builder.add(patients("http://example.org/wrong", canonical, &wrong));
+    builder.add(patients(
+        "http://example.org/lost",
+        "http://example.org/0",
+        &gender,
+    ));
+    let source = |url: &str| {
+        let line = r4_core::lines("r4-core-structures.ndjson.zst")
+            .find(|line| line.contains(&format!("\"url\":\"{url}\",")))?;
+        Some(Arc::new(serde_json::from_str(&line).unwrap()))
+    };
+    let (extended, problems) = builder.finish_with(&source);
+    let mut words: Vec<_> = problems.iter().map(ToString::to_string).collect();
+    words.sort();
+    let expected = [
+        "http://example.org/lost: its base http://example.org/0 is not known",
+        "http://example.org/wrong: element Patient.colour: the base has no such element",
+    ];
+    assert_eq!(words, expected);
+    for path in ["Patient.gender", "Patient.name.family"] {
+        let id = element(&extended, "http://example.org/2", path);
+        assert_eq!(extended.element(id).min, 1, "{path}");
+    }
+    assert!(extended.structure("http://example.org/wrong").is_some());
+    assert!(extended.structure("http://example.org/lost").is_none());
 }
 
 #[test]

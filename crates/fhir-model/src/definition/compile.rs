@@ -6,13 +6,16 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use super::{Definitions, Span, Text};
+use crate::snapshot::{SnapshotProblem, Source};
 
 mod expression;
 mod search;
+mod snapshots;
 mod structures;
 mod terminology;
 mod types;
@@ -26,7 +29,7 @@ mod types;
 #[derive(Debug, Default)]
 pub struct Builder {
     base: Definitions,
-    structures: Vec<Value>,
+    structures: Vec<Arc<Value>>,
     search_parameters: Vec<Value>,
     compartments: Vec<Value>,
     code_systems: Vec<Value>,
@@ -49,9 +52,13 @@ pub enum ProblemKind {
     /// The resource lacks an element that it cannot do without; it is left out.
     #[error("{0} is missing or has no usable value")]
     Missing(&'static str),
-    /// The structure has a differential only; it is left out.
+    /// The structure has neither a snapshot nor a differential; it is left out.
     #[error("it has no snapshot")]
     NoSnapshot,
+    /// What is wrong with a differential that a snapshot was to be made of. Where that is fatal,
+    /// the structure is left out.
+    #[error("{}{}", .0.element.as_ref().map(|id| format!("element {id}: ")).unwrap_or_default(), .0.kind)]
+    Differential(SnapshotProblem),
     /// An element refers to a type that no definition knows; the type is taken as `Element`.
     #[error("type {0} is not defined")]
     UnknownType(String),
@@ -79,7 +86,10 @@ impl Builder {
     /// Adds a resource. Returns whether it is of a kind that is compiled; others are ignored.
     pub fn add(&mut self, resource: Value) -> bool {
         let list = match text_of(&resource, "resourceType") {
-            Some("StructureDefinition") => &mut self.structures,
+            Some("StructureDefinition") => {
+                self.structures.push(Arc::new(resource));
+                return true;
+            }
             Some("SearchParameter") => &mut self.search_parameters,
             Some("CompartmentDefinition") => &mut self.compartments,
             Some("CodeSystem") => &mut self.code_systems,
@@ -96,12 +106,22 @@ impl Builder {
     }
 
     /// Compiles what was added. The problems are in no particular order.
+    ///
+    /// A structure without a snapshot gets one from its differential, if everything that this
+    /// takes was added too.
     pub fn finish(self) -> (Definitions, Vec<Problem>) {
+        self.finish_with(&|_| None)
+    }
+
+    /// As [`Builder::finish`], with a source of the structures that are compiled already, or are
+    /// not to be, but that snapshots are made of.
+    pub fn finish_with(self, source: Source<'_>) -> (Definitions, Vec<Problem>) {
         let mut compiler = Compiler {
             definitions: self.base,
             problems: Vec::new(),
         };
-        compiler.structures(&self.structures);
+        let structures = compiler.with_snapshots(self.structures, source);
+        compiler.structures(&structures);
         compiler.search_parameters(&self.search_parameters);
         compiler.compartments(&self.compartments);
         compiler.code_systems(&self.code_systems);

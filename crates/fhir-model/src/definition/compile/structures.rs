@@ -4,6 +4,7 @@
 //! not matter; base structures come before profiles, which look up nested types in them.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -96,7 +97,7 @@ impl Source<'_> {
 }
 
 impl Compiler {
-    pub(super) fn structures(&mut self, resources: &[Value]) {
+    pub(super) fn structures(&mut self, resources: &[Arc<Value>]) {
         self.system_types();
         let mut sources: Vec<Source<'_>> = resources
             .iter()
