@@ -6,7 +6,7 @@
 //! whose value it is in. One by `FHIRPath` gives the elements of the resource that may have it.
 //! What cannot be judged is taken as given.
 
-use fhir_model::definition::{ContextKind, Definitions, ExtensionContext, Text};
+use fhir_model::definition::{ContextKind, Definitions, ExtensionContext, Text, TypeKind};
 use fhir_model::element::Element;
 use fhir_model::issue::IssueType;
 use fhir_model::tree::Node;
@@ -39,8 +39,11 @@ pub(super) struct ContextInvariant {
     expression: Option<Expression>,
 }
 
-/// Types that stand for all others of their kind.
-const ANYWHERE: &[&str] = &["Element", "Base", "*"];
+/// Types that stand for everything that can have an extension, here or in R5.
+const ANYWHERE: &[&str] = &["Element", "Base", "DataType", "PrimitiveType", "BackboneType", "*"];
+
+/// What R5 calls the resources that have a canonical URL.
+const CANONICAL: &[&str] = &["CanonicalResource", "MetadataResource"];
 
 impl Context {
     pub(super) fn compile(definitions: &Definitions, context: &ExtensionContext) -> Self {
@@ -131,6 +134,13 @@ impl<'a> Walk<'a> {
             return true;
         }
         let definitions = self.definitions;
+        if CANONICAL.contains(&type_name) && names.is_empty() {
+            let has_url = |place: &Place<'_>| {
+                let url = definitions.property(place.type_id, self.rules.known.names.url);
+                url.is_some() && definitions.type_of(place.type_id).kind == TypeKind::Resource
+            };
+            return self.places.last().is_some_and(has_url);
+        }
         let places = self.places.iter().rev();
         // A nested type is named by its path, wherever a content reference leads to it.
         let is_nested = || {
