@@ -20,6 +20,9 @@ use crate::name::Name;
 /// `ElementDefinition.type.code` of a system type begins so.
 const SYSTEM_TYPE_PREFIX: &str = "http://hl7.org/fhirpath/";
 
+/// Where the types of the specification are defined.
+const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+
 /// Marks a constraint that is advice only.
 const BEST_PRACTICE: &str =
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice";
@@ -154,7 +157,13 @@ impl Compiler {
             self.report(resource, ProblemKind::NoSnapshot);
             return None;
         };
-        let derivation = decode(text_of(resource, "derivation"), DERIVATIONS);
+        let base = text_of(resource, "baseDefinition").unwrap_or_default();
+        let derivation = if base.strip_prefix(CORE) == Some(type_name) {
+            // Whatever it says: what is based on a type and is of that type cannot define it.
+            Some(Derivation::Constraint)
+        } else {
+            decode(text_of(resource, "derivation"), DERIVATIONS)
+        };
         Some(Source {
             resource,
             url,
