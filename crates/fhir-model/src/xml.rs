@@ -21,9 +21,6 @@ mod text;
 mod write;
 mod xhtml;
 
-#[cfg(test)]
-mod tests;
-
 use crate::definition::Definitions;
 use crate::tree::{Limits, Tree};
 

@@ -110,6 +110,10 @@ fn numbered(number: &str) -> Result<char, XmlErrorKind> {
 }
 
 /// Breaks the grammar of XML.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "so that it is a function to map errors by"
+)]
 pub(super) fn ill_formed(reason: impl ToString) -> XmlErrorKind {
     XmlErrorKind::NotWellFormed {
         reason: reason.to_string(),
