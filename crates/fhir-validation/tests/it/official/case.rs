@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
 
 use serde_json::Value;
 
@@ -161,9 +160,4 @@ impl Case {
 fn texts(list: &Value) -> Vec<String> {
     let texts = list.as_array().into_iter().flatten();
     texts.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-/// Whether a file is XML by its name.
-pub(crate) fn is_xml(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|end| end == "xml")
 }

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use fhir_model::definition::{Builder, Definitions};
 use fhir_model::tree::{Limits, Tree};
+use fhir_model::xml;
 use fhir_validation::{Options, Validator};
 use serde_json::Value;
 
-use crate::official::case::{Archive, Case, Step, is_xml, unpack};
+use crate::official::case::{Archive, Case, Step, unpack};
 use crate::support::{core_with_packages, shared_data};
 
 /// What the reference validator loads whatever the case.
@@ -40,9 +41,6 @@ impl<'a> Worlds<'a> {
     /// What is not here that the case needs.
     pub(crate) fn lacks(&self, case: &Case) -> Option<String> {
         let files = self.files(case, Step::Profile);
-        if files.iter().chain([&case.file]).any(|file| is_xml(file)) {
-            return Some("it is in XML".to_owned());
-        }
         let resources = files.iter().filter_map(|file| self.resource(file));
         let is_differential = |resource: &Value| {
             resource["resourceType"] == "StructureDefinition" && resource["snapshot"].is_null()
@@ -67,18 +65,32 @@ impl<'a> Worlds<'a> {
         files
     }
 
+    /// A file that is a resource.
     fn resource(&self, file: &str) -> Option<Value> {
-        serde_json::from_str(self.archive.text(file)?).ok()
+        serde_json::from_str(&self.json(file)?.ok()?).ok()
+    }
+
+    /// The JSON of a file; what is wrong with its XML, if it is not of FHIR.
+    fn json(&self, file: &str) -> Option<Result<String, String>> {
+        let bytes = self.archive.bytes(file)?;
+        Some(if xml::is_xml(bytes) {
+            xml::to_json(bytes, &self.base).map_err(|error| error.to_string())
+        } else {
+            String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())
+        })
     }
 
     /// Whether the case is valid here, and what is said of it.
     pub(crate) fn outcome(&mut self, case: &Case, step: Step) -> (bool, String) {
-        let text = self.archive.text(&case.file).unwrap().to_owned();
+        let json = match self.json(&case.file).unwrap() {
+            Ok(json) => json,
+            Err(error) => return (false, format!("    {error}\n")),
+        };
         let profile = case.profile.as_ref().filter(|_| step == Step::Profile);
         let profile = profile.map(|name| self.canonical(name));
         let validator = self.validator(case, step);
         let names = validator.definitions().names();
-        let tree = match Tree::parse(text, names, &Limits::default()) {
+        let tree = match Tree::parse(json, names, &Limits::default()) {
             Ok(tree) => tree,
             Err(error) => return (false, format!("    {error}\n")),
         };
