@@ -16,6 +16,8 @@ mod limit;
 mod slicing;
 mod value;
 
+use std::sync::Arc;
+
 use fhir_model::definition::{ConstraintId, ElementId, StructureId, Text, TypeId};
 use fhir_model::name::Name;
 use fhir_model::tree::Tree;
@@ -158,8 +160,8 @@ enum Step {
 /// What is tested.
 #[derive(Debug)]
 enum Test {
-    Fixed(Expected),
-    Pattern(Expected),
+    Fixed(Arc<Expected>),
+    Pattern(Arc<Expected>),
     /// Its code is in a value set that is known completely.
     Code(Bound),
     /// Whether there is anything at all.

@@ -102,6 +102,9 @@ impl<'a> Walk<'a> {
             self.beside = Some(Rc::new(Beside::new(resource)));
         }
         self.object(resource, Name::UNKNOWN, type_id, type_id);
+        if self.options.invariants {
+            self.connected(resource);
+        }
         if self.options.level == Level::Profile {
             self.declared_profiles(resource, type_id);
         }

@@ -6,6 +6,8 @@
 //! may be meant, each gives an alternative. At the end stands what the definition fixes there; a
 //! discriminator of which it says nothing does not tell this slice from others.
 
+use std::sync::Arc;
+
 use fhir_model::definition::{
     Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId, Expansion,
     Property, StructureId, Text, TypeId,
@@ -39,8 +41,8 @@ struct Place {
     type_id: Option<TypeId>,
     /// Behind a reference: the profile that its target must satisfy.
     target: Option<StructureId>,
-    /// For the URL of an extension: the canonical of the profile that is not loaded.
-    url: Option<Text>,
+    /// What the values of the elements above give for it.
+    given: Vec<Arc<Expected>>,
     steps: Vec<Step>,
 }
 
@@ -228,9 +230,7 @@ impl Place {
             let (type_name, name) = (definitions.type_name(above), definitions.names().text(name));
             return Err(format!("{type_name} has no element {name}"));
         };
-        self.url = (compiler.known.extension == Some(above) && name == compiler.known.names.url)
-            .then(|| self.canonicals(definitions).first().copied())
-            .flatten();
+        self.given = self.given_below(compiler, name, above);
         self.steps.push(Step::Child(forms(properties)));
         self.type_id = elements
             .iter()
@@ -242,6 +242,27 @@ impl Place {
         self.elements = elements;
         self.target = None;
         Ok(self)
+    }
+
+    /// What the fixed values and patterns here say of a child; of the URL of an extension, what
+    /// the canonical of its profile says, whether that is loaded or not.
+    fn given_below(&self, compiler: Compiler<'_>, name: Name, above: TypeId) -> Vec<Arc<Expected>> {
+        let definitions = compiler.definitions;
+        let text = definitions.names().text(name);
+        let elements = self.elements.iter().map(|id| definitions.element(*id));
+        let values = elements.flat_map(|element| element.fixed.into_iter().chain(element.pattern));
+        let own = values.filter_map(|value| Expected::new(definitions, value));
+        let mut given: Vec<Arc<Expected>> = own
+            .filter_map(|value| value.member(definitions, text))
+            .chain(self.given.iter().filter_map(|value| value.member(definitions, text)))
+            .map(Arc::new)
+            .collect();
+        let is_url = compiler.known.extension == Some(above) && name == compiler.known.names.url;
+        let canonical = self.canonicals(definitions).first().copied().filter(|_| is_url);
+        let url = canonical.map(|canonical| definitions.text(canonical).split('|').next());
+        let url = url.flatten().and_then(|url| Expected::string(definitions, url));
+        given.extend(url.map(Arc::new));
+        given
     }
 
     /// The extension with a URL, as a slice of the elements and as its definition has it.
@@ -266,6 +287,7 @@ impl Place {
         self.steps.push(Step::Extension(url.into()));
         self.type_id = compiler.known.extension;
         self.elements = elements;
+        self.given.clear();
         self.target = None;
         self
     }
@@ -309,7 +331,7 @@ impl Place {
                 elements: vec![found.root],
                 type_id: Some(found.type_id),
                 target: Some(structure),
-                url: None,
+                given: Vec::new(),
                 steps: self.steps.clone(),
             });
         }
@@ -409,9 +431,8 @@ fn value_checks(compiler: Compiler<'_>, slice: ElementId, place: &Place) -> Vec<
     if !checks.is_empty() {
         return checks;
     }
-    if let Some(url) = place.url {
-        let test = Expected::string(definitions, definitions.text(url)).map(Test::Fixed);
-        return test.map(|test| place.check(test)).into_iter().collect();
+    if let Some(given) = place.given.first() {
+        return vec![place.check(Test::Pattern(Arc::clone(given)))];
     }
     let elements = place.elements.iter().filter(|element| **element != slice);
     let exists = elements.filter_map(|id| exists(definitions.element(*id))).next();
@@ -450,10 +471,10 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
     let definitions = compiler.definitions;
     let found = definitions.element(element);
     if let Some(fixed) = found.fixed {
-        return Expected::new(definitions, fixed).map(Test::Fixed);
+        return Expected::new(definitions, fixed).map(Arc::new).map(Test::Fixed);
     }
     if let Some(pattern) = found.pattern {
-        return Expected::new(definitions, pattern).map(Test::Pattern);
+        return Expected::new(definitions, pattern).map(Arc::new).map(Test::Pattern);
     }
     let type_id = only_type(definitions, element)?;
     compiler

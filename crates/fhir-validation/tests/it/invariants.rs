@@ -80,7 +80,7 @@ fn invariants_of_resources() {
             "contained",
             json!([{"resourceType": "Basic", "id": "b", "code": {"text": "x"}}]),
         ),
-        &[("Patient", "dom-3")],
+        &[("Patient.contained[0]", "dom-3")],
     );
     check(
         &json!({"resourceType": "Bundle", "type": "transaction", "total": 1}),
