@@ -101,8 +101,9 @@ impl<'a> Walk<'a> {
         if [known.bundle, known.parameters].contains(&Some(type_id)) {
             self.beside = Some(Rc::new(Beside::new(resource)));
         }
+        let misshapen = self.findings.misshapen_count();
         self.object(resource, Name::UNKNOWN, type_id, type_id);
-        if self.options.invariants {
+        if self.options.invariants && self.findings.misshapen_count() == misshapen {
             self.connected(resource);
         }
         if self.options.level == Level::Profile {
