@@ -137,13 +137,7 @@ impl<'a> Walk<'a> {
 
     /// An object of an element and its type: its members, and those that it lacks. The object
     /// beside a primitive has the content of another type, `Element`.
-    pub(crate) fn object(
-        &mut self,
-        node: Node<'a>,
-        name: Name,
-        type_id: TypeId,
-        content: TypeId,
-    ) {
+    pub(crate) fn object(&mut self, node: Node<'a>, name: Name, type_id: TypeId, content: TypeId) {
         if self.is_hollow(node) {
             return self.hollow(node, self.definitions.type_name(content));
         }
