@@ -147,7 +147,13 @@ impl Compiler {
             self.report(resource, ProblemKind::NoSnapshot);
             return None;
         };
-        let derivation = decode(text_of(resource, "derivation"), DERIVATIONS);
+        // What has its own type for a base constrains it, whatever it says of itself.
+        let base = text_of(resource, "baseDefinition").unwrap_or_default();
+        let derivation = if base.rsplit('/').next() == Some(type_name) {
+            Some(Derivation::Constraint)
+        } else {
+            decode(text_of(resource, "derivation"), DERIVATIONS)
+        };
         Some(Source {
             resource,
             url,
