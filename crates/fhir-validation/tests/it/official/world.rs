@@ -55,10 +55,11 @@ impl Structures {
         };
         let mut generator = Generator::new(&source);
         let mut complete = |resource: Value| {
-            if is_structure(&resource) && resource["snapshot"].is_null() {
-                if let Ok(snapshot) = generator.generate(&resource) {
-                    return snapshot.structure;
-                }
+            if is_structure(&resource)
+                && resource["snapshot"].is_null()
+                && let Ok(snapshot) = generator.generate(&resource)
+            {
+                return snapshot.structure;
             }
             resource
         };
