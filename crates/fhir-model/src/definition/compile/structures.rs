@@ -20,9 +20,19 @@ use crate::name::Name;
 /// `ElementDefinition.type.code` of a system type begins so.
 const SYSTEM_TYPE_PREFIX: &str = "http://hl7.org/fhirpath/";
 
+/// Where the types of the specification are defined.
+const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+
 /// Marks a constraint that is advice only.
 const BEST_PRACTICE: &str =
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice";
+
+/// The smallest number of characters of a string.
+const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
+
+/// Says that extensions do not stand in for the value, as R5 can say it.
+const MUST_HAVE_VALUE: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue";
 
 /// The value set that codes must be of even where the binding is not required.
 const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
@@ -147,9 +157,9 @@ impl Compiler {
             self.report(resource, ProblemKind::NoSnapshot);
             return None;
         };
-        // What has its own type for a base constrains it, whatever it says of itself.
         let base = text_of(resource, "baseDefinition").unwrap_or_default();
-        let derivation = if base.rsplit('/').next() == Some(type_name) {
+        let derivation = if base.strip_prefix(CORE) == Some(type_name) {
+            // Whatever it says: what is based on a type and is of that type cannot define it.
             Some(Derivation::Constraint)
         } else {
             decode(text_of(resource, "derivation"), DERIVATIONS)
@@ -301,7 +311,11 @@ impl Compiler {
             short: self.intern_property(definition, "short"),
             min: number_of(definition, "min").unwrap_or_default(),
             max,
+            min_length: extensions(definition, MIN_LENGTH)
+                .find_map(|extension| number_of(extension, "valueInteger")),
             max_length: number_of(definition, "maxLength"),
+            must_have_value: extensions(definition, MUST_HAVE_VALUE)
+                .any(|extension| is_true(extension, "valueBoolean")),
             content_reference: None,
             fixed: self.typed_value(definition, "fixed"),
             pattern: self.typed_value(definition, "pattern"),
