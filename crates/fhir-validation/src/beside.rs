@@ -26,6 +26,8 @@ pub(crate) struct Beside<'a> {
     /// The Bundle or the Parameters.
     holder: Node<'a>,
     index: OnceCell<Index<'a>>,
+    /// The Questionnaires among the resources.
+    questionnaires: OnceCell<Box<[Node<'a>]>>,
 }
 
 /// What a reference leads to.
@@ -65,6 +67,7 @@ impl<'a> Beside<'a> {
         Self {
             holder,
             index: OnceCell::new(),
+            questionnaires: OnceCell::new(),
         }
     }
 
@@ -83,6 +86,25 @@ impl<'a> Beside<'a> {
             None if index.is_by_key => index.find(url, version),
             None => Found::Nothing,
         }
+    }
+
+    /// The Questionnaire that a canonical URL means, with its version or without.
+    pub(crate) fn questionnaire(&self, canonical: &str) -> Option<Node<'a>> {
+        let index = self.index.get_or_init(|| Index::of(self.holder));
+        let questionnaires = self.questionnaires.get_or_init(|| {
+            let resources = index.entries.iter().filter_map(|entry| entry.resource);
+            let has_type =
+                |resource: &Node<'a>| has_text(*resource, "resourceType", "Questionnaire");
+            resources.filter(has_type).collect()
+        });
+        let (url, version) = canonical
+            .split_once('|')
+            .map_or((canonical, None), |(url, version)| (url, Some(version)));
+        let is_meant = |resource: &&Node<'a>| {
+            has_text(**resource, "url", url)
+                && version.is_none_or(|version| has_text(**resource, "version", version))
+        };
+        questionnaires.iter().find(is_meant).copied()
     }
 
     /// The resource whose entry is identified by a UUID alone, which some write as an id.
@@ -124,12 +146,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn add(
-        &mut self,
-        entry: Node<'a>,
-        full_url: Option<Cow<'a, str>>,
-        resource: Option<Node<'a>>,
-    ) {
+    fn add(&mut self, entry: Node<'a>, full_url: Option<Cow<'a, str>>, resource: Option<Node<'a>>) {
         let at = self.entries.len();
         if let Some(url) = full_url.clone().filter(|_| resource.is_some()) {
             match self.by_url.get(&url).copied() {
@@ -181,6 +198,10 @@ impl<'a> Index<'a> {
             _ => None,
         }
     }
+}
+
+fn has_text(node: Node<'_>, name: &str, text: &str) -> bool {
+    node.get_str(name).and_then(Node::as_str).as_deref() == Some(text)
 }
 
 fn has_version(resource: Node<'_>, version: &str) -> bool {
@@ -262,7 +283,12 @@ mod tests {
         check(BUNDLE, "1", "Basic/2/_history/3", "Basic 3");
         check(BUNDLE, "1", "Basic/2/_history/2", "nothing");
         check(BUNDLE, "1", "http://b.org/fhir/Patient/1", "nothing");
-        check(BUNDLE, "1", "urn:uuid:5d9588d8-3cd6-4b32-8fb7-ad13694e069d", "Group");
+        check(
+            BUNDLE,
+            "1",
+            "urn:uuid:5d9588d8-3cd6-4b32-8fb7-ad13694e069d",
+            "Group",
+        );
         // Where the entry's own URL is no URL of the REST interface, nothing is relative to it.
         check(BUNDLE, "4", "Patient/1", "nothing");
         check(BUNDLE, "5", "Patient/1", "nothing");

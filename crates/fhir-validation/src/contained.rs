@@ -44,12 +44,17 @@ impl<'a> Walk<'a> {
 }
 
 fn refers_to_container(contained: Node<'_>) -> bool {
-    contained.descendants().any(|node| node.kind() == Kind::String && node.raw_text() == "#")
+    contained
+        .descendants()
+        .any(|node| node.kind() == Kind::String && node.raw_text() == "#")
 }
 
 fn fragments(resource: Node<'_>) -> Fragments<'_> {
     let mut found = Vec::new();
-    for node in resource.descendants().filter(|node| node.kind() == Kind::String) {
+    for node in resource
+        .descendants()
+        .filter(|node| node.kind() == Kind::String)
+    {
         if node.has_key("div") {
             let div = node.as_str().unwrap_or_default();
             found.extend(in_narrative(&div).map(Cow::Owned));
@@ -69,6 +74,8 @@ fn without_hash(text: Cow<'_, str>) -> Cow<'_, str> {
 
 /// What the attributes of a narrative refer to.
 fn in_narrative(div: &str) -> impl Iterator<Item = String> + '_ {
-    let attributes = ["\"#", "'#"].into_iter().flat_map(|opening| div.split(opening).skip(1));
+    let attributes = ["\"#", "'#"]
+        .into_iter()
+        .flat_map(|opening| div.split(opening).skip(1));
     attributes.filter_map(|rest| rest.split(['"', '\'']).next().map(str::to_owned))
 }

@@ -136,13 +136,7 @@ impl<'a> Walk<'a> {
 
     /// An object of an element and its type: its members, and those that it lacks. The object
     /// beside a primitive has the content of another type, `Element`.
-    pub(crate) fn object(
-        &mut self,
-        node: Node<'a>,
-        name: Name,
-        type_id: TypeId,
-        content: TypeId,
-    ) {
+    pub(crate) fn object(&mut self, node: Node<'a>, name: Name, type_id: TypeId, content: TypeId) {
         if self.is_hollow(node) {
             return self.hollow(node, self.definitions.type_name(content));
         }
@@ -188,6 +182,7 @@ impl<'a> Walk<'a> {
         // An expression is meant for what has the right shape.
         if self.findings.misshapen_count() == misshapen {
             self.invariants(Element::of(object), type_id, &rules.constraints);
+            self.beyond(object, type_id);
         }
     }
 

@@ -114,7 +114,9 @@ fn split(path: &str) -> impl Iterator<Item = &str> {
 
 /// `value as Quantity`, in parentheses or not.
 fn infix_as(part: &str) -> Option<(&str, &str)> {
-    let inner = part.strip_prefix('(').and_then(|part| part.strip_suffix(')'));
+    let inner = part
+        .strip_prefix('(')
+        .and_then(|part| part.strip_suffix(')'));
     let (name, type_name) = inner.unwrap_or(part).split_once(" as ")?;
     Some((name.trim(), type_name.trim()))
 }
@@ -152,7 +154,9 @@ impl Place {
         match segment {
             Segment::Name(name) => self.child(compiler, name),
             Segment::Extension(url) => Ok(vec![self.extension(compiler, url)]),
-            Segment::OfType(type_name) => self.of_type(compiler, type_name).map(|place| vec![place]),
+            Segment::OfType(type_name) => {
+                self.of_type(compiler, type_name).map(|place| vec![place])
+            }
             Segment::Resolve => self.resolve(compiler),
         }
     }
@@ -254,13 +258,23 @@ impl Place {
         let own = values.filter_map(|value| Expected::new(definitions, value));
         let mut given: Vec<Arc<Expected>> = own
             .filter_map(|value| value.member(definitions, text))
-            .chain(self.given.iter().filter_map(|value| value.member(definitions, text)))
+            .chain(
+                self.given
+                    .iter()
+                    .filter_map(|value| value.member(definitions, text)),
+            )
             .map(Arc::new)
             .collect();
         let is_url = compiler.known.extension == Some(above) && name == compiler.known.names.url;
-        let canonical = self.canonicals(definitions).first().copied().filter(|_| is_url);
+        let canonical = self
+            .canonicals(definitions)
+            .first()
+            .copied()
+            .filter(|_| is_url);
         let url = canonical.map(|canonical| definitions.text(canonical).split('|').next());
-        let url = url.flatten().and_then(|url| Expected::string(definitions, url));
+        let url = url
+            .flatten()
+            .and_then(|url| Expected::string(definitions, url));
         given.extend(url.map(Arc::new));
         given
     }
@@ -366,7 +380,9 @@ fn checks(
         }
         DiscriminatorKind::Exists => {
             let found = place.elements.iter();
-            let exists = found.filter_map(|id| exists(definitions.element(*id))).next();
+            let exists = found
+                .filter_map(|id| exists(definitions.element(*id)))
+                .next();
             Ok(exists
                 .map(|exists| place.check(Test::Exists(exists)))
                 .into_iter()
@@ -400,11 +416,18 @@ fn type_check(definitions: &Definitions, place: &Place) -> Option<Check> {
 }
 
 fn profile_check(definitions: &Definitions, place: &Place) -> Result<Vec<Check>, String> {
-    if let Some(target) = place.target.filter(|target| !is_profile(definitions, *target)) {
+    if let Some(target) = place
+        .target
+        .filter(|target| !is_profile(definitions, *target))
+    {
         let type_id = definitions.structure_of(target).type_id;
         return Ok(vec![place.check(Test::Type([type_id].into()))]);
     }
-    let is_unknown = |canonical: &Text| definitions.structure(definitions.text(*canonical)).is_none();
+    let is_unknown = |canonical: &Text| {
+        definitions
+            .structure(definitions.text(*canonical))
+            .is_none()
+    };
     let unknown = place.canonicals(definitions).into_iter().find(is_unknown);
     if let Some(unknown) = unknown.filter(|_| place.target.is_none()) {
         let canonical = definitions.text(unknown);
@@ -414,7 +437,9 @@ fn profile_check(definitions: &Definitions, place: &Place) -> Result<Vec<Check>,
     if profiles.is_empty() {
         return Ok(type_check(definitions, place).into_iter().collect());
     }
-    Ok(vec![place.check(Test::Profile(profiles.into_boxed_slice()))])
+    Ok(vec![
+        place.check(Test::Profile(profiles.into_boxed_slice())),
+    ])
 }
 
 /// Checks of a value: what the elements fix, or what is fixed below them, or else whether there
@@ -435,7 +460,9 @@ fn value_checks(compiler: Compiler<'_>, slice: ElementId, place: &Place) -> Vec<
         return vec![place.check(Test::Pattern(Arc::clone(given)))];
     }
     let elements = place.elements.iter().filter(|element| **element != slice);
-    let exists = elements.filter_map(|id| exists(definitions.element(*id))).next();
+    let exists = elements
+        .filter_map(|id| exists(definitions.element(*id)))
+        .next();
     exists
         .map(|exists| place.check(Test::Exists(exists)))
         .into_iter()
@@ -471,10 +498,14 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
     let definitions = compiler.definitions;
     let found = definitions.element(element);
     if let Some(fixed) = found.fixed {
-        return Expected::new(definitions, fixed).map(Arc::new).map(Test::Fixed);
+        return Expected::new(definitions, fixed)
+            .map(Arc::new)
+            .map(Test::Fixed);
     }
     if let Some(pattern) = found.pattern {
-        return Expected::new(definitions, pattern).map(Arc::new).map(Test::Pattern);
+        return Expected::new(definitions, pattern)
+            .map(Arc::new)
+            .map(Test::Pattern);
     }
     let type_id = only_type(definitions, element)?;
     compiler
@@ -530,9 +561,18 @@ mod tests {
         check("$this", &[]);
         check("code", &[Name("code")]);
         check("$this.code.coding", &[Name("code"), Name("coding")]);
-        check("item.resolve().code", &[Name("item"), Resolve, Name("code")]);
-        check("value.ofType(Reference).resolve()", &[Name("value"), OfType("Reference"), Resolve]);
-        check("(value as Quantity).code", &[Name("value"), OfType("Quantity"), Name("code")]);
+        check(
+            "item.resolve().code",
+            &[Name("item"), Resolve, Name("code")],
+        );
+        check(
+            "value.ofType(Reference).resolve()",
+            &[Name("value"), OfType("Reference"), Resolve],
+        );
+        check(
+            "(value as Quantity).code",
+            &[Name("value"), OfType("Quantity"), Name("code")],
+        );
         check("value.as(Coding)", &[Name("value"), OfType("Coding")]);
         check(
             "extension('http://a.org/b.c').value",

@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fhir_model::definition::{Builder, Definitions};
+use fhir_model::element::Element;
 use fhir_model::snapshot::Generator;
-use fhir_model::tree::{Limits, Tree};
+use fhir_model::tree::{Limits, Node, Tree};
 use fhir_model::xml;
 use fhir_validation::{Options, Validator};
+use fhirpath::{Item, Resolved, Resolver};
 use serde_json::Value;
 
 use crate::official::case::{Archive, Case, Step, unpack};
@@ -71,6 +73,37 @@ fn is_structure(resource: &Value) -> bool {
     resource["resourceType"] == "StructureDefinition"
 }
 
+/// The Questionnaires that responses refer to.
+struct Questionnaires<'a> {
+    definitions: &'a Definitions,
+    trees: Vec<Tree>,
+}
+
+impl<'a> Questionnaires<'a> {
+    fn new(validator: &'a Validator, questionnaires: &[Value]) -> Self {
+        let definitions = validator.definitions();
+        let tree = |value: &Value| Tree::from_value(value, definitions.names()).unwrap();
+        Self {
+            definitions,
+            trees: questionnaires.iter().map(tree).collect(),
+        }
+    }
+}
+
+impl Resolver for Questionnaires<'_> {
+    fn resolve<'r>(&'r self, reference: &str, _: Option<Element<'r>>) -> Resolved<'r> {
+        let is_meant = |tree: &&Tree| {
+            let text = |name| tree.root().get_str(name).and_then(Node::as_str);
+            let url = text("url").unwrap_or_default();
+            let version = text("version").unwrap_or_default();
+            reference == url || reference == format!("{url}|{version}")
+        };
+        let tree = self.trees.iter().find(is_meant);
+        let item = tree.and_then(|tree| Item::resource(tree.element(), self.definitions));
+        item.map_or(Resolved::Nothing, Resolved::Resource)
+    }
+}
+
 /// Packages and files that a case brings along.
 type Key = (Vec<String>, Vec<String>);
 
@@ -130,7 +163,9 @@ impl<'a> Worlds<'a> {
         };
         let profile = case.profile.as_ref().filter(|_| step == Step::Profile);
         let profile = profile.map(|name| self.canonical(name));
+        let questionnaires = self.questionnaires(case, step);
         let validator = self.validator(case, step);
+        let questionnaires = Questionnaires::new(validator, &questionnaires);
         let names = validator.definitions().names();
         let tree = match Tree::parse(json, names, &Limits::default()) {
             Ok(tree) => tree,
@@ -139,13 +174,28 @@ impl<'a> Worlds<'a> {
         let resource_type = tree.resource_type().unwrap_or_default();
         let profiles: Vec<&str> = profile.iter().map(String::as_str).collect();
         let options = Options::default();
-        let issues = validator.validate(tree.root(), &resource_type, &profiles, &options);
+        let issues = validator.validate_with(
+            tree.root(),
+            &resource_type,
+            &profiles,
+            &options,
+            Some(&questionnaires),
+        );
         let mut words = String::new();
         for issue in issues.iter().filter(|issue| issue.is_error()) {
             // Writing to a String cannot fail.
             let _ = writeln!(words, "    {issue}");
         }
         (words.is_empty(), words)
+    }
+
+    /// The Questionnaires among what the case brings along.
+    fn questionnaires(&self, case: &Case, step: Step) -> Vec<Value> {
+        let files = self.files(case, step);
+        let resources = files.iter().filter_map(|file| self.resource(file));
+        resources
+            .filter(|resource| resource["resourceType"] == "Questionnaire")
+            .collect()
     }
 
     /// The canonical of a profile that is named by its file or by itself.
