@@ -10,7 +10,6 @@
 mod answer;
 mod answers;
 mod enabled;
-mod form;
 mod option;
 
 use std::borrow::Cow;
@@ -22,9 +21,9 @@ use fhirpath::Resolved;
 use crate::Level;
 use crate::beside::Found;
 use crate::finding::{About, Finding, any_of, quote};
+use crate::questionnaire::form::{Asked, Form, FormItem, items_of, text_of};
 use crate::questionnaire_response::answers::Answers;
 use crate::questionnaire_response::enabled::Enabled;
-use crate::questionnaire_response::form::{Asked, Form, FormItem, items_of, text_of};
 use crate::walk::Walk;
 
 /// How often a repeating item must and may be answered.
@@ -39,6 +38,7 @@ pub(crate) struct Filled<'w, 'a> {
     walk: &'w mut Walk<'a>,
     form: Form<'a>,
     answers: Answers<'a>,
+    response: Node<'a>,
     /// The Questionnaire, as contained value sets are looked for in it.
     questionnaire: Node<'a>,
     canonical: Cow<'a, str>,
@@ -53,7 +53,7 @@ impl<'a> Walk<'a> {
             return;
         };
         let canonical = member.as_str().unwrap_or_default();
-        let Some(questionnaire) = self.questionnaire(&canonical, response) else {
+        let Some(questionnaire) = self.questionnaire_of(&canonical, response) else {
             return self.questionnaire_not_here(&canonical, member);
         };
         let status = text_of(response, "status").unwrap_or_default();
@@ -61,6 +61,7 @@ impl<'a> Walk<'a> {
             walk: self,
             form: Form::of(questionnaire),
             answers: Answers::of(response),
+            response,
             questionnaire,
             canonical,
             is_complete: COMPLETE.contains(&&*status),
@@ -68,7 +69,7 @@ impl<'a> Walk<'a> {
         filled.level(response, None, None);
     }
 
-    fn questionnaire(&self, canonical: &str, response: Node<'a>) -> Option<Node<'a>> {
+    fn questionnaire_of(&self, canonical: &str, response: Node<'a>) -> Option<Node<'a>> {
         let is_questionnaire = |resource: &Node<'a>| {
             text_of(*resource, "resourceType").as_deref() == Some("Questionnaire")
         };

@@ -14,7 +14,7 @@ use fhirpath::Item;
 use crate::attachment::byte_count;
 use crate::compare::Relation;
 use crate::finding::{any_of, quote, shorten};
-use crate::questionnaire_response::form::{Asked, FormItem, Value, text_of, value_of};
+use crate::questionnaire::form::{Asked, FormItem, Value, text_of, value_of};
 use crate::questionnaire_response::{Filled, types_in_words};
 
 const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use fhir_model::tree::{Node, NodeId};
 
-use crate::questionnaire_response::form::{items_of, text_of};
+use crate::questionnaire::form::{items_of, text_of};
 
 /// How many items may be looked at for all conditions of a response together; what is beyond is
 /// not known. Forms with thousands of conditions on one repeating question do not come near.

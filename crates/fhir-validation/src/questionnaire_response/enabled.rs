@@ -1,17 +1,22 @@
 //! Whether an item of a form is to be answered: `enableWhen`,
 //! <https://hl7.org/fhir/R4/questionnaire-definitions.html#Questionnaire.item.enableWhen>.
 
+use std::borrow::Cow;
+
+use fhir_model::element::Element;
 use fhir_model::tree::Node;
-use fhirpath::Item;
+use fhirpath::{Context, Expression, Item};
 
 use crate::compare::Relation;
+use crate::questionnaire::form::{Value, items_of, text_of, value_of};
 use crate::questionnaire_response::Filled;
-use crate::questionnaire_response::form::{Value, items_of, text_of, value_of};
 
-/// Items that this extension enables are not judged: its expression may use variables that only
-/// whoever fills in the form has.
-const ENABLE_WHEN_EXPRESSION: &str =
-    "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression";
+/// Extensions that enable an item by an expression: of Structured Data Capture, and of the Finnish
+/// national guide from before it.
+const EXPRESSIONS: &[&str] = &[
+    "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression",
+    "http://phr.kanta.fi/StructureDefinition/fiphr-ext-questionnaire-enablewhen",
+];
 
 /// Whether an item is to be answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,12 +35,8 @@ impl From<bool> for Enabled {
 impl<'a> Filled<'_, 'a> {
     /// Whether an item of the form is to be answered within an item of the response.
     pub(super) fn is_enabled(&self, item: Node<'a>, within: Option<usize>) -> Enabled {
-        let mut extensions = items_of(item, "extension");
-        let is_expression = |extension: Node<'a>| {
-            text_of(extension, "url").as_deref() == Some(ENABLE_WHEN_EXPRESSION)
-        };
-        if extensions.any(is_expression) {
-            return Enabled::NotKnown;
+        if let Some(expression) = expression(item) {
+            return self.expression(&expression);
         }
         let mut conditions = items_of(item, "enableWhen").peekable();
         if conditions.peek().is_none() {
@@ -47,6 +48,23 @@ impl<'a> Filled<'_, 'a> {
             fold(&mut holds, Enabled::Yes)
         } else {
             fold(&mut holds, Enabled::No)
+        }
+    }
+
+    /// Whether an expression over the response is true. It may use variables that only whoever
+    /// fills in the form has: then it is not known.
+    fn expression(&self, expression: &str) -> Enabled {
+        let definitions = self.walk.definitions;
+        let truth = || {
+            let root = Item::resource(Element::of(self.response), definitions)?;
+            let expression = Expression::compile(expression, definitions, None).ok()?;
+            let mut context = Context::new(definitions);
+            context.resource = Some(root.clone());
+            expression.evaluate_truth(&context, root).ok()
+        };
+        match truth() {
+            Some(truth) => (truth == Some(true)).into(),
+            None => Enabled::NotKnown,
         }
     }
 
@@ -89,9 +107,7 @@ impl<'a> Filled<'_, 'a> {
         }
         let same = |name: &str| {
             let (one, other) = (value.element, wanted.element);
-            let text = |element: fhir_model::element::Element<'a>| {
-                element.child_by_key(name)?.value_text()
-            };
+            let text = |element: Element<'a>| element.child_by_key(name)?.value_text();
             text(one) == text(other)
         };
         match wanted.suffix {
@@ -120,6 +136,18 @@ impl<'a> Filled<'_, 'a> {
         };
         let comparison = &self.walk.rules.comparison;
         comparison.holds(definitions, relation, item(value)?, item(wanted)?)
+    }
+}
+
+/// The expression that enables an item.
+fn expression(item: Node<'_>) -> Option<Cow<'_, str>> {
+    let is_expression = |extension: &Node<'_>| {
+        text_of(*extension, "url").is_some_and(|url| EXPRESSIONS.contains(&&*url))
+    };
+    let extension = items_of(item, "extension").find(is_expression)?;
+    match extension.get_str("valueExpression") {
+        Some(expression) => text_of(expression, "expression"),
+        None => text_of(extension, "valueString"),
     }
 }
 

@@ -8,10 +8,8 @@ use fhir_model::issue::IssueType;
 use fhir_model::tree::Node;
 
 use crate::finding::{any_of, quote};
+use crate::questionnaire::form::{FormItem, Value, extensions, items_of, text_of, value_of};
 use crate::questionnaire_response::Filled;
-use crate::questionnaire_response::form::{
-    FormItem, Value, extensions, items_of, text_of, value_of,
-};
 
 /// An option that excludes all others.
 const OPTION_EXCLUSIVE: &str =

@@ -9,12 +9,12 @@ use fhir_model::tree::{Kind, Node};
 
 /// A value of one of the types that `value[x]`, `answer[x]` and others of them may have here.
 #[derive(Clone, Copy)]
-pub(super) struct Value<'a> {
+pub(crate) struct Value<'a> {
     /// The end of the property's name: `Coding`.
-    pub(super) suffix: &'static str,
+    pub(crate) suffix: &'static str,
     /// The name of the type.
-    pub(super) type_name: &'static str,
-    pub(super) element: Element<'a>,
+    pub(crate) type_name: &'static str,
+    pub(crate) element: Element<'a>,
 }
 
 /// The types of answers, and of the extensions that are read here: the end of the property, and
@@ -38,7 +38,7 @@ const VALUE_TYPES: &[(&str, &str)] = &[
 
 /// What an item asks for: <https://hl7.org/fhir/R4/valueset-item-type.html>.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Asked {
+pub(crate) enum Asked {
     /// Nothing; it groups other items.
     Group,
     /// Nothing; it is there to be read.
@@ -84,44 +84,44 @@ impl Asked {
 }
 
 /// One item of the Questionnaire.
-pub(super) struct FormItem<'a> {
-    pub(super) node: Node<'a>,
-    pub(super) link_id: Cow<'a, str>,
-    pub(super) asked: Asked,
+pub(crate) struct FormItem<'a> {
+    pub(crate) node: Node<'a>,
+    pub(crate) link_id: Cow<'a, str>,
+    pub(crate) asked: Asked,
     /// The item that it stands in.
-    pub(super) parent: Option<usize>,
+    pub(crate) parent: Option<usize>,
     /// The items in it, by their places in the form.
-    pub(super) children: Vec<usize>,
+    pub(crate) children: Vec<usize>,
 }
 
 impl<'a> FormItem<'a> {
     /// Whether a property is there and true.
-    pub(super) fn is(&self, name: &str) -> bool {
+    pub(crate) fn is(&self, name: &str) -> bool {
         self.node.get_str(name).and_then(Node::as_bool) == Some(true)
     }
 
     /// The values of the extensions with a URL.
-    pub(super) fn extensions(&self, url: &'a str) -> impl Iterator<Item = Value<'a>> {
+    pub(crate) fn extensions(&self, url: &'a str) -> impl Iterator<Item = Value<'a>> {
         extensions(self.node, url)
     }
 
     /// The number that an extension gives.
-    pub(super) fn count(&self, url: &'a str) -> Option<usize> {
+    pub(crate) fn count(&self, url: &'a str) -> Option<usize> {
         let value = self.extensions(url).next()?;
         value.element.value_text()?.parse().ok()
     }
 }
 
 /// The items of a Questionnaire.
-pub(super) struct Form<'a> {
+pub(crate) struct Form<'a> {
     items: Vec<FormItem<'a>>,
     by_link_id: HashMap<Cow<'a, str>, usize>,
     /// The items at the top.
-    pub(super) top: Vec<usize>,
+    pub(crate) top: Vec<usize>,
 }
 
 impl<'a> Form<'a> {
-    pub(super) fn of(questionnaire: Node<'a>) -> Self {
+    pub(crate) fn of(questionnaire: Node<'a>) -> Self {
         let mut form = Self {
             items: Vec::new(),
             by_link_id: HashMap::new(),
@@ -155,16 +155,21 @@ impl<'a> Form<'a> {
         at
     }
 
-    pub(super) fn item(&self, at: usize) -> Option<&FormItem<'a>> {
+    /// How many items there are.
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    pub(crate) fn item(&self, at: usize) -> Option<&FormItem<'a>> {
         self.items.get(at)
     }
 
-    pub(super) fn find(&self, link_id: &str) -> Option<usize> {
+    pub(crate) fn find(&self, link_id: &str) -> Option<usize> {
         self.by_link_id.get(link_id).copied()
     }
 
     /// The items in an item, or at the top.
-    pub(super) fn children(&self, parent: Option<usize>) -> &[usize] {
+    pub(crate) fn children(&self, parent: Option<usize>) -> &[usize] {
         match parent {
             Some(at) => self
                 .item(at)
@@ -176,18 +181,18 @@ impl<'a> Form<'a> {
 }
 
 /// The objects of a repeating property.
-pub(super) fn items_of<'a>(node: Node<'a>, name: &str) -> impl Iterator<Item = Node<'a>> + use<'a> {
+pub(crate) fn items_of<'a>(node: Node<'a>, name: &str) -> impl Iterator<Item = Node<'a>> + use<'a> {
     let items = node.get_str(name).into_iter().flat_map(Node::items);
     items.filter(|item| item.kind() == Kind::Object)
 }
 
 /// The text of a property.
-pub(super) fn text_of<'a>(node: Node<'a>, name: &str) -> Option<Cow<'a, str>> {
+pub(crate) fn text_of<'a>(node: Node<'a>, name: &str) -> Option<Cow<'a, str>> {
     node.get_str(name).and_then(Node::as_str)
 }
 
 /// The value of a choice element such as `value[x]`; one that has extensions only is there too.
-pub(super) fn value_of<'a>(node: Node<'a>, stem: &str) -> Option<Value<'a>> {
+pub(crate) fn value_of<'a>(node: Node<'a>, stem: &str) -> Option<Value<'a>> {
     let (suffix, type_name, name) = node.children().find_map(|member| {
         let name = member.name_text();
         let suffix = name.strip_prefix(stem)?;
@@ -203,7 +208,7 @@ pub(super) fn value_of<'a>(node: Node<'a>, stem: &str) -> Option<Value<'a>> {
 }
 
 /// The values of the extensions of an object that have a URL.
-pub(super) fn extensions<'a>(
+pub(crate) fn extensions<'a>(
     node: Node<'a>,
     url: &'a str,
 ) -> impl Iterator<Item = Value<'a>> + use<'a> {
