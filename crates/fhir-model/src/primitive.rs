@@ -96,7 +96,7 @@ primitives! {
     /// A logical id.
     Id = "id", String, "1 to 64 letters, digits, '-' and '.'", key::is_logical_id;
     /// A URI.
-    Uri = "uri", String, "a URI, which has no white space and, if it is urn:uuid: or urn:oid:, a UUID in lower case or an OID", is_uri;
+    Uri = "uri", String, "a URI, which has no white space and, if it is urn:uuid: or urn:oid:, a UUID or an OID", is_uri_or_urn;
     /// A URL.
     Url = "url", String, "a URL, which has no white space", is_uri;
     /// The URL of a definition.
@@ -219,14 +219,16 @@ fn is_code(text: &str) -> bool {
 
 /// `\S*`, and not empty, as no string in JSON may be.
 fn is_uri(text: &str) -> bool {
-    let is_blank = |next: char| next.is_whitespace() || next.is_control();
-    !text.is_empty() && !text.contains(is_blank) && is_urn(text)
+    !text.is_empty() && !text.contains(|next: char| next.is_whitespace() || next.is_control())
 }
 
-/// A URN of a UUID or an OID is of the form that the types `uuid` and `oid` have.
-fn is_urn(text: &str) -> bool {
-    let of_form = |prefix: &str, is_form: fn(&str) -> bool| !text.starts_with(prefix) || is_form(text);
-    of_form("urn:uuid:", is_uuid) && of_form("urn:oid:", is_oid)
+/// A URI; a URN of an OID or a UUID is of the form that these types have, if perhaps in upper case.
+fn is_uri_or_urn(text: &str) -> bool {
+    let of_form =
+        |prefix: &str, is_form: &dyn Fn() -> bool| !text.starts_with(prefix) || is_form();
+    is_uri(text)
+        && of_form("urn:oid:", &|| is_oid(text))
+        && of_form("urn:uuid:", &|| is_uuid(&text.to_ascii_lowercase()))
 }
 
 /// `urn:oid:[0-2](\.(0|[1-9][0-9]*))+`
