@@ -23,7 +23,7 @@ mod lexer;
 mod parser;
 mod value;
 
-pub use context::{Context, Limits, Profiles, Resolved, Resolver, Terminology};
+pub use context::{Context, Limits, Profiles, Resolved, Resolver, Terminology, Trace};
 pub use error::{EvaluateError, EvaluateErrorKind, ParseError, ParseErrorKind};
 pub use expression::{Expression, Options};
 pub use lexer::EXPRESSION_BYTES_MAX;
