@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::error::{EvaluateError, EvaluateErrorKind};
 use crate::function::{Invocation, Run};
 use crate::value::compare::{Comparer, Work};
-use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, system_name};
+use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, name_of};
 
 mod operator;
 
@@ -519,18 +519,10 @@ impl<'c, 'a> Evaluator<'c, 'a> {
 
     /// `type().name`, `type().namespace`: <http://hl7.org/fhirpath/N1/#reflection>.
     fn type_member(&self, info: TypeInfo, name: &str, sink: Sink<'_, 'a>) -> Flow {
-        let definitions = self.context.definitions;
-        let text = match (name, info) {
-            ("namespace", TypeInfo::System(_)) => "System",
-            ("namespace", TypeInfo::Fhir(_)) => "FHIR",
-            ("name", TypeInfo::System(kind)) => system_name(kind),
-            ("name", TypeInfo::Fhir(type_id)) => match definitions.type_of(type_id) {
-                // The type of a nested element has no name of its own in FHIR.
-                nested if nested.kind == TypeKind::Backbone => nested
-                    .base
-                    .map_or("Element", |base| definitions.type_name(base)),
-                _ => definitions.type_name(type_id),
-            },
+        let (namespace, type_name) = name_of(info, self.context.definitions);
+        let text = match name {
+            "namespace" => namespace,
+            "name" => type_name,
             _ => return Ok(()),
         };
         sink(Item::String(Cow::Borrowed(text)))

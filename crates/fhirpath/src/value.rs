@@ -16,10 +16,12 @@ use smallvec::SmallVec;
 use crate::compile::Known;
 
 pub(crate) mod compare;
+mod json;
 mod quantity;
 mod temporal;
 pub(crate) mod units;
 
+pub(crate) use json::name_of;
 pub use quantity::{Quantity, Unit};
 pub(crate) use temporal::{Period, TimeText, TimeUnit};
 pub use temporal::{Precision, Temporal};
