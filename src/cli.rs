@@ -16,6 +16,7 @@ use crate::telemetry;
 mod adt;
 mod demo;
 mod fhirpath;
+mod schema;
 mod validate;
 
 /// Baton: takes the baton when a hospital discharges a patient.
@@ -48,6 +49,8 @@ enum Command {
     /// Evaluate a FHIRPath expression on a resource and print what it gives as JSON.
     #[command(name = "fhirpath")]
     FhirPath(fhirpath::FhirPath),
+    /// Print a JSON Schema (draft 2020-12) for the resources of a type.
+    Schema(schema::Schema),
 }
 
 /// Where `serve` keeps its records when nobody says otherwise.
@@ -112,7 +115,9 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let default = match arguments.command {
         Command::Serve(_) => telemetry::FILTER_DEFAULT,
-        Command::Adt(_) | Command::Validate(_) | Command::FhirPath(_) => "warn",
+        Command::Adt(_) | Command::Validate(_) | Command::FhirPath(_) | Command::Schema(_) => {
+            "warn"
+        }
         // Its story has a message that is refused: no news for whoever reads it.
         Command::Demo(_) => "error",
     };
@@ -126,6 +131,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Adt(command) => on_runtime(adt::run(command)),
         Command::Validate(options) => validate::run(&options),
         Command::FhirPath(options) => fhirpath::run(&options),
+        Command::Schema(options) => schema::run(&options),
     }
 }
 
