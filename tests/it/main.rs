@@ -10,6 +10,7 @@ mod examples;
 mod intake;
 mod rest;
 mod scenario;
+mod schema;
 mod store_contract;
 mod support;
 mod wire;

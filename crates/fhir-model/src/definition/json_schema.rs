@@ -151,9 +151,11 @@ impl Writer<'_> {
             properties.insert("resourceType".into(), json!({"const": name}));
             rules.push(json!({"required": ["resourceType"]}));
         } else {
-            // What has nothing but an id says nothing.
             rules.push(json!({"minProperties": 1}));
-            rules.push(json!({"not": {"maxProperties": 1, "required": ["id"]}}));
+            // What has nothing but an id says nothing, unless it says the id of a primitive.
+            if self.definitions.type_name(type_id) != SIBLING {
+                rules.push(json!({"not": {"maxProperties": 1, "required": ["id"]}}));
+            }
         }
         for (element, choices) in self.elements(type_id) {
             let element = self.definitions.element(element);
