@@ -16,6 +16,7 @@ use crate::telemetry;
 mod adt;
 mod demo;
 mod fhirpath;
+mod packages;
 mod schema;
 mod validate;
 
@@ -51,6 +52,8 @@ enum Command {
     FhirPath(fhirpath::FhirPath),
     /// Print a JSON Schema (draft 2020-12) for the resources of a type.
     Schema(schema::Schema),
+    /// List the FHIR packages of a configuration; fetch one.
+    Packages(packages::Packages),
 }
 
 /// Where `serve` keeps its records when nobody says otherwise.
@@ -115,9 +118,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let default = match arguments.command {
         Command::Serve(_) => telemetry::FILTER_DEFAULT,
-        Command::Adt(_) | Command::Validate(_) | Command::FhirPath(_) | Command::Schema(_) => {
-            "warn"
-        }
+        Command::Adt(_)
+        | Command::Validate(_)
+        | Command::FhirPath(_)
+        | Command::Schema(_)
+        | Command::Packages(_) => "warn",
         // Its story has a message that is refused: no news for whoever reads it.
         Command::Demo(_) => "error",
     };
@@ -132,6 +137,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Validate(options) => validate::run(&options),
         Command::FhirPath(options) => fhirpath::run(&options),
         Command::Schema(options) => schema::run(&options),
+        Command::Packages(options) => on_runtime(packages::run(options)),
     }
 }
 

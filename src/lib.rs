@@ -11,9 +11,10 @@ pub mod config;
 pub mod definitions;
 pub mod disposition;
 
-// Floor 3: meaning; pure functions.
+// Floor 3: meaning; pure functions, but for what finds packages.
 pub mod access;
 pub mod adt;
+pub mod package;
 pub mod plan_definition;
 pub mod search;
 

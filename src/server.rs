@@ -21,10 +21,11 @@ use crate::intake::{Intake, Lanes};
 use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
 use crate::operation::pathway::Pathways;
+use crate::package::Loaded;
 use crate::search::extract::Extractor;
 use crate::store::Store;
 use crate::workflow::Workflow;
-use crate::{mllp, rest};
+use crate::{mllp, package, rest};
 
 /// How long stopping waits for what is under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +61,8 @@ impl Server {
             .context("the store cannot be opened")?;
         let http_address = http.local_addr()?;
         let mllp_address = mllp.local_addr()?;
-        let services = Arc::new(services(&config, clock, store, http_address));
+        let packages = package::load(&config).await?;
+        let services = Arc::new(services(&config, clock, store, http_address, &packages));
 
         publish_own_resources(&services).await?;
         let stop = CancellationToken::new();
@@ -164,8 +166,14 @@ async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Services {
-    let definitions = definitions::embedded();
+fn services(
+    config: &Config,
+    clock: Clock,
+    store: Store,
+    http: SocketAddr,
+    packages: &Loaded,
+) -> Services {
+    let definitions = Arc::clone(&packages.definitions);
     let base_url = config
         .listen
         .base_url

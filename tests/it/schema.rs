@@ -24,20 +24,14 @@ const STRUCTURAL: &[IssueType] = &[
     IssueType::CodeInvalid,
 ];
 
-/// Rules that the validator counts to the structure and a schema cannot know, and why.
+/// What the validator counts to the structure and a schema cannot know: the rule, and words of the
+/// issue.
 const UNKNOWN_TO_SCHEMAS: &[(&str, &str)] = &[
-    (
-        "Condition.clinicalStatus",
-        "the codes of a CodeableConcept, one of which suffices",
-    ),
-    (
-        "Condition.verificationStatus",
-        "the codes of a CodeableConcept, one of which suffices",
-    ),
-    (
-        "Reference.type",
-        "must be the type of what the reference leads to",
-    ),
+    // The codes of a CodeableConcept, one of which suffices.
+    ("Condition.clinicalStatus", "value set"),
+    ("Condition.verificationStatus", "value set"),
+    // What a reference leads to.
+    ("Reference.type", "but the reference leads to"),
 ];
 
 /// How many broken copies there are at least: fewer, and the changes have lost their grip.
@@ -206,15 +200,15 @@ impl Judges {
     /// What each has against a resource, if only one of them has anything.
     fn disagreement(&self, resource: &Value) -> Result<bool, String> {
         let own = self.structural_issues(resource);
-        let others = self.schema.iter_errors(resource).next();
-        match (own.first(), others) {
-            (None, None) => Ok(true),
-            (Some(_), Some(_)) => Ok(false),
-            (Some(own), None) => Err(format!("only we say: {own}")),
-            (None, Some(other)) => Err(format!(
-                "only the schema says: {other} at {}",
-                other.instance_path()
-            )),
+        match (own.first(), self.schema.is_valid(resource)) {
+            (None, true) => Ok(true),
+            (Some(_), false) => Ok(false),
+            (Some(own), true) => Err(format!("only we say: {own}")),
+            (None, false) => {
+                let other = self.schema.iter_errors(resource).next().unwrap();
+                let place = other.instance_path();
+                Err(format!("only the schema says: {other} at {place}"))
+            }
         }
     }
 }
@@ -222,7 +216,9 @@ impl Judges {
 /// Whether a schema could say it too.
 fn is_structural(issue: &Issue) -> bool {
     let rule = issue.rule.as_deref();
-    let is_unknown = UNKNOWN_TO_SCHEMAS.iter().any(|(key, _)| rule == Some(key));
+    let is_unknown = UNKNOWN_TO_SCHEMAS
+        .iter()
+        .any(|(key, words)| rule == Some(key) && issue.text.contains(words));
     STRUCTURAL.contains(&issue.code) && !is_unknown
 }
 
