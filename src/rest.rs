@@ -71,7 +71,7 @@ pub fn router(services: Arc<Services>, workflow: Arc<Workflow>, limits: Limits) 
         .route("/{type}/{id}/_history/{version}", get(interactions::vread))
         .route(
             "/{type}/{id}/$validate",
-            post(interactions::validate_instance),
+            get(interactions::validate_instance).post(interactions::validate_instance),
         )
         .route(
             "/{type}/{id}/{member}",

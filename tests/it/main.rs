@@ -5,6 +5,7 @@
     reason = "a failing test may panic"
 )]
 
+mod cli;
 mod damage;
 mod examples;
 mod intake;
