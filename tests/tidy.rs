@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("store", 4),
     ("error", 5),
     ("interaction", 6),
+    ("conformance", 7),
     ("operation", 7),
     ("intake", 8),
     ("workflow", 9),

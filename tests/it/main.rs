@@ -9,6 +9,7 @@ mod cli;
 mod damage;
 mod examples;
 mod intake;
+mod packages;
 mod rest;
 mod scenario;
 mod schema;
