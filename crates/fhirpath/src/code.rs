@@ -105,6 +105,9 @@ pub(crate) struct Binary {
     pub(crate) operator: Operator,
     pub(crate) left: Code,
     pub(crate) right: Code,
+    /// Whether the left side is the count of a path of elements, which need not be counted to the
+    /// end.
+    pub(crate) is_count: bool,
 }
 
 /// `is` and `as`.

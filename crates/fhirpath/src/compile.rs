@@ -226,6 +226,7 @@ impl Compiler<'_> {
                     operator: Operator::Contains,
                     left,
                     right,
+                    is_count: false,
                 };
                 (Code::Indexer(Box::new(indexer)), shape)
             }
@@ -245,6 +246,7 @@ impl Compiler<'_> {
                 let binary = Binary {
                     position,
                     operator: *operator,
+                    is_count: is_count(&left.0),
                     left: left.0,
                     right: right.0,
                 };
@@ -570,6 +572,23 @@ pub(crate) fn access(definitions: &Definitions, type_id: TypeId, name: Name) -> 
         .collect();
     sorted.sort_unstable_by_key(|(name, _)| *name);
     Some(Access::Choice(sorted.into()))
+}
+
+/// Whether code is the count of a path of elements, which cannot fail.
+fn is_count(code: &Code) -> bool {
+    matches!(code, Code::Call(call) if call.function.name == "count" && is_path(&call.input))
+}
+
+/// Whether code gives elements below the context, and cannot fail.
+fn is_path(code: &Code) -> bool {
+    match code {
+        Code::This => true,
+        Code::Member(member) => is_path(&member.input),
+        Code::Call(call) => {
+            matches!(call.function.name, "children" | "descendants") && is_path(&call.input)
+        }
+        _ => false,
+    }
 }
 
 /// A literal with the other sign.
