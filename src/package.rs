@@ -27,6 +27,7 @@ mod source;
 pub use content::Content;
 pub use coordinate::{Coordinate, Wanted};
 pub use image::Guide;
+pub use registry::install_tls;
 pub use resolve::{Note, Package, Resolution, resolve, resolve_at};
 pub use source::Sources;
 

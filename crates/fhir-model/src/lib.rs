@@ -14,5 +14,6 @@ pub mod name;
 mod pool;
 pub mod primitive;
 pub mod reference;
+pub mod snapshot;
 pub mod tree;
 pub mod xml;
