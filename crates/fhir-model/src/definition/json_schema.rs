@@ -195,9 +195,9 @@ impl Writer<'_> {
         let is_primitive = self.has_sibling(property);
         let mut schema = match (property.is_array, is_primitive) {
             (false, _) => value,
-            (true, false) => many(element, value),
+            (true, false) => many(element, &value),
             // What has no value but extensions is null here, and in its place in the sibling.
-            (true, true) => many(element, json!({"anyOf": [value, {"type": "null"}]})),
+            (true, true) => many(element, &json!({"anyOf": [value, {"type": "null"}]})),
         };
         if let Some(short) = element.short {
             set(&mut schema, "description", self.definitions.text(short));
@@ -206,7 +206,7 @@ impl Writer<'_> {
         if is_primitive {
             let sibling = self.refer_to(SIBLING);
             let sibling = if property.is_array {
-                many(element, json!({"anyOf": [sibling, {"type": "null"}]}))
+                many(element, &json!({"anyOf": [sibling, {"type": "null"}]}))
             } else {
                 sibling
             };
@@ -287,7 +287,7 @@ fn set(schema: &mut Value, key: &str, value: impl Into<Value>) {
 }
 
 /// A list of values, as many as the element admits. FHIR knows no empty list.
-fn many(element: &Element, item: Value) -> Value {
+fn many(element: &Element, item: &Value) -> Value {
     let mut schema = json!({"type": "array", "items": item, "minItems": element.min.max(1)});
     if element.max != Element::UNBOUNDED {
         set(&mut schema, "maxItems", element.max);
