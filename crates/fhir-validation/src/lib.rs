@@ -10,14 +10,20 @@
 //! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
 //! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
 
+mod attachment;
 mod beside;
+mod beyond;
 mod binding;
+mod compare;
+mod conformance;
 mod contained;
 mod extension;
 mod finding;
 mod invariant;
 mod primitive;
 mod profile;
+mod questionnaire;
+mod questionnaire_response;
 mod reference_target;
 mod rules;
 mod suggest;

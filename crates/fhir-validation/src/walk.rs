@@ -186,6 +186,7 @@ impl<'a> Walk<'a> {
         // An expression is meant for what has the right shape.
         if self.findings.misshapen_count() == misshapen {
             self.invariants(Element::of(object), type_id, &rules.constraints);
+            self.beyond(object, type_id);
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-fn read_zstd(path: &Path) -> String {
+pub(crate) fn read_zstd(path: &Path) -> String {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     ruzstd::decoding::StreamingDecoder::new(file)

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
+use fhir_model::issue::Issue;
+use fhir_validation::{Options, References, UnknownExtensions};
 use serde_json::Value;
 
 use crate::official::outcome::Outcome;
@@ -143,6 +145,28 @@ impl Case {
         } else {
             None
         }
+    }
+
+    /// How the reference validator is set up for the case.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            unknown_extensions: UnknownExtensions::Error,
+            references: match self.source["validateReference"].as_str() {
+                Some("CHECK_EXISTS_AND_TYPE") => References::MustExist,
+                Some("CHECK_VALID") => References::IfFound,
+                _ => References::Inside,
+            },
+            ..Options::default()
+        }
+    }
+
+    /// Whether an issue is about an extension that is not known, and that the reference validator
+    /// admits: an example, if the case does not say otherwise, or one of a package that it has
+    /// built in.
+    pub(crate) fn admits_extension(&self, issue: &Issue) -> bool {
+        let is_named = |url: &str| issue.text.starts_with(&format!("The extension \"{url}"));
+        let is_example = is_named("http://example.org/") && self.source["examples"] != false;
+        is_example || is_named("http://hl7.org/fhir/tools/")
     }
 
     /// The steps for which there is an outcome of the reference validator.
