@@ -21,6 +21,7 @@ use crate::pool::Pool;
 pub mod compartment;
 pub mod compile;
 mod image;
+pub mod json_schema;
 pub mod search_parameter;
 pub mod structure;
 pub mod terminology;

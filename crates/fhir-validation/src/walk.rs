@@ -7,14 +7,18 @@
 //! recursion here.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use fhir_model::definition::{Definitions, ElementId, StructureId, TypeId, TypeKind};
 use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType, Severity};
+use fhir_model::name::Name;
 use fhir_model::tree::{Kind, Node, NodeId};
-use fhirpath::Item;
+use fhirpath::{Item, Resolver};
 
+use crate::beside::Beside;
 use crate::finding::{About, Finding, Findings, any_of, path, quote};
+use crate::profile::Conformance;
 use crate::rules::{Content, PropertyRule, Rules, TypeRules};
 use crate::suggest::nearest;
 use crate::{Level, Options};
@@ -31,8 +35,31 @@ pub(crate) struct Walk<'a> {
     pub(crate) root: Option<Item<'a>>,
     /// The resource whose contained resources a reference `#id` leads to.
     pub(crate) container: Node<'a>,
+    /// The resources in the Bundle or the Parameters that we are in.
+    pub(crate) beside: Option<Rc<Beside<'a>>>,
+    /// What finds resources that are not in the tree.
+    pub(crate) resolver: Option<&'a dyn Resolver>,
+    /// The objects that we are in, the resource first.
+    pub(crate) places: Vec<Place<'a>>,
     /// The profiles that were applied to nodes, to apply each once.
     pub(crate) applied: HashSet<(NodeId, StructureId)>,
+    /// Which values satisfy which profiles, as far as that was asked.
+    pub(crate) conformance: Conformance,
+    /// The URLs of extensions that were said to be unknown.
+    pub(crate) unknown_extensions: HashSet<String>,
+    /// Occurrences of slices, of all slicings that are being checked.
+    pub(crate) counts: Vec<u32>,
+    /// How many validations this one is within, by `conformsTo()`.
+    pub(crate) depth: usize,
+}
+
+/// An object that the walk is in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) node: Node<'a>,
+    /// Its element, of a choice without the type; unknown for a resource.
+    pub(crate) name: Name,
+    pub(crate) type_id: TypeId,
 }
 
 impl<'a> Walk<'a> {
@@ -41,6 +68,7 @@ impl<'a> Walk<'a> {
         rules: &'a Rules,
         options: &'a Options,
         resource: Node<'a>,
+        resolver: Option<&'a dyn Resolver>,
     ) -> Self {
         Self {
             definitions,
@@ -50,7 +78,14 @@ impl<'a> Walk<'a> {
             root: None,
             findings: Findings::new(options.issues_max),
             container: resource,
+            beside: Beside::around(resource).map(Rc::new),
+            resolver,
+            places: Vec::new(),
             applied: HashSet::new(),
+            conformance: Conformance::default(),
+            unknown_extensions: HashSet::new(),
+            counts: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -65,7 +100,15 @@ impl<'a> Walk<'a> {
         if resource == self.container {
             self.root.clone_from(&self.resource);
         }
-        self.object(resource, type_id);
+        let known = &self.rules.known;
+        if [known.bundle, known.parameters].contains(&Some(type_id)) {
+            self.beside = Some(Rc::new(Beside::new(resource)));
+        }
+        let misshapen = self.findings.misshapen_count();
+        self.object(resource, Name::UNKNOWN, type_id, type_id);
+        if self.options.invariants && self.findings.misshapen_count() == misshapen {
+            self.connected(resource);
+        }
         if self.options.level == Level::Profile {
             self.declared_profiles(resource, type_id);
         }
@@ -95,11 +138,22 @@ impl<'a> Walk<'a> {
         type_id
     }
 
-    /// An object of a type: its members, and those that it lacks.
-    fn object(&mut self, object: Node<'a>, type_id: TypeId) {
-        if self.is_hollow(object) {
-            return self.hollow(object, self.definitions.type_name(type_id));
+    /// An object of an element and its type: its members, and those that it lacks. The object
+    /// beside a primitive has the content of another type, `Element`.
+    pub(crate) fn object(&mut self, node: Node<'a>, name: Name, type_id: TypeId, content: TypeId) {
+        if self.is_hollow(node) {
+            return self.hollow(node, self.definitions.type_name(content));
         }
+        self.places.push(Place {
+            node,
+            name,
+            type_id,
+        });
+        self.members(node, content);
+        self.places.pop();
+    }
+
+    fn members(&mut self, object: Node<'a>, type_id: TypeId) {
         let misshapen = self.findings.misshapen_count();
         let Some(rules) = self.rules.of_type(self.definitions, type_id) else {
             return;
@@ -132,6 +186,7 @@ impl<'a> Walk<'a> {
         // An expression is meant for what has the right shape.
         if self.findings.misshapen_count() == misshapen {
             self.invariants(Element::of(object), type_id, &rules.constraints);
+            self.beyond(object, type_id);
         }
     }
 
@@ -178,7 +233,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A property that the type does not have, with what may have been meant.
-    fn unknown_property(&mut self, member: Node<'a>, type_id: TypeId, rules: &TypeRules) {
+    fn unknown_property(&mut self, member: Node<'a>, type_id: TypeId, rules: &'a TypeRules) {
         let names = &self.rules.known.names;
         let is_resource = self.definitions.type_of(type_id).kind == TypeKind::Resource;
         if is_resource && member.name() == names.resource_type && !member.is_shadow() {
@@ -316,7 +371,7 @@ impl<'a> Walk<'a> {
         match (rule.is_array, sibling.kind()) {
             (false, Kind::Object) => {
                 let has_value = object.get(sibling.name()).is_some();
-                self.element(sibling, has_value);
+                self.element(sibling, rule, has_value);
             }
             (true, Kind::Array) => self.sibling_array(object, sibling, rule),
             (false, _) => self.wrong(sibling, rule, SIBLING_OBJECT.to_owned()),
@@ -348,7 +403,7 @@ impl<'a> Walk<'a> {
             match item.kind() {
                 Kind::Object => {
                     let has_value = beside.is_some_and(|beside| beside.kind() != Kind::Null);
-                    self.element(item, has_value);
+                    self.element(item, rule, has_value);
                 }
                 // That there is a value in its place is seen to where the values are walked.
                 Kind::Null if value.is_some() => {}
@@ -359,10 +414,10 @@ impl<'a> Walk<'a> {
     }
 
     /// The object of a `_` sibling, which may have an id only if there is a value beside it.
-    fn element(&mut self, node: Node<'a>, has_value: bool) {
+    fn element(&mut self, node: Node<'a>, rule: &'a PropertyRule, has_value: bool) {
         let has_id_only = has_value && !node.is_empty() && self.is_hollow(node);
         if let Some(element) = self.rules.known.element.filter(|_| !has_id_only) {
-            self.object(node, element);
+            self.object(node, rule.element_name, rule.type_id, element);
         }
     }
 
@@ -389,7 +444,7 @@ impl<'a> Walk<'a> {
         if value.kind() != Kind::Object {
             return self.not_an_object(value, self.definitions.type_name(rule.type_id));
         }
-        self.object(value, rule.type_id);
+        self.object(value, rule.element_name, rule.type_id, rule.type_id);
         if self.is_hollow(value) {
             return;
         }
@@ -402,20 +457,25 @@ impl<'a> Walk<'a> {
         } else if known.extension == Some(rule.type_id) {
             self.extension(value, rule.name == known.names.modifier_extension);
         }
-        for profile in &rule.profiles {
-            self.apply(value, *profile);
+        if !rule.profiles.is_empty() {
+            self.one_of(value, &rule.profiles, rule.element);
         }
     }
 
     /// A resource in a property. References within look into the outermost one, but those of a
     /// Bundle's entry or of a parameter are resources of their own.
     fn inner_resource(&mut self, value: Node<'a>) {
-        let outer = (self.container, self.resource.clone(), self.root.clone());
+        let outer = (
+            self.container,
+            self.resource.clone(),
+            self.root.clone(),
+            self.beside.clone(),
+        );
         if value.name() != self.rules.known.names.contained {
             self.container = value;
         }
         self.check_resource(value);
-        (self.container, self.resource, self.root) = outer;
+        (self.container, self.resource, self.root, self.beside) = outer;
     }
 
     fn not_an_object(&mut self, value: Node<'a>, wanted: &str) {

@@ -80,7 +80,7 @@ fn invariants_of_resources() {
             "contained",
             json!([{"resourceType": "Basic", "id": "b", "code": {"text": "x"}}]),
         ),
-        &[("Patient", "dom-3")],
+        &[("Patient.contained[0]", "dom-3")],
     );
     check(
         &json!({"resourceType": "Bundle", "type": "transaction", "total": 1}),
@@ -165,6 +165,23 @@ fn invariants_can_be_left_out() {
 }
 
 #[test]
+fn advice_is_given_on_request() {
+    let patient = json!({"resourceType": "Patient", "active": true}).to_string();
+    let asked = |best_practice: bool| {
+        let options = Options {
+            best_practice,
+            ..Options::default()
+        };
+        let issues = validate(core(), &patient, &options);
+        let found = issues.into_iter().map(|issue| (issue.severity, issue.rule));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(false), []);
+    let narrative = (Severity::Warning, Some("dom-6".to_owned()));
+    assert_eq!(asked(true), [narrative]);
+}
+
+#[test]
 fn a_profile_adds_invariants_where_it_says() {
     const URL: &str = "http://example.org/StructureDefinition/reachable";
     let constraint = |key: &str, severity: &str, expression: &str| json!([{"key": key, "severity": severity, "human": "Words", "expression": expression, "source": URL}]);
@@ -204,8 +221,11 @@ fn a_profile_adds_invariants_where_it_says() {
         [
             (Severity::Warning, "Patient.name[0]", Some("own-2")),
             (Severity::Error, "Patient.gender", Some("own-3")),
+            (Severity::Information, "Patient.birthDate", Some("own-4")),
             (Severity::Error, "Patient", Some("own-1")),
         ]
     );
-    assert!(issues.iter().all(|issue| issue.text == "Words"));
+    let unchecked = "Not checked, as the expression of own-4 cannot be evaluated: Words";
+    let texts: Vec<_> = issues.iter().map(|issue| issue.text.as_str()).collect();
+    assert_eq!(texts, ["Words", "Words", unchecked, "Words"]);
 }
