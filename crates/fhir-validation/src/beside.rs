@@ -71,6 +71,17 @@ impl<'a> Beside<'a> {
         }
     }
 
+    /// The Bundle or the Parameters around a resource that is looked at alone.
+    pub(crate) fn around(resource: Node<'a>) -> Option<Self> {
+        let tree = resource.tree();
+        let is_holder = tree.root() != resource
+            && matches!(
+                tree.resource_type().as_deref(),
+                Some("Bundle" | "Parameters")
+            );
+        is_holder.then(|| Self::new(tree.root()))
+    }
+
     /// The resource that a reference at a node leads to.
     pub(crate) fn find(&self, reference: &str, from: NodeId) -> Found<'a> {
         let index = self.index.get_or_init(|| Index::of(self.holder));

@@ -28,7 +28,7 @@ impl<'a> Walk<'a> {
                 .get(self.rules.known.names.id)
                 .and_then(Node::as_str)
                 .unwrap_or_default();
-            let is_named = !id.is_empty() && fragments.iter().any(|found| *found == id);
+            let is_named = !id.is_empty() && fragments.contains(&id);
             if is_named || refers_to_container(inner) {
                 continue;
             }

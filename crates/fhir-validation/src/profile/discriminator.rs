@@ -6,6 +6,8 @@
 //! may be meant, each gives an alternative. At the end stands what the definition fixes there; a
 //! discriminator of which it says nothing does not tell this slice from others.
 
+mod path;
+
 use std::sync::Arc;
 
 use fhir_model::definition::{
@@ -15,6 +17,7 @@ use fhir_model::definition::{
 use fhir_model::name::Name;
 
 use crate::profile::compile::Compiler;
+use crate::profile::discriminator::path::{Segment, segments};
 use crate::profile::{Check, Expected, Form, Matcher, Step, Test};
 
 /// How many profiles may be meant along one path.
@@ -22,15 +25,6 @@ const ALTERNATIVES_MAX: usize = 64;
 
 /// How deep fixed values below a discriminator's element are looked for.
 const NESTED_MAX: usize = 4;
-
-/// A part of the path of a discriminator.
-#[derive(Debug, PartialEq)]
-enum Segment<'p> {
-    Name(&'p str),
-    Extension(&'p str),
-    OfType(&'p str),
-    Resolve,
-}
 
 /// Where a path leads in the definition of a slice.
 #[derive(Clone, Default)]
@@ -67,58 +61,6 @@ pub(super) fn matcher(
     Ok((!alternatives.is_empty()).then(|| Matcher {
         alternatives: alternatives.into_boxed_slice(),
     }))
-}
-
-/// The segments of a path; an error if it is none of the restricted kind.
-fn segments(path: &str) -> Result<Vec<Segment<'_>>, String> {
-    let mut segments = Vec::new();
-    for part in split(path) {
-        let part = part.trim();
-        if part == "$this" || part.is_empty() {
-            continue;
-        }
-        if let Some((name, type_name)) = infix_as(part) {
-            segments.push(Segment::Name(name));
-            segments.push(Segment::OfType(type_name));
-            continue;
-        }
-        segments.push(match part.split_once('(') {
-            None => Segment::Name(part),
-            Some(("resolve", ")")) => Segment::Resolve,
-            Some((function, argument)) => {
-                let argument = argument.strip_suffix(')').unwrap_or(argument).trim();
-                let argument = argument.trim_matches(['\'', '"']);
-                match function {
-                    "extension" => Segment::Extension(argument),
-                    "ofType" | "as" => Segment::OfType(argument),
-                    _ => return Err(format!("{function}() is no part of a discriminator")),
-                }
-            }
-        });
-    }
-    Ok(segments)
-}
-
-/// Splits a path at the dots that are in no parentheses.
-fn split(path: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_u32;
-    path.split(move |at: char| {
-        match at {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at == '.' && depth == 0
-    })
-}
-
-/// `value as Quantity`, in parentheses or not.
-fn infix_as(part: &str) -> Option<(&str, &str)> {
-    let inner = part
-        .strip_prefix('(')
-        .and_then(|part| part.strip_suffix(')'));
-    let (name, type_name) = inner.unwrap_or(part).split_once(" as ")?;
-    Some((name.trim(), type_name.trim()))
 }
 
 fn follow(
@@ -379,10 +321,8 @@ fn checks(
             Ok(value_checks(compiler, slice, place))
         }
         DiscriminatorKind::Exists => {
-            let found = place.elements.iter();
-            let exists = found
-                .filter_map(|id| exists(definitions.element(*id)))
-                .next();
+            let mut found = place.elements.iter();
+            let exists = found.find_map(|id| exists(definitions.element(*id)));
             Ok(exists
                 .map(|exists| place.check(Test::Exists(exists)))
                 .into_iter()
@@ -459,10 +399,8 @@ fn value_checks(compiler: Compiler<'_>, slice: ElementId, place: &Place) -> Vec<
     if let Some(given) = place.given.first() {
         return vec![place.check(Test::Pattern(Arc::clone(given)))];
     }
-    let elements = place.elements.iter().filter(|element| **element != slice);
-    let exists = elements
-        .filter_map(|id| exists(definitions.element(*id)))
-        .next();
+    let mut elements = place.elements.iter().filter(|element| **element != slice);
+    let exists = elements.find_map(|id| exists(definitions.element(*id)));
     exists
         .map(|exists| place.check(Test::Exists(exists)))
         .into_iter()
@@ -544,40 +482,4 @@ fn only_type(definitions: &Definitions, element: ElementId) -> Option<TypeId> {
 
 fn is_profile(definitions: &Definitions, structure: StructureId) -> bool {
     definitions.structure_of(structure).derivation == Some(Derivation::Constraint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(path: &str, expected: &[Segment<'_>]) {
-        assert_eq!(segments(path).unwrap(), expected, "{path}");
-    }
-
-    #[test]
-    fn a_path_is_restricted_fhirpath() {
-        use Segment::{Extension, Name, OfType, Resolve};
-        check("$this", &[]);
-        check("code", &[Name("code")]);
-        check("$this.code.coding", &[Name("code"), Name("coding")]);
-        check(
-            "item.resolve().code",
-            &[Name("item"), Resolve, Name("code")],
-        );
-        check(
-            "value.ofType(Reference).resolve()",
-            &[Name("value"), OfType("Reference"), Resolve],
-        );
-        check(
-            "(value as Quantity).code",
-            &[Name("value"), OfType("Quantity"), Name("code")],
-        );
-        check("value.as(Coding)", &[Name("value"), OfType("Coding")]);
-        check(
-            "extension('http://a.org/b.c').value",
-            &[Extension("http://a.org/b.c"), Name("value")],
-        );
-        assert!(segments("where(use = 'home').value").is_err());
-    }
 }

@@ -165,6 +165,23 @@ fn invariants_can_be_left_out() {
 }
 
 #[test]
+fn advice_is_given_on_request() {
+    let patient = json!({"resourceType": "Patient", "active": true}).to_string();
+    let asked = |best_practice: bool| {
+        let options = Options {
+            best_practice,
+            ..Options::default()
+        };
+        let issues = validate(core(), &patient, &options);
+        let found = issues.into_iter().map(|issue| (issue.severity, issue.rule));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(false), []);
+    let narrative = (Severity::Warning, Some("dom-6".to_owned()));
+    assert_eq!(asked(true), [narrative]);
+}
+
+#[test]
 fn a_profile_adds_invariants_where_it_says() {
     const URL: &str = "http://example.org/StructureDefinition/reachable";
     let constraint = |key: &str, severity: &str, expression: &str| json!([{"key": key, "severity": severity, "human": "Words", "expression": expression, "source": URL}]);

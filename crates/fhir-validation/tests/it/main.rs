@@ -9,7 +9,13 @@
 mod any_json;
 mod broken;
 mod examples;
+mod extensions;
 mod invariants;
 mod official;
 mod profiles;
+mod references;
+mod slicing;
 mod support;
+mod type_profiles;
+mod us_core;
+mod values;

@@ -10,6 +10,8 @@ mod case;
 mod outcome;
 mod world;
 
+pub(crate) use case::unpack;
+
 use std::collections::BTreeMap;
 
 use crate::official::case::{Archive, Case, Step};
