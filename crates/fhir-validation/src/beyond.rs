@@ -15,6 +15,7 @@ type Rule = for<'a> fn(&mut Walk<'a>, Node<'a>);
 /// The types that have such rules.
 const RULES: &[(&str, Rule)] = &[
     ("Attachment", |walk, node| walk.attachment(node)),
+    ("Narrative", |walk, node| walk.narrative(node)),
     ("Questionnaire", |walk, node| walk.questionnaire(node)),
     ("QuestionnaireResponse", |walk, node| {
         walk.questionnaire_response(node)

@@ -36,6 +36,8 @@ const NOT_EVALUATED: &[(&str, &str)] = &[
         "ref-1",
         "checked with references: a contained target that is not there",
     ),
+    ("txt-1", "checked with narratives, to say what is wrong"),
+    ("txt-2", "checked with narratives"),
 ];
 
 /// Constraints for which an empty result means that they are broken: `max.toInteger() > 0` for a

@@ -20,6 +20,7 @@ mod contained;
 mod extension;
 mod finding;
 mod invariant;
+mod narrative;
 mod primitive;
 mod profile;
 mod questionnaire;

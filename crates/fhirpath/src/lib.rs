@@ -21,6 +21,7 @@ mod evaluate;
 mod expression;
 mod function;
 mod lexer;
+pub mod narrative;
 mod parser;
 mod value;
 

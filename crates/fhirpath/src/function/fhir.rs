@@ -9,9 +9,9 @@ use fhir_model::reference::Reference;
 use crate::context::Resolved;
 use crate::evaluate::{Failure, Flow, Sink, Stop, is_through};
 use crate::function::{Function, Invocation, Output};
+use crate::narrative;
 use crate::value::Item;
 
-mod narrative;
 mod weight;
 
 const DECIMAL: Output = Output::System(SystemKind::Decimal);
@@ -38,10 +38,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
     // What SDC called it before.
     Function::each("ordinal", (0, 0), DECIMAL, weight::weight),
     Function::truth("htmlChecks", (0, 0), |at| {
-        html_checks(at, narrative::is_well_made)
+        html_checks(at, |text| narrative::check(text).is_ok())
     }),
     Function::truth("htmlChecks2", (0, 0), |at| {
-        html_checks(at, narrative::has_content)
+        html_checks(at, |text| narrative::check(text) == Ok(true))
     }),
 ];
 
