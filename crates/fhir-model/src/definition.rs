@@ -167,10 +167,11 @@ impl CanonicalIndex {
     /// (`url|4.0` finds 4.0.1), as <https://hl7.org/fhir/R4/references.html#canonical> suggests.
     /// A URL that contains `|` itself, as the version-specific v2 tables of R4 have, is found too.
     pub(crate) fn find(&self, pool: &Pool, canonical: &str) -> Option<u32> {
-        self.find_version(pool, canonical, None).or_else(|| {
-            let (url, version) = canonical.split_once('|')?;
-            self.find_version(pool, url, Some(version))
-        })
+        self.find_version(pool, canonical, None, satisfies)
+            .or_else(|| {
+                let (url, version) = canonical.split_once('|')?;
+                self.find_version(pool, url, Some(version), satisfies)
+            })
     }
 
     /// The number of the thing with this URL and version, the last one loaded without a version.
@@ -179,11 +180,12 @@ impl CanonicalIndex {
         pool: &Pool,
         url: &str,
         version: Option<&str>,
+        is_meant: fn(&str, &str) -> bool,
     ) -> Option<u32> {
         let is_wanted = |row: &&CanonicalRow| {
             version.is_none_or(|wanted| {
                 row.version
-                    .is_some_and(|version| satisfies(pool.text(version), wanted))
+                    .is_some_and(|version| is_meant(pool.text(version), wanted))
             })
         };
         self.rows_of(pool, url)
@@ -208,8 +210,18 @@ impl CanonicalIndex {
 }
 
 /// Whether a version is the wanted one, or the wanted one with more parts.
-pub(crate) fn satisfies(version: &str, wanted: &str) -> bool {
+fn satisfies(version: &str, wanted: &str) -> bool {
     version
         .strip_prefix(wanted)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether the version of a code system is the wanted one, where a part `x` or `*` stands for any.
+pub(crate) fn is_version(version: &str, wanted: &str) -> bool {
+    version == wanted
+        || (version.split('.').count() == wanted.split('.').count()
+            && version
+                .split('.')
+                .zip(wanted.split('.'))
+                .all(|(own, wanted)| own == wanted || matches!(wanted, "x" | "*")))
 }

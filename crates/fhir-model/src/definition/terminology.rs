@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::concept_map::ConceptMapTables;
-use super::{CanonicalIndex, Definitions, Span, Text};
+use super::{CanonicalIndex, Definitions, Span, Text, is_version};
 
 pub mod hierarchy;
 pub mod value_set;
@@ -29,6 +29,13 @@ pub struct CodeSystemId(pub(crate) u32);
 /// A concept by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ConceptId(pub(crate) u32);
+
+impl ConceptId {
+    /// The number, to compare with.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A `CodeSystem`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -219,11 +226,11 @@ impl Definitions {
         Some(CodeSystemId(number))
     }
 
-    /// The version of a code system that is meant: this one or one with more parts; the last one
-    /// loaded if none is named.
+    /// The version of a code system that is meant: exactly this one, where a part `x` stands for any;
+    /// the last one loaded if none is named.
     pub fn code_system_version(&self, url: &str, version: Option<&str>) -> Option<CodeSystemId> {
         let index = &self.terminology.systems_by_url;
-        let number = index.find_version(&self.pool, url, version)?;
+        let number = index.find_version(&self.pool, url, version, is_version)?;
         Some(CodeSystemId(number))
     }
 

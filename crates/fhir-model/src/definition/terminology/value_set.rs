@@ -12,7 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{CodeSystemId, Concept, ConceptId, Designation, compare_folded};
-use crate::definition::{Definitions, Span, Text};
+use crate::definition::{Definitions, Span, Text, is_version};
 
 /// A value set by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -297,6 +297,27 @@ impl Definitions {
             .map(|import| (import.canonical, import.value_set))
     }
 
+    /// The version of its code system that a value set takes a code from: which it is, and the
+    /// version that the value set asks for. `None` if no include is known to have the code.
+    pub fn included_from(
+        &self,
+        value_set: ValueSetId,
+        question: &Question<'_>,
+    ) -> Option<(Option<CodeSystemId>, Option<Text>)> {
+        let includes = self.components_of(value_set).iter();
+        let mut includes = includes.filter(|component| {
+            !component.is_exclude
+                && self.component_answer(component, question, true) == Membership::Member
+        });
+        let component = includes.next()?;
+        if component.system.is_some() {
+            return Some((component.code_system, component.version));
+        }
+        let imports = component.imports.of(&self.terminology.imports).iter();
+        let mut imports = imports.filter_map(|import| import.value_set);
+        imports.find_map(|import| self.included_from(import, question))
+    }
+
     /// Whether a code is in a value set, abstract concepts and grammars left out of account.
     pub fn membership(
         &self,
@@ -367,7 +388,7 @@ impl Definitions {
             return Membership::NotMember;
         }
         if let Some(wanted) = question.version
-            && !self.is_version(component, wanted)
+            && !self.is_of_version(component, wanted)
         {
             return Membership::NotMember;
         }
@@ -409,10 +430,10 @@ impl Definitions {
     }
 
     /// Whether a component draws from this version of its system.
-    fn is_version(&self, component: &Component, wanted: &str) -> bool {
+    fn is_of_version(&self, component: &Component, wanted: &str) -> bool {
         let here = component.code_system.map(|id| self.code_system_of(id));
         let version = here.and_then(|system| system.version).or(component.version);
-        version.is_none_or(|version| crate::definition::satisfies(self.text(version), wanted))
+        version.is_none_or(|version| is_version(self.text(version), wanted))
     }
 
     fn component_concept(&self, component: &Component, code: &str) -> Option<ConceptId> {
@@ -472,6 +493,33 @@ impl Definitions {
                         && !(has_excludes && self.is_in_any(components, true, *system, member))
                 })
         }))
+    }
+
+    /// The displays and designations that a value set itself gives for a code, wherever it lists it.
+    pub fn listed_displays(
+        &self,
+        value_set: ValueSetId,
+        system: Option<&str>,
+        code: &str,
+    ) -> impl Iterator<Item = Text> {
+        let tables = &self.terminology;
+        let code = self.find_text(code);
+        let lists = self.components_of(value_set).iter().filter(move |it| {
+            let own = it.system.map(|own| self.text(own));
+            !it.is_exclude && (system.is_none() || own == system)
+        });
+        let listed = lists.flat_map(move |component| match component.source {
+            Source::Listed(listed) => listed.of(&tables.listed),
+            _ => &[],
+        });
+        listed
+            .filter(move |it| Some(it.code) == code)
+            .flat_map(|it| {
+                let designations = it.designations.of(&tables.designations).iter();
+                it.display
+                    .into_iter()
+                    .chain(designations.map(|it| it.value))
+            })
     }
 
     /// Other texts that a value set gives for a code that it lists.
