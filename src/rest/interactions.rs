@@ -26,6 +26,7 @@ use crate::rest::negotiate::{
     Return, acceptable, prefer_handling, prefer_return, readable, readable_form,
 };
 use crate::rest::outcome::Refusal;
+use crate::rest::policy::policy;
 use crate::rest::respond;
 use crate::store::{HistoryQuery, HistoryScope};
 
@@ -317,7 +318,7 @@ pub(super) async fn bundle(
     readable(&headers)?;
     let tree = parse(&services, body.map_err(too_large)?)?;
     let with_resources = prefer_return(&headers) == Some(Return::Representation);
-    let context = context(&services);
+    let context = context(&services, &headers)?;
     let answer = transaction::process(&context, tree, with_resources).await?;
     shape
         .finish(&services, respond::json(StatusCode::OK, answer))
@@ -429,7 +430,8 @@ async fn write(
     headers: &HeaderMap,
     shape: &Shape,
 ) -> Answer {
-    let mut written = write::commit(&context(services), vec![change], interaction).await?;
+    let mut written =
+        write::commit(&context(services, headers)?, vec![change], interaction).await?;
     let written: Written = written
         .pop()
         .ok_or_else(|| Error::Internal("a commit of one change gave no result".into()))?;
@@ -542,9 +544,10 @@ pub(super) fn too_large(_: BytesRejection) -> Refusal {
     )
 }
 
-fn context(services: &Arc<Services>) -> Context {
-    Context {
+fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
+    Ok(Context {
         services: Arc::clone(services),
         caller: Caller::anonymous(),
-    }
+        policy: policy(services, headers)?,
+    })
 }

@@ -14,6 +14,7 @@ mod search;
 mod transaction;
 mod update;
 mod validation;
+mod validation_policy;
 
 use serde_json::{Value, json};
 

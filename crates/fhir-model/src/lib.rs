@@ -2,7 +2,8 @@
 //!
 //! [`tree`] reads JSON once into a compact tree; [`element`] shows that tree as FHIR sees it.
 //! [`key`], [`mod@reference`] and [`primitive`] are the small values a resource is made of, [`issue`]
-//! is what there is to say about a wrong one. What a resource *may* contain is the business of the
+//! is what there is to say about a wrong one. [`xml`] is the other format: a transcoder to and from
+//! the tree. What a resource *may* contain is the business of the
 //! definitions and of the validation crate.
 
 pub mod definition;
@@ -13,4 +14,6 @@ pub mod name;
 mod pool;
 pub mod primitive;
 pub mod reference;
+pub mod snapshot;
 pub mod tree;
+pub mod xml;

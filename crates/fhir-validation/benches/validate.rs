@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use fhir_model::tree::{Limits, Tree};
 use fhir_validation::{Level, Options, Validator};
 
-use crate::support::{core, core_with_packages, examples, parse, validate};
+use crate::support::{core, core_with_packages, examples, parse, quiet, validate};
 
 /// The resource types of care management that Baton knows best.
 const TYPES: &[&str] = &[
@@ -74,7 +74,7 @@ fn main() {
         print("US Core 6.1.0", &rows);
     }
     if !all.is_empty() {
-        let options = Options::default();
+        let options = quiet();
         let sound = |json: &&str| validate(validator, json, &options).is_empty();
         bundle(validator, all.values().map(String::as_str).filter(sound));
     }

@@ -90,6 +90,22 @@ impl<'a> Findings<'a> {
         }
     }
 
+    /// Whether there is an error.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.error_count > 0
+    }
+
+    /// How many errors there are.
+    pub(crate) fn error_count(&self) -> usize {
+        self.error_count
+    }
+
+    /// The first error.
+    pub(crate) fn first_error(&self) -> Option<&Finding<'a>> {
+        let is_error = |finding: &&Finding<'_>| finding.severity >= Severity::Error;
+        self.list.iter().find(is_error)
+    }
+
     /// Whether the same was said of some node already.
     pub(crate) fn is_said(&self, text: &str) -> bool {
         self.list.iter().any(|earlier| earlier.text == text)

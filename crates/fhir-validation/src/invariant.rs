@@ -2,7 +2,8 @@
 //! <https://hl7.org/fhir/R4/conformance-rules.html#constraints>
 //!
 //! An expression is compiled when it is first needed, and kept. One that cannot be compiled or
-//! evaluated is never an error of the resource. Advice (`bestpractice`) is left out.
+//! evaluated is never an error of the resource, but it is said that it was not checked. Advice
+//! (`bestpractice`) is left out, unless the options ask for it.
 
 use std::sync::OnceLock;
 
@@ -11,9 +12,10 @@ use fhir_model::definition::{
 };
 use fhir_model::element::Element;
 use fhir_model::issue::{IssueType, Severity};
-use fhirpath::{Context, Expression, Item};
+use fhirpath::{Expression, Item};
 
 use crate::finding::{About, Finding};
+use crate::surroundings::Surroundings;
 use crate::walk::Walk;
 
 /// Constraints that are not evaluated, each with the reason.
@@ -38,6 +40,16 @@ const NOT_EVALUATED: &[(&str, &str)] = &[
 /// Elsewhere what is empty is not known, and so no error: `start <= end` of `2026-03-02` and
 /// `2026-03`, `fullUrl.contains('/_history/').not()` where there is no `fullUrl`.
 const EMPTY_IS_BROKEN: &[&str] = &["eld-3", "md-1"];
+
+/// As many constraints are evaluated at once: a bit for each.
+const VERDICTS_MAX: usize = 64;
+
+/// What became of some constraints, by their place in the list.
+#[derive(Default)]
+struct Verdicts {
+    broken: u64,
+    not_checked: u64,
+}
 
 /// The expressions of all constraints, compiled on demand.
 #[derive(Debug)]
@@ -64,20 +76,26 @@ impl Expressions {
     }
 }
 
-/// The constraints of an element that are evaluated there: those with an expression that are more
-/// than advice, but for those that `elsewhere` lists.
+/// The constraints of an element that are evaluated there: those with an expression, but for
+/// those that `elsewhere` lists. A snapshot may repeat them in other words.
 pub(crate) fn constraints(
     definitions: &Definitions,
     element: ElementId,
     elsewhere: &[ElementId],
 ) -> Box<[ConstraintId]> {
     let of = |element: ElementId| definitions.constraints_of(definitions.element(element));
-    let is_own = |id: &ConstraintId| !elsewhere.iter().any(|other| of(*other).contains(id));
+    let is_same = |id: &ConstraintId, other: &ConstraintId| {
+        let (one, other) = (definitions.constraint(*id), definitions.constraint(*other));
+        one.key == other.key && (one.expression == other.expression || one.source == other.source)
+    };
+    let is_own = |id: &ConstraintId| {
+        let mut others = elsewhere.iter().flat_map(|other| of(*other));
+        !others.any(|other| id == other || is_same(id, other))
+    };
     let is_evaluated = |id: &ConstraintId| {
         let constraint = definitions.constraint(*id);
         let key = definitions.text(constraint.key);
         constraint.expression.is_some()
-            && !constraint.is_best_practice
             && !NOT_EVALUATED.iter().any(|(other, _)| *other == key)
     };
     of(element)
@@ -98,22 +116,50 @@ impl<'a> Walk<'a> {
         if constraints.is_empty() || !self.options.invariants {
             return;
         }
-        let mut context = Context::new(self.definitions);
-        context.resource.clone_from(&self.resource);
-        context.root_resource.clone_from(&self.root);
+        for some in constraints.chunks(VERDICTS_MAX) {
+            let verdicts = self.verdicts(element, type_id, some);
+            if verdicts.broken | verdicts.not_checked != 0 {
+                self.tell(element, some, &verdicts);
+            }
+        }
+    }
+
+    /// Evaluates constraints; nothing is said yet, because they look at all that was said.
+    fn verdicts(
+        &self,
+        element: Element<'a>,
+        type_id: TypeId,
+        constraints: &[ConstraintId],
+    ) -> Verdicts {
+        let surroundings = Surroundings(self);
+        let context = self.expression_context(&surroundings);
         let item = Item::node(element, type_id);
-        for id in constraints {
+        let mut verdicts = Verdicts::default();
+        for (at, id) in constraints.iter().enumerate() {
             let constraint = self.definitions.constraint(*id);
+            if constraint.is_best_practice && !self.options.best_practice {
+                continue;
+            }
             let expression = self.rules.expressions.get(self.definitions, *id, type_id);
             let truth =
                 expression.map(|expression| expression.evaluate_truth(&context, item.clone()));
             match truth {
-                Some(Ok(Some(false))) => self.broken_invariant(element, constraint),
-                Some(Ok(None)) if self.is_broken_if_empty(constraint) => {
-                    self.broken_invariant(element, constraint);
-                }
+                Some(Ok(Some(false))) => verdicts.broken |= 1 << at,
+                Some(Ok(None)) if self.is_broken_if_empty(constraint) => verdicts.broken |= 1 << at,
                 Some(Ok(Some(true) | None)) => {}
-                Some(Err(_)) | None => self.invariant_not_checked(element, constraint),
+                Some(Err(_)) | None => verdicts.not_checked |= 1 << at,
+            }
+        }
+        verdicts
+    }
+
+    fn tell(&mut self, element: Element<'a>, constraints: &[ConstraintId], verdicts: &Verdicts) {
+        for (at, id) in constraints.iter().enumerate() {
+            let constraint = self.definitions.constraint(*id);
+            if verdicts.broken & (1 << at) != 0 {
+                self.broken_invariant(element, constraint);
+            } else if verdicts.not_checked & (1 << at) != 0 {
+                self.invariant_not_checked(element, constraint);
             }
         }
     }
@@ -138,7 +184,13 @@ impl<'a> Walk<'a> {
     }
 
     fn invariant_not_checked(&mut self, element: Element<'a>, constraint: &Constraint) {
-        if !self.options.report_unchecked {
+        let key = self.definitions.text(constraint.key);
+        let text = format!(
+            "Not checked, as the expression of {key} cannot be evaluated: {}",
+            self.definitions.text(constraint.human)
+        );
+        // A constraint that cannot be evaluated is named once, however many elements have it.
+        if self.findings.is_said(&text) {
             return;
         }
         self.findings.push_once(Finding {
@@ -146,8 +198,8 @@ impl<'a> Walk<'a> {
             severity: Severity::Information,
             code: IssueType::NotSupported,
             about: About::Rule,
-            rule: self.definitions.text(constraint.key).to_owned(),
-            text: format!("Not checked: {}", self.definitions.text(constraint.human)),
+            rule: key.to_owned(),
+            text,
         });
     }
 }

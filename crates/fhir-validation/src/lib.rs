@@ -5,10 +5,12 @@
 //! an error of the validator. One problem gives one issue.
 //!
 //! A map: `rules` compiles what a type may contain and `walk` goes through the JSON of a resource
-//! with it, asking `primitive`, `binding`, `reference_target`, `extension` and `invariant`; `profile` compiles
-//! what profiles add to that, and holds instances to it; `finding` turns what was found into
-//! issues. <https://hl7.org/fhir/R4/validation.html>
+//! with it, asking `primitive`, `binding`, `reference_target`, `extension` and `invariant`;
+//! `profile` compiles what profiles add to that, and holds instances to it; `beside` finds what a
+//! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
+//! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
 
+mod beside;
 mod binding;
 mod extension;
 mod finding;
@@ -18,6 +20,7 @@ mod profile;
 mod reference_target;
 mod rules;
 mod suggest;
+mod surroundings;
 mod walk;
 
 use std::sync::Arc;
@@ -25,7 +28,9 @@ use std::sync::Arc;
 use fhir_model::definition::Definitions;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::tree::Node;
+use fhirpath::Resolver;
 
+use crate::profile::Claim;
 use crate::rules::Rules;
 use crate::walk::Walk;
 
@@ -41,15 +46,50 @@ pub enum Level {
     Profile,
 }
 
+/// What is said of an extension whose definition is not loaded. If it is a modifier, it is an
+/// error in any case: <https://hl7.org/fhir/R4/extensibility.html#modifierExtension>.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum UnknownExtensions {
+    /// Nothing.
+    Ignore,
+    /// That it was not checked, as information.
+    #[default]
+    Information,
+    /// That, as a warning.
+    Warning,
+    /// That it may not be there.
+    Error,
+}
+
+/// Which targets of references are looked at. What is contained, or in the same Bundle or
+/// Parameters, always is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum References {
+    /// Those only.
+    #[default]
+    Inside,
+    /// Those elsewhere too, if the resolver finds them.
+    IfFound,
+    /// Those elsewhere too, and that the resolver does not find one is an error.
+    MustExist,
+}
+
 /// What is checked and what is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
     /// How much is checked.
     pub level: Level,
-    /// Whether to say, as information, which bindings and invariants could not be checked.
+    /// Whether to say, as information, what could not be checked for want of terminology or of
+    /// other resources. What is wrong with a profile itself is said in any case.
     pub report_unchecked: bool,
     /// Whether invariants are evaluated: of types and elements, and of profiles by the level.
     pub invariants: bool,
+    /// Whether invariants that are advice only (`elementdefinition-bestpractice`) are among them.
+    pub best_practice: bool,
+    /// What is said of extensions that are not known.
+    pub unknown_extensions: UnknownExtensions,
+    /// Which targets of references are looked at.
+    pub references: References,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
 }
@@ -63,6 +103,9 @@ impl Default for Options {
             level: Level::default(),
             report_unchecked: false,
             invariants: true,
+            best_practice: false,
+            unknown_extensions: UnknownExtensions::default(),
+            references: References::default(),
             issues_max: ISSUES_MAX,
         }
     }
@@ -102,10 +145,23 @@ impl Validator {
         profiles: &[&str],
         options: &Options,
     ) -> Vec<Issue> {
+        self.validate_with(resource, resource_type, profiles, options, None)
+    }
+
+    /// The same, with somebody to ask for resources that are not here: by invariants that follow
+    /// references, and for the targets of references as [`Options::references`] says.
+    pub fn validate_with<'a>(
+        &'a self,
+        resource: Node<'a>,
+        resource_type: &str,
+        profiles: &[&str],
+        options: &'a Options,
+        resolver: Option<&'a dyn Resolver>,
+    ) -> Vec<Issue> {
         if options.level == Level::Off {
             return Vec::new();
         }
-        let mut walk = Walk::new(&self.definitions, &self.rules, options, resource);
+        let mut walk = Walk::new(&self.definitions, &self.rules, options, resource, resolver);
         if let Some(type_id) = walk.check_resource(resource) {
             let actual = self.definitions.type_name(type_id);
             if actual != resource_type {
@@ -115,7 +171,8 @@ impl Validator {
             }
             if options.level == Level::Profile {
                 for canonical in profiles {
-                    walk.profile(resource, type_id, canonical, resource);
+                    let claim = Claim::Requested;
+                    walk.profile((resource, type_id), canonical, claim, resource);
                 }
             }
         }

@@ -8,23 +8,33 @@ use std::collections::HashMap;
 use std::sync::OnceLock;
 
 use fhir_model::definition::{
-    BindingStrength, ConstraintId, Definitions, Element, ElementId, ElementType, PrimitiveKind,
-    Property, StructureId, TypeId, TypeKind, ValueSetId,
+    BindingStrength, ConstraintId, Definitions, Derivation, Element, ElementId, ElementType,
+    PrimitiveKind, Property, StructureId, TypeId, TypeKind, ValueSetId,
 };
 use fhir_model::name::Name;
 use fhir_model::primitive::Primitive;
 
 use crate::invariant::{Expressions, constraints};
 use crate::primitive::of_system;
-use crate::profile::ProfileRules;
+use crate::profile::{ElementRule, OneOf, ProfileRules};
+use crate::reference_target::Targets;
 
 /// All rules of a set of definitions, compiled on demand.
 #[derive(Debug)]
 pub(crate) struct Rules {
     types: Box<[OnceLock<TypeRules>]>,
     profiles: HashMap<StructureId, OnceLock<ProfileRules>>,
+    /// What content references of profiles lead to.
+    contents: HashMap<ElementId, OnceLock<ContentRules>>,
     pub(crate) expressions: Expressions,
     pub(crate) known: Known,
+}
+
+/// What a profile demands of the content of an element that others refer to.
+#[derive(Debug)]
+pub(crate) struct ContentRules {
+    pub(crate) constraints: Box<[ConstraintId]>,
+    pub(crate) elements: Box<[ElementRule]>,
 }
 
 /// Types and names that have rules of their own.
@@ -33,6 +43,8 @@ pub(crate) struct Known {
     pub(crate) element: Option<TypeId>,
     pub(crate) extension: Option<TypeId>,
     pub(crate) reference: Option<TypeId>,
+    pub(crate) bundle: Option<TypeId>,
+    pub(crate) parameters: Option<TypeId>,
     coding: Option<TypeId>,
     codeable_concept: Option<TypeId>,
     quantity: Option<TypeId>,
@@ -95,6 +107,8 @@ pub(crate) struct TypeRules {
 #[derive(Debug)]
 pub(crate) struct PropertyRule {
     pub(crate) name: Name,
+    /// The name of the element, of a choice without the type.
+    pub(crate) element_name: Name,
     pub(crate) type_id: TypeId,
     pub(crate) content: Content,
     /// The element that defines it.
@@ -107,10 +121,10 @@ pub(crate) struct PropertyRule {
     pub(crate) max: u32,
     /// The value set of a required binding.
     pub(crate) binding: Option<Bound>,
-    /// The types that a reference may lead to; empty if all.
-    pub(crate) targets: Box<[TypeId]>,
+    /// Where a reference may lead.
+    pub(crate) targets: Targets,
     /// Profiles on the type, such as `SimpleQuantity`.
-    pub(crate) profiles: Box<[StructureId]>,
+    pub(crate) profiles: OneOf,
     /// Invariants of the element that are not of its type already.
     pub(crate) constraints: Box<[ConstraintId]>,
 }
@@ -158,11 +172,14 @@ impl Rules {
                 .structures()
                 .map(|(structure, _)| (structure, OnceLock::new()))
                 .collect(),
+            contents: contents(definitions),
             expressions: Expressions::new(definitions),
             known: Known {
                 element: type_named("Element"),
                 extension: type_named("Extension"),
                 reference: type_named("Reference"),
+                bundle: type_named("Bundle"),
+                parameters: type_named("Parameters"),
                 coding: type_named("Coding"),
                 codeable_concept: type_named("CodeableConcept"),
                 quantity: type_named("Quantity"),
@@ -187,6 +204,36 @@ impl Rules {
         let rules = self.profiles.get(&structure)?;
         Some(rules.get_or_init(|| ProfileRules::compile(definitions, &self.known, structure)))
     }
+
+    /// What a profile demands of the content of an element that others refer to.
+    pub(crate) fn of_content(
+        &self,
+        definitions: &Definitions,
+        element: ElementId,
+    ) -> Option<&ContentRules> {
+        let rules = self.contents.get(&element)?;
+        Some(rules.get_or_init(|| ContentRules::compile(definitions, &self.known, element)))
+    }
+}
+
+/// A place for each element of a profile that a content reference leads to. Those of base
+/// definitions need none: the nested type says it all.
+fn contents(definitions: &Definitions) -> HashMap<ElementId, OnceLock<ContentRules>> {
+    let profiles = definitions
+        .structures()
+        .filter(|(_, structure)| structure.derivation == Some(Derivation::Constraint));
+    profiles
+        .flat_map(|(_, structure)| definitions.elements(structure))
+        .filter_map(|(_, element)| element.content_reference)
+        .filter(|target| is_of_profile(definitions, *target))
+        .map(|target| (target, OnceLock::new()))
+        .collect()
+}
+
+/// Whether an element is of a profile, rather than of the definition of a type.
+pub(crate) fn is_of_profile(definitions: &Definitions, element: ElementId) -> bool {
+    let structure = definitions.element(element).structure;
+    definitions.structure_of(structure).derivation == Some(Derivation::Constraint)
 }
 
 impl Known {
@@ -311,9 +358,10 @@ fn bits(tracked: &[ElementId], condition: impl Fn(ElementId) -> bool) -> u128 {
 impl PropertyRule {
     fn compile(definitions: &Definitions, known: &Known, property: &Property, bit: u128) -> Self {
         let element = definitions.element(property.element);
-        let element_type = type_of_element(definitions, element, property.type_id);
+        let types = types_of_element(definitions, element, property.type_id);
         Self {
             name: property.name,
+            element_name: element.name,
             type_id: property.type_id,
             content: content(definitions, property.type_id),
             element: property.element,
@@ -323,8 +371,8 @@ impl PropertyRule {
             min: element.min,
             max: element.max,
             binding: known.required_binding(definitions, element, property.type_id),
-            targets: element_type.map_or_else(Box::default, |found| targets(definitions, found)),
-            profiles: element_type.map_or_else(Box::default, |found| profiles(definitions, found)),
+            targets: Targets::compile(definitions, types.clone()),
+            profiles: OneOf::compile(definitions, types),
             constraints: constraints(
                 definitions,
                 property.element,
@@ -334,16 +382,15 @@ impl PropertyRule {
     }
 }
 
-/// What the element says of this type, if it lists it.
-pub(crate) fn type_of_element<'a>(
+/// What the element says of this type: usually once, but a type may be listed with one profile
+/// after the other.
+pub(crate) fn types_of_element<'a>(
     definitions: &'a Definitions,
     element: &Element,
     type_id: TypeId,
-) -> Option<&'a ElementType> {
-    definitions
-        .types_of(element)
-        .iter()
-        .find(|found| found.type_id == type_id)
+) -> impl Iterator<Item = &'a ElementType> + Clone {
+    let types = definitions.types_of(element).iter();
+    types.filter(move |found| found.type_id == type_id)
 }
 
 /// The JSON form of a type.
@@ -354,38 +401,5 @@ pub(crate) fn content(definitions: &Definitions, type_id: TypeId) -> Content {
         TypeKind::System(kind) => Content::Scalar(of_system(kind)),
         TypeKind::Complex | TypeKind::Backbone => Content::Object,
         TypeKind::Resource => Content::Resource,
-    }
-}
-
-/// The types that a reference may lead to; empty if it may lead anywhere, or if a profile among
-/// the targets is not known here, so that nothing can be said.
-pub(crate) fn targets(definitions: &Definitions, element_type: &ElementType) -> Box<[TypeId]> {
-    let mut found = Vec::new();
-    for canonical in definitions.target_profiles(element_type) {
-        let Some(structure) = definitions.structure(definitions.text(*canonical)) else {
-            return Box::default();
-        };
-        let target = definitions.structure_of(structure).type_id;
-        if definitions.type_of(target).is_abstract {
-            return Box::default();
-        }
-        if !found.contains(&target) {
-            found.push(target);
-        }
-    }
-    found.into_boxed_slice()
-}
-
-/// The profile demanded of a value of this type. Where one of several is demanded, none is.
-pub(crate) fn profiles(
-    definitions: &Definitions,
-    element_type: &ElementType,
-) -> Box<[StructureId]> {
-    match definitions.profiles(element_type) {
-        [canonical] => definitions
-            .structure(definitions.text(*canonical))
-            .into_iter()
-            .collect(),
-        _ => Box::default(),
     }
 }

@@ -7,14 +7,18 @@
 //! recursion here.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use fhir_model::definition::{Definitions, ElementId, StructureId, TypeId, TypeKind};
 use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType, Severity};
+use fhir_model::name::Name;
 use fhir_model::tree::{Kind, Node, NodeId};
-use fhirpath::Item;
+use fhirpath::{Item, Resolver};
 
+use crate::beside::Beside;
 use crate::finding::{About, Finding, Findings, any_of, path, quote};
+use crate::profile::Conformance;
 use crate::rules::{Content, PropertyRule, Rules, TypeRules};
 use crate::suggest::nearest;
 use crate::{Level, Options};
@@ -31,8 +35,29 @@ pub(crate) struct Walk<'a> {
     pub(crate) root: Option<Item<'a>>,
     /// The resource whose contained resources a reference `#id` leads to.
     pub(crate) container: Node<'a>,
+    /// The resources in the Bundle or the Parameters that we are in.
+    pub(crate) beside: Option<Rc<Beside<'a>>>,
+    /// What finds resources that are not in the tree.
+    pub(crate) resolver: Option<&'a dyn Resolver>,
+    /// The objects that we are in, the resource first.
+    pub(crate) places: Vec<Place<'a>>,
     /// The profiles that were applied to nodes, to apply each once.
     pub(crate) applied: HashSet<(NodeId, StructureId)>,
+    /// Which values satisfy which profiles, as far as that was asked.
+    pub(crate) conformance: Conformance,
+    /// Occurrences of slices, of all slicings that are being checked.
+    pub(crate) counts: Vec<u32>,
+    /// How many validations this one is within, by `conformsTo()`.
+    pub(crate) depth: usize,
+}
+
+/// An object that the walk is in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) node: Node<'a>,
+    /// Its element, of a choice without the type; unknown for a resource.
+    pub(crate) name: Name,
+    pub(crate) type_id: TypeId,
 }
 
 impl<'a> Walk<'a> {
@@ -41,6 +66,7 @@ impl<'a> Walk<'a> {
         rules: &'a Rules,
         options: &'a Options,
         resource: Node<'a>,
+        resolver: Option<&'a dyn Resolver>,
     ) -> Self {
         Self {
             definitions,
@@ -50,7 +76,13 @@ impl<'a> Walk<'a> {
             root: None,
             findings: Findings::new(options.issues_max),
             container: resource,
+            beside: holder_of(resource),
+            resolver,
+            places: Vec::new(),
             applied: HashSet::new(),
+            conformance: Conformance::default(),
+            counts: Vec::new(),
+            depth: 0,
         }
     }
 
@@ -65,7 +97,11 @@ impl<'a> Walk<'a> {
         if resource == self.container {
             self.root.clone_from(&self.resource);
         }
-        self.object(resource, type_id);
+        let known = &self.rules.known;
+        if [known.bundle, known.parameters].contains(&Some(type_id)) {
+            self.beside = Some(Rc::new(Beside::new(resource)));
+        }
+        self.object(resource, Name::UNKNOWN, type_id, type_id);
         if self.options.level == Level::Profile {
             self.declared_profiles(resource, type_id);
         }
@@ -95,11 +131,28 @@ impl<'a> Walk<'a> {
         type_id
     }
 
-    /// An object of a type: its members, and those that it lacks.
-    fn object(&mut self, object: Node<'a>, type_id: TypeId) {
-        if self.is_hollow(object) {
-            return self.hollow(object, self.definitions.type_name(type_id));
+    /// An object of an element and its type: its members, and those that it lacks. The object
+    /// beside a primitive has the content of another type, `Element`.
+    pub(crate) fn object(
+        &mut self,
+        node: Node<'a>,
+        name: Name,
+        type_id: TypeId,
+        content: TypeId,
+    ) {
+        if self.is_hollow(node) {
+            return self.hollow(node, self.definitions.type_name(content));
         }
+        self.places.push(Place {
+            node,
+            name,
+            type_id,
+        });
+        self.members(node, content);
+        self.places.pop();
+    }
+
+    fn members(&mut self, object: Node<'a>, type_id: TypeId) {
         let misshapen = self.findings.misshapen_count();
         let Some(rules) = self.rules.of_type(self.definitions, type_id) else {
             return;
@@ -178,7 +231,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A property that the type does not have, with what may have been meant.
-    fn unknown_property(&mut self, member: Node<'a>, type_id: TypeId, rules: &TypeRules) {
+    fn unknown_property(&mut self, member: Node<'a>, type_id: TypeId, rules: &'a TypeRules) {
         let names = &self.rules.known.names;
         let is_resource = self.definitions.type_of(type_id).kind == TypeKind::Resource;
         if is_resource && member.name() == names.resource_type && !member.is_shadow() {
@@ -316,7 +369,7 @@ impl<'a> Walk<'a> {
         match (rule.is_array, sibling.kind()) {
             (false, Kind::Object) => {
                 let has_value = object.get(sibling.name()).is_some();
-                self.element(sibling, has_value);
+                self.element(sibling, rule, has_value);
             }
             (true, Kind::Array) => self.sibling_array(object, sibling, rule),
             (false, _) => self.wrong(sibling, rule, SIBLING_OBJECT.to_owned()),
@@ -348,7 +401,7 @@ impl<'a> Walk<'a> {
             match item.kind() {
                 Kind::Object => {
                     let has_value = beside.is_some_and(|beside| beside.kind() != Kind::Null);
-                    self.element(item, has_value);
+                    self.element(item, rule, has_value);
                 }
                 // That there is a value in its place is seen to where the values are walked.
                 Kind::Null if value.is_some() => {}
@@ -359,10 +412,10 @@ impl<'a> Walk<'a> {
     }
 
     /// The object of a `_` sibling, which may have an id only if there is a value beside it.
-    fn element(&mut self, node: Node<'a>, has_value: bool) {
+    fn element(&mut self, node: Node<'a>, rule: &'a PropertyRule, has_value: bool) {
         let has_id_only = has_value && !node.is_empty() && self.is_hollow(node);
         if let Some(element) = self.rules.known.element.filter(|_| !has_id_only) {
-            self.object(node, element);
+            self.object(node, rule.element_name, rule.type_id, element);
         }
     }
 
@@ -389,7 +442,7 @@ impl<'a> Walk<'a> {
         if value.kind() != Kind::Object {
             return self.not_an_object(value, self.definitions.type_name(rule.type_id));
         }
-        self.object(value, rule.type_id);
+        self.object(value, rule.element_name, rule.type_id, rule.type_id);
         if self.is_hollow(value) {
             return;
         }
@@ -402,20 +455,25 @@ impl<'a> Walk<'a> {
         } else if known.extension == Some(rule.type_id) {
             self.extension(value, rule.name == known.names.modifier_extension);
         }
-        for profile in &rule.profiles {
-            self.apply(value, *profile);
+        if !rule.profiles.is_empty() {
+            self.one_of(value, &rule.profiles, rule.element);
         }
     }
 
     /// A resource in a property. References within look into the outermost one, but those of a
     /// Bundle's entry or of a parameter are resources of their own.
     fn inner_resource(&mut self, value: Node<'a>) {
-        let outer = (self.container, self.resource.clone(), self.root.clone());
+        let outer = (
+            self.container,
+            self.resource.clone(),
+            self.root.clone(),
+            self.beside.clone(),
+        );
         if value.name() != self.rules.known.names.contained {
             self.container = value;
         }
         self.check_resource(value);
-        (self.container, self.resource, self.root) = outer;
+        (self.container, self.resource, self.root, self.beside) = outer;
     }
 
     fn not_an_object(&mut self, value: Node<'a>, wanted: &str) {
@@ -436,6 +494,17 @@ impl<'a> Walk<'a> {
         self.findings
             .error(node, IssueType::Structure, element, text);
     }
+}
+
+/// The Bundle or the Parameters around a resource that is looked at alone.
+fn holder_of(resource: Node<'_>) -> Option<Rc<Beside<'_>>> {
+    let root = resource.tree().root();
+    let is_holder = root != resource
+        && matches!(
+            root.tree().resource_type().as_deref(),
+            Some("Bundle" | "Parameters")
+        );
+    is_holder.then(|| Rc::new(Beside::new(root)))
 }
 
 const EMPTY_ARRAY: &str = "An array must not be empty; a property without values is left out";

@@ -135,8 +135,12 @@ pub struct Element {
     pub min: u32,
     /// The largest number of occurrences; [`Element::UNBOUNDED`] for `*`.
     pub max: u32,
+    /// The smallest number of characters (the extension `minLength`).
+    pub min_length: Option<u32>,
     /// The largest number of characters.
     pub max_length: Option<u32>,
+    /// Whether extensions do not stand in for the value (the extension `mustHaveValue` of R5).
+    pub must_have_value: bool,
     /// The element that defines its content, if not itself.
     pub content_reference: Option<ElementId>,
     /// The exact value that it must have.
@@ -400,8 +404,22 @@ impl Definitions {
         std::iter::successors(first, move |sibling| {
             Some(self.element(*sibling).end).filter(|next| *next < end)
         })
-        .take_while(move |sibling| self.element(*sibling).name == sliced.name)
+        .take_while(move |sibling| self.is_same_element(self.element(*sibling), sliced))
         .filter(move |sibling| self.is_slice_of(self.element(*sibling), sliced))
+    }
+
+    /// Whether two siblings are one element: of the same name, or a choice and one of its types,
+    /// as some snapshots spell its slices (`value[x]`, then `valueQuantity`).
+    fn is_same_element(&self, sibling: &Element, sliced: &Element) -> bool {
+        let is_spelled_with_type = || {
+            let rest = self
+                .names
+                .text(sibling.name)
+                .strip_prefix(self.names.text(sliced.name));
+            rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_uppercase()))
+        };
+        sibling.name == sliced.name
+            || (sliced.is_choice && sibling.slice_name.is_some() && is_spelled_with_type())
     }
 
     /// Whether `slice`, a sibling of the same name, is a direct slice of `sliced`.

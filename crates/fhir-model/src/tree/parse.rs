@@ -570,6 +570,12 @@ fn key_mark(name: Name, text: &str, is_shadow: bool) -> u32 {
     UNKNOWN | shadow | (hash >> 2)
 }
 
+/// Whether a text is a JSON number and nothing else.
+#[inline]
+pub(crate) fn is_number(text: &str) -> bool {
+    number_len(text.as_bytes()) == Some(text.len())
+}
+
 /// How long the JSON number at the start is, if it is one.
 #[inline]
 fn number_len(bytes: &[u8]) -> Option<usize> {

@@ -140,7 +140,7 @@ fn push_escape(out: &mut String, byte: u8) {
 }
 
 /// The line and column of a byte offset; a byte order mark at the start has no column.
-pub(super) fn line_column(bytes: &[u8], offset: usize) -> LineColumn {
+pub(crate) fn line_column(bytes: &[u8], offset: usize) -> LineColumn {
     let before = bytes.get(..offset).unwrap_or(bytes);
     let before = before.strip_prefix(b"\xef\xbb\xbf").unwrap_or(before);
     let is_newline = |byte: &&u8| **byte == b'\n';

@@ -9,8 +9,25 @@ use fhir_model::issue::{IssueType, Severity};
 use fhir_model::tree::{Kind, Node};
 
 use crate::finding::{About, Finding, any_of, path, quote, shorten};
-use crate::profile::{ElementRule, SlicingRule, TypeRule, ValueRules};
+use crate::profile::{ElementRule, TypeRule, ValueRules};
 use crate::walk::Walk;
+
+/// Why a resource is held to a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// It says so itself, in `meta.profile`.
+    Own,
+    /// Whoever validates asks for it.
+    Requested,
+}
+
+/// The definitions of a version of FHIR, which R5 and later profiles are known by:
+/// <https://hl7.org/fhir/R4/versions.html#extensions>.
+const VERSIONED: &str = "http://hl7.org/fhir/";
+const STRUCTURE_DEFINITION: &str = "/StructureDefinition/";
+
+/// Ours.
+const FHIR_VERSION: &str = "4.0";
 
 impl<'a> Walk<'a> {
     /// A resource against the profiles that it claims in `meta.profile`.
@@ -21,7 +38,7 @@ impl<'a> Walk<'a> {
             .and_then(|meta| meta.get(names.profile));
         for claim in claimed.into_iter().flat_map(Node::items) {
             if let Some(canonical) = claim.as_str() {
-                self.profile(resource, type_id, &canonical, claim);
+                self.profile((resource, type_id), &canonical, Claim::Own, claim);
             }
         }
     }
@@ -29,14 +46,14 @@ impl<'a> Walk<'a> {
     /// A resource against a profile; that it is not known, or not of this type, is said at `at`.
     pub(crate) fn profile(
         &mut self,
-        resource: Node<'a>,
-        type_id: TypeId,
+        (resource, type_id): (Node<'a>, TypeId),
         canonical: &str,
+        claim: Claim,
         at: Node<'a>,
     ) {
         let definitions = self.definitions;
-        let Some(structure) = definitions.structure(canonical) else {
-            return self.unknown_profile(canonical, at);
+        let Some(structure) = self.structure(canonical) else {
+            return self.unknown_profile(canonical, claim, at);
         };
         let wanted = definitions.structure_of(structure).type_id;
         if !definitions.is_subtype_of(type_id, wanted) {
@@ -58,22 +75,71 @@ impl<'a> Walk<'a> {
         self.apply(resource, structure);
     }
 
+    /// The structure that a canonical means. What is named as of our own version of FHIR is known
+    /// without it.
+    fn structure(&self, canonical: &str) -> Option<StructureId> {
+        let definitions = self.definitions;
+        definitions.structure(canonical).or_else(|| {
+            let (version, name) = versioned(canonical)?;
+            let name = name.split('|').next()?;
+            (version == FHIR_VERSION)
+                .then(|| definitions.structure(&format!("http://hl7.org/fhir{STRUCTURE_DEFINITION}{name}")))
+                .flatten()
+        })
+    }
+
     /// A profile that nobody knows is named once, however many resources claim it.
-    fn unknown_profile(&mut self, canonical: &str, at: Node<'a>) {
-        let text = format!(
-            "The profile {} is not known here, so it was not checked",
-            quote(canonical)
-        );
+    fn unknown_profile(&mut self, canonical: &str, claim: Claim, at: Node<'a>) {
+        let other_version = versioned(canonical)
+            .map(|(version, _)| version)
+            .filter(|version| *version != FHIR_VERSION);
+        let (severity, text) = match (other_version, claim) {
+            (Some(version), Claim::Own) => (
+                Severity::Information,
+                format!(
+                    "The profile {} is for version {version} of FHIR, so it was not checked",
+                    quote(canonical)
+                ),
+            ),
+            (_, Claim::Own) => (
+                Severity::Warning,
+                format!(
+                    "The profile {} is not known here, so it was not checked{}",
+                    quote(canonical),
+                    self.other_versions(canonical)
+                ),
+            ),
+            (_, Claim::Requested) => (
+                Severity::Error,
+                format!(
+                    "The profile {} is not known here; load the package that defines it{}",
+                    quote(canonical),
+                    self.other_versions(canonical)
+                ),
+            ),
+        };
         if !self.findings.is_said(&text) {
             self.findings.push(Finding {
                 node: at,
-                severity: Severity::Warning,
+                severity,
                 code: IssueType::NotFound,
                 about: About::Rule,
                 rule: "Meta.profile".to_owned(),
                 text,
             });
         }
+    }
+
+    /// Which version of a profile is loaded, if it is another one.
+    fn other_versions(&self, canonical: &str) -> String {
+        let definitions = self.definitions;
+        let found = canonical
+            .split_once('|')
+            .and_then(|(url, _)| definitions.structure(url))
+            .and_then(|structure| definitions.structure_of(structure).version);
+        found.map_or_else(String::new, |version| {
+            format!("; version {} is", definitions.text(version))
+        })
     }
 
     /// A value against a profile of its type, unless that is done already.
@@ -125,47 +191,71 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn value_rules(&mut self, instance: Instance<'a>, type_id: TypeId, rules: &'a ValueRules) {
+    /// One occurrence of an element or of a slice.
+    pub(super) fn value_rules(
+        &mut self,
+        instance: Instance<'a>,
+        type_id: TypeId,
+        rules: &'a ValueRules,
+    ) {
         let misshapen = self.findings.misshapen_count();
+        self.given_value(instance, rules);
+        if let Some(limits) = &rules.limits {
+            self.limits(instance, type_id, rules, limits);
+        }
         if let Some(value) = instance.value() {
-            self.given_value(value, rules);
-            for rule in &rules.by_type {
-                if rule.type_id == type_id {
-                    self.type_rule(value, rule, rules.element);
-                }
+            if !rules.resource_types.is_empty() {
+                self.resource_type_rule(value, rules);
+            }
+            if !rules.by_type.is_empty() {
+                self.type_rules(value, type_id, rules);
             }
         }
         self.element_rules(instance, &rules.elements);
+        let content = rules.content;
+        let content = content.and_then(|element| self.rules.of_content(self.definitions, element));
+        if let Some(content) = content {
+            self.element_rules(instance, &content.elements);
+        }
         if self.findings.misshapen_count() == misshapen {
             self.invariants(instance, type_id, &rules.constraints);
+            if let Some(content) = content {
+                self.invariants(instance, type_id, &content.constraints);
+            }
         }
     }
 
-    /// The value against those that the profile gives.
-    fn given_value(&mut self, value: Node<'a>, rules: &'a ValueRules) {
-        if let Some(fixed) = &rules.fixed
-            && !fixed.is_equal_to(value)
-        {
-            let text = format!("This must be exactly {}", shorten(fixed.text()));
-            self.broken(value, IssueType::Value, rules.element, text);
-        }
-        if let Some(pattern) = &rules.pattern
-            && !pattern.is_contained_in(value)
-        {
-            let text = format!("This must contain {}", shorten(pattern.text()));
-            self.broken(value, IssueType::Value, rules.element, text);
-        }
-        if let Some(length_max) = rules.max_length
-            && let Some(text) = value.as_str()
-        {
-            let length = text.chars().count();
-            if length > length_max as usize {
-                let text = format!("This has {length} characters, and {length_max} at most may be");
-                self.broken(value, IssueType::TooLong, rules.element, text);
+    fn type_rules(&mut self, value: Node<'a>, type_id: TypeId, rules: &'a ValueRules) {
+        let Some(actual) = self.actual_type(value, type_id) else {
+            return;
+        };
+        for rule in &rules.by_type {
+            if self.definitions.is_subtype_of(actual, rule.type_id) {
+                self.type_rule(value, rule, rules.element);
             }
         }
-        if !rules.resource_types.is_empty() {
-            self.resource_type_rule(value, rules);
+    }
+
+    /// The value against those that the profile gives. Extensions do not stand in for one.
+    fn given_value(&mut self, instance: Instance<'a>, rules: &'a ValueRules) {
+        let value = instance.value();
+        if let Some(fixed) = &rules.fixed {
+            if !value.is_some_and(|value| fixed.is_equal_to(value)) {
+                let text = format!("This must be exactly {}", shorten(fixed.text()));
+                self.broken(instance.node(), IssueType::Value, rules.element, text);
+            } else if fixed.is_scalar() && instance.extensions().next().is_some() {
+                let text = format!(
+                    "This must be exactly {}, without extensions",
+                    shorten(fixed.text())
+                );
+                self.broken(instance.node(), IssueType::Value, rules.element, text);
+            }
+        }
+        if let Some(pattern) = &rules.pattern
+            && !value.is_some_and(|value| pattern.is_contained_in(value))
+        {
+            let text = format!("This must contain {}", shorten(pattern.text()));
+            self.broken(instance.node(), IssueType::Value, rules.element, text);
         }
     }
 
@@ -192,57 +282,13 @@ impl<'a> Walk<'a> {
         if let Some(bound) = rule.binding {
             self.binding(value, bound, element);
         }
-        if !rule.targets.is_empty() {
-            self.reference(value, &rule.targets, element);
+        if let Some(targets) = &rule.targets {
+            self.reference(value, targets, element);
         }
-        for profile in &rule.profiles {
-            self.apply(value, *profile);
-        }
+        self.one_of(value, &rule.profiles, element);
     }
 
-    /// The occurrences of a sliced element, each with the slice that it belongs to.
-    fn slices(&mut self, parent: Instance<'a>, rule: &'a ElementRule, slicing: &'a SlicingRule) {
-        let mut counts = vec![0_u32; slicing.slices.len()];
-        for form in &rule.forms {
-            for instance in parent.children(form.name) {
-                let found = self.slice_of(slicing, instance, form.type_id);
-                let Some(slice) = found.and_then(|at| slicing.slices.get(at)) else {
-                    if slicing.is_closed {
-                        self.no_slice(instance, rule.value.element, slicing);
-                    }
-                    continue;
-                };
-                let count = found.and_then(|at| counts.get_mut(at)).map_or(0, |count| {
-                    *count += 1;
-                    *count
-                });
-                if count > slice.max {
-                    self.too_many(instance, slice.value.element, slice.max);
-                }
-                self.value_rules(instance, form.type_id, &slice.value);
-            }
-        }
-        for (slice, count) in slicing.slices.iter().zip(counts) {
-            if count < slice.min && !is_misshapen(parent, rule) {
-                let counts = (count, slice.min);
-                self.too_few(parent, slice.value.element, counts, Some(slice.name));
-            }
-        }
-    }
-
-    fn no_slice(&mut self, instance: Instance<'a>, element: ElementId, slicing: &'a SlicingRule) {
-        let names = slicing
-            .slices
-            .iter()
-            .map(|slice| self.definitions.text(slice.name));
-        let text = format!(
-            "This is none of the kinds that the profile admits here: {}",
-            any_of(names)
-        );
-        self.broken(instance.node(), IssueType::Structure, element, text);
-    }
-
-    fn too_many(&mut self, instance: Instance<'a>, element: ElementId, max: u32) {
+    pub(super) fn too_many(&mut self, instance: Instance<'a>, element: ElementId, max: u32) {
         let name = self.element_name(element);
         let text = match max {
             0 => format!("The profile admits no {name} here"),
@@ -252,7 +298,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Too few occurrences of an element, or of one of its slices.
-    fn too_few(
+    pub(super) fn too_few(
         &mut self,
         parent: Instance<'a>,
         element: ElementId,
@@ -290,7 +336,7 @@ impl<'a> Walk<'a> {
         );
     }
 
-    fn broken(&mut self, node: Node<'a>, code: IssueType, element: ElementId, text: String) {
+    pub(super) fn broken(&mut self, node: Node<'a>, code: IssueType, element: ElementId, text: String) {
         self.findings.push_once(Finding {
             node,
             severity: Severity::Error,
@@ -332,7 +378,7 @@ impl<'a> Walk<'a> {
 
 /// Whether the element is there in a form that the base has found wrong, so that it is not missing
 /// as well.
-fn is_misshapen(parent: Instance<'_>, rule: &ElementRule) -> bool {
+pub(super) fn is_misshapen(parent: Instance<'_>, rule: &ElementRule) -> bool {
     let is_own = |member: Node<'_>| rule.forms.iter().any(|form| form.name == member.name());
     parent
         .value()
@@ -341,4 +387,13 @@ fn is_misshapen(parent: Instance<'_>, rule: &ElementRule) -> bool {
         .filter(|node| node.kind() == Kind::Object)
         .flat_map(Node::children)
         .any(|member| is_own(member) && (member.is_empty() && member.kind() == Kind::Array))
+}
+
+/// The version and the name of `http://hl7.org/fhir/5.0/StructureDefinition/Patient`.
+fn versioned(canonical: &str) -> Option<(&str, &str)> {
+    let (version, name) = canonical
+        .strip_prefix(VERSIONED)?
+        .split_once(STRUCTURE_DEFINITION)?;
+    let is_version = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    is_version(version).then_some((version, name))
 }

@@ -4,9 +4,13 @@ use fhir_model::definition::{
     ConstraintId, Definitions, Derivation, Element, ElementId, Property, StructureId, TypeId,
 };
 
+use crate::extension::ExtensionRules;
 use crate::invariant::constraints;
-use crate::profile::{ElementRule, Expected, Form, ProfileRules, TypeRule, ValueRules, slicing};
-use crate::rules::{Content, Known, content, profiles, targets, type_of_element};
+use crate::profile::{
+    ElementRule, Expected, Form, Limits, OneOf, ProfileRules, TypeRule, ValueRules, slicing,
+};
+use crate::reference_target::Targets;
+use crate::rules::{Content, ContentRules, Known, content, is_of_profile, types_of_element};
 
 /// What the elements of a snapshot are compared with.
 #[derive(Clone, Copy)]
@@ -31,6 +35,26 @@ impl ProfileRules {
         Self {
             constraints: constraints(definitions, found.root, base.as_slice()),
             elements: compiler.elements(found.root, found.type_id),
+            extension: (known.extension == Some(found.type_id))
+                .then(|| ExtensionRules::compile(definitions, known, structure)),
+        }
+    }
+}
+
+impl ContentRules {
+    /// What a profile demands of the content of one of its elements.
+    pub(crate) fn compile(definitions: &Definitions, known: &Known, element: ElementId) -> Self {
+        let compiler = Compiler { definitions, known };
+        let [only] = definitions.types_of(definitions.element(element)) else {
+            return Self {
+                constraints: Box::default(),
+                elements: Box::default(),
+            };
+        };
+        let base = definitions.type_of(only.type_id).element;
+        Self {
+            constraints: constraints(definitions, element, base.as_slice()),
+            elements: compiler.elements(element, only.type_id),
         }
     }
 }
@@ -119,19 +143,20 @@ impl<'d> Compiler<'d> {
             element,
             fixed: found.fixed.and_then(expected),
             pattern: found.pattern.and_then(expected),
-            max_length: found
-                .max_length
-                .filter(|length| base.and_then(|base| base.max_length) != Some(*length)),
+            limits: Limits::compile(self.definitions, found, base),
             resource_types: only_type
                 .map(|type_id| self.resource_types(found, type_id))
                 .unwrap_or_default(),
             by_type: allowed()
-                .filter_map(|property| self.of_type(found, property))
+                .flat_map(|property| self.of_property(found, property))
                 .collect(),
             constraints: self.constraints(element, properties),
             elements: only_type
                 .map(|type_id| self.elements(element, self.type_below(found, type_id)))
                 .unwrap_or_default(),
+            content: found
+                .content_reference
+                .filter(|target| is_of_profile(self.definitions, *target)),
         }
     }
 
@@ -174,35 +199,55 @@ impl<'d> Compiler<'d> {
         }
     }
 
+    /// What is demanded of an occurrence of a property, by its type; of resources, by theirs.
+    fn of_property(self, element: &Element, property: &Property) -> Vec<TypeRule> {
+        let definitions = self.definitions;
+        let mut types: Vec<TypeId> = Vec::new();
+        for found in definitions.types_of(element) {
+            let is_one = definitions.is_subtype_of(found.type_id, property.type_id);
+            if is_one && !types.contains(&found.type_id) {
+                types.push(found.type_id);
+            }
+        }
+        let is_resource = content(definitions, property.type_id) == Content::Resource;
+        if !is_resource {
+            types.truncate(1);
+        }
+        let rule = |type_id: TypeId| {
+            let actual = if is_resource { type_id } else { property.type_id };
+            self.of_type(element, property, type_id, actual)
+        };
+        types.into_iter().filter_map(rule).collect()
+    }
+
     /// What is demanded of an occurrence of one type, beyond what the base demands.
-    fn of_type(self, element: &Element, property: &Property) -> Option<TypeRule> {
+    fn of_type(
+        self,
+        element: &Element,
+        property: &Property,
+        listed: TypeId,
+        actual: TypeId,
+    ) -> Option<TypeRule> {
         let definitions = self.definitions;
         let base = definitions.element(property.element);
-        let theirs = type_of_element(definitions, base, property.type_id);
-        let ours = definitions
-            .types_of(element)
-            .iter()
-            .find(|found| definitions.is_subtype_of(found.type_id, property.type_id))?;
-        let is_new_binding = element
-            .binding
-            .map(|binding| (binding.strength, binding.value_set))
-            != base
-                .binding
-                .map(|binding| (binding.strength, binding.value_set));
+        let ours = types_of_element(definitions, element, listed);
+        let theirs = types_of_element(definitions, base, property.type_id);
+        let key = |element: &Element| element.binding.map(|found| (found.strength, found.value_set));
+        let targets = Targets::compile(definitions, ours.clone());
+        let is_new_target = targets != Targets::compile(definitions, theirs.clone());
+        let is_reference = self.known.reference == Some(property.type_id);
+        let profiles = OneOf::compile(definitions, ours);
+        let is_new_profile = profiles != OneOf::compile(definitions, theirs);
         let rule = TypeRule {
-            type_id: property.type_id,
+            type_id: actual,
             binding: self
                 .known
                 .required_binding(definitions, element, property.type_id)
-                .filter(|_| is_new_binding),
-            targets: Some(targets(definitions, ours))
-                .filter(|ours| theirs.is_none_or(|theirs| **ours != *targets(definitions, theirs)))
-                .unwrap_or_default(),
-            profiles: Some(profiles(definitions, ours))
-                .filter(|ours| theirs.is_none_or(|theirs| **ours != *profiles(definitions, theirs)))
-                .unwrap_or_default(),
+                .filter(|_| key(element) != key(base)),
+            targets: (is_reference && is_new_target && !targets.is_unrestricted()).then_some(targets),
+            profiles: if is_new_profile { profiles } else { OneOf::default() },
         };
-        let is_idle = rule.binding.is_none() && rule.targets.is_empty() && rule.profiles.is_empty();
+        let is_idle = rule.binding.is_none() && rule.targets.is_none() && rule.profiles.is_empty();
         (!is_idle).then_some(rule)
     }
 }

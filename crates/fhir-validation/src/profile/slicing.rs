@@ -1,44 +1,75 @@
-//! Slicing, as far as it can be judged without evaluating `FHIRPath` over other resources:
-//! <https://hl7.org/fhir/R4/profiling.html#slicing>.
+//! Slicing: <https://hl7.org/fhir/R4/profiling.html#slicing>.
 //!
-//! Discriminators by value, pattern, existence and type on plain paths (`url`, `coding.code`,
-//! `$this`) are compiled; if one of a slicing is of another kind, none of its slices is checked,
-//! because an occurrence could then be taken for the wrong one. Order and re-slicing are not
-//! checked.
+//! The slices of an element are compiled with the checks that tell them apart
+//! ([`crate::profile::discriminator`]); each occurrence is taken for the first slice that it
+//! matches, held to the rules of that slice, and counted. Where it cannot be told which slice an
+//! occurrence belongs to, as behind a reference that cannot be followed, nothing is claimed that
+//! depends on it.
 
 use fhir_model::definition::{
-    Definitions, Discriminator, DiscriminatorKind, Element, ElementId, Expansion, Property,
-    SlicingRules, StructureId, TypeId,
+    Discriminator, DiscriminatorKind, ElementId, Property, SlicingRules, TypeId,
 };
 use fhir_model::element::Element as Instance;
-use fhir_model::name::Name;
+use fhir_model::issue::IssueType;
+use fhir_model::tree::{Kind, Node};
 
+use crate::finding::any_of;
+use crate::profile::apply::is_misshapen;
 use crate::profile::compile::{Compiler, tighter_max};
-use crate::profile::{Expected, Form, Matcher, Slice, SlicingRule, Test};
-use crate::rules::{Content, content};
+use crate::profile::discriminator::matcher;
+use crate::profile::{Check, ElementRule, Matcher, Slice, SlicingRule, Step, Test};
 use crate::walk::Walk;
 
-/// The slices of an element; nothing if it has none or they cannot be told apart here.
+/// The slice that takes what belongs to no other.
+const DEFAULT: &str = "@default";
+
+/// The slices of an element; nothing if it has none.
 pub(super) fn compile(
     compiler: Compiler<'_>,
     element: ElementId,
     properties: &[Property],
 ) -> Option<SlicingRule> {
     let definitions = compiler.definitions;
-    let slicing = definitions.element(element).slicing?;
-    let discriminators = definitions.discriminators(&slicing);
-    if discriminators.is_empty() {
-        return None;
-    }
-    let slices: Option<Box<[Slice]>> = definitions
+    definitions.slices(element).next()?;
+    let found = definitions.element(element);
+    let slicing = found.slicing;
+    let implied = implied(compiler, element);
+    let discriminators = slicing
+        .as_ref()
+        .map(|slicing| definitions.discriminators(slicing))
+        .filter(|list| !list.is_empty())
+        .or(implied.as_ref().map(std::slice::from_ref))
+        .unwrap_or_default();
+    let mut unclear = None;
+    let slices = definitions
         .slices(element)
-        .map(|slice| slice_rule(compiler, slice, properties, discriminators))
+        .map(|slice| slice_rule(compiler, slice, properties, discriminators, &mut unclear))
         .collect();
-    let rule = SlicingRule {
-        is_closed: slicing.rules == SlicingRules::Closed,
-        slices: slices?,
+    let rules = slicing.map_or(SlicingRules::Open, |slicing| slicing.rules);
+    Some(SlicingRule {
+        is_closed: rules == SlicingRules::Closed,
+        is_open_at_end: rules == SlicingRules::OpenAtEnd,
+        is_ordered: slicing.is_some_and(|slicing| slicing.is_ordered),
+        slices,
+        unclear,
+    })
+}
+
+/// How slices are told apart where the profile need not say: extensions by their URL, choices by
+/// their type.
+fn implied(compiler: Compiler<'_>, element: ElementId) -> Option<Discriminator> {
+    let definitions = compiler.definitions;
+    let found = definitions.element(element);
+    let names = &compiler.known.names;
+    let (kind, path) = if found.name == names.extension || found.name == names.modifier_extension {
+        (DiscriminatorKind::Value, "url")
+    } else if found.is_choice {
+        (DiscriminatorKind::Type, "$this")
+    } else {
+        return None;
     };
-    (!rule.slices.is_empty()).then_some(rule)
+    let path = definitions.find_text(path)?;
+    Some(Discriminator { kind, path })
 }
 
 fn slice_rule(
@@ -46,317 +77,413 @@ fn slice_rule(
     slice: ElementId,
     properties: &[Property],
     discriminators: &[Discriminator],
-) -> Option<Slice> {
+    unclear: &mut Option<Box<str>>,
+) -> Slice {
     let definitions = compiler.definitions;
     let found = definitions.element(slice);
-    let base = definitions.element(properties.first()?.element);
+    let name = found.slice_name.unwrap_or(found.id);
+    let is_default = definitions.text(name).rsplit('/').next() == Some(DEFAULT);
     let mut matchers = Vec::new();
     for discriminator in discriminators {
-        matchers.extend(matcher(compiler, slice, properties, *discriminator)?);
-    }
-    Some(Slice {
-        name: found.slice_name?,
-        matchers: matchers.into_boxed_slice(),
-        min: found.min,
-        max: tighter_max(found, base),
-        value: compiler.value(slice, properties),
-    })
-}
-
-/// Where a discriminator leads in the definition of a slice.
-struct Place {
-    /// The element there; nothing where the definition ends before the path does.
-    element: Option<ElementId>,
-    steps: Vec<Box<[Form]>>,
-    /// The profile that the element before was demanded to have, if it is an extension's.
-    extension_url: Option<String>,
-}
-
-/// The tests of a discriminator; nothing if there is one that cannot be made.
-fn matcher(
-    compiler: Compiler<'_>,
-    slice: ElementId,
-    properties: &[Property],
-    discriminator: Discriminator,
-) -> Option<Vec<Matcher>> {
-    let definitions = compiler.definitions;
-    let place = follow(
-        compiler,
-        slice,
-        properties,
-        definitions.text(discriminator.path),
-    )?;
-    let steps = place.steps.into_boxed_slice();
-    let Some(element) = place.element else {
-        let url = place.extension_url?;
-        let test = Test::Fixed(Expected::string(definitions, &url)?);
-        return Some(vec![Matcher { steps, test }]);
-    };
-    let found = definitions.element(element);
-    match discriminator.kind {
-        DiscriminatorKind::Value | DiscriminatorKind::Pattern => {
-            value_tests(compiler, element, &steps)
-        }
-        DiscriminatorKind::Exists => {
-            let test = Test::Exists(exists(found)?);
-            Some(vec![Matcher { steps, test }])
-        }
-        DiscriminatorKind::Type => {
-            let types = definitions.types_of(found);
-            let test = Test::Type(types.iter().map(|found| found.type_id).collect());
-            (!types.is_empty()).then(|| vec![Matcher { steps, test }])
-        }
-        DiscriminatorKind::Profile => None,
-    }
-}
-
-/// Whether a slice is of those that have the element, or of those that have not.
-fn exists(element: &Element) -> Option<bool> {
-    match (element.min, element.max) {
-        (_, 0) => Some(false),
-        (0, _) => None,
-        _ => Some(true),
-    }
-}
-
-/// How deep fixed values below a discriminator's element are looked for.
-const NESTED_MAX: usize = 4;
-
-/// Tests of a value: of the element, else of all that is fixed below it.
-fn value_tests(
-    compiler: Compiler<'_>,
-    element: ElementId,
-    steps: &[Box<[Form]>],
-) -> Option<Vec<Matcher>> {
-    let definitions = compiler.definitions;
-    let steps = || steps.to_vec().into_boxed_slice();
-    if let Some(test) = value_test(compiler, element) {
-        return Some(vec![Matcher {
-            steps: steps(),
-            test,
-        }]);
-    }
-    let type_id = only_type(definitions, definitions.element(element))?;
-    let mut tests = Vec::new();
-    nested_tests(
-        compiler,
-        element,
-        type_id,
-        &mut steps().into_vec(),
-        &mut tests,
-    );
-    (!tests.is_empty()).then_some(tests)
-}
-
-fn nested_tests(
-    compiler: Compiler<'_>,
-    element: ElementId,
-    type_id: TypeId,
-    steps: &mut Vec<Box<[Form]>>,
-    tests: &mut Vec<Matcher>,
-) {
-    let definitions = compiler.definitions;
-    if steps.len() > NESTED_MAX {
-        return;
-    }
-    for child in definitions.children(element) {
-        let found = definitions.element(child);
-        let properties = compiler.properties(found, type_id);
-        steps.push(compiler.forms(found, properties));
-        match value_test(compiler, child) {
-            Some(test @ (Test::Fixed(_) | Test::Pattern(_))) => tests.push(Matcher {
-                steps: steps.clone().into_boxed_slice(),
-                test,
-            }),
-            _ => {
-                if let Some(below) = only_type(definitions, found) {
-                    nested_tests(compiler, child, below, steps, tests);
-                }
+        match matcher(compiler, slice, properties, *discriminator) {
+            Ok(found) => matchers.extend(found),
+            Err(reason) => {
+                matchers.clear();
+                unclear.get_or_insert_with(|| reason.into());
+                break;
             }
         }
-        steps.pop();
+    }
+    if matchers.is_empty() && !is_default {
+        let reason = || format!("nothing tells {} from others", definitions.text(name));
+        unclear.get_or_insert_with(|| reason().into());
+    }
+    let base = properties
+        .first()
+        .map(|property| definitions.element(property.element));
+    Slice {
+        name,
+        matchers: matchers.into_boxed_slice(),
+        is_default,
+        min: found.min,
+        max: base.map_or(found.max, |base| tighter_max(found, base)),
+        value: compiler.value(slice, properties),
+        slicing: compile(compiler, slice, properties).map(Box::new),
     }
 }
 
-fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
-    let definitions = compiler.definitions;
-    let found = definitions.element(element);
-    if let Some(fixed) = found.fixed {
-        return Expected::new(definitions, fixed).map(Test::Fixed);
-    }
-    if let Some(pattern) = found.pattern {
-        return Expected::new(definitions, pattern).map(Test::Pattern);
-    }
-    let type_id = only_type(definitions, found)?;
-    compiler
-        .known
-        .required_binding(definitions, found, type_id)
-        .filter(|bound| definitions.expansion(bound.value_set) == Expansion::Codes)
-        .map(Test::Code)
+/// The slice that an occurrence belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Belongs {
+    To(usize),
+    ToNone,
+    /// That cannot be told.
+    Unclear,
 }
 
-fn only_type(definitions: &Definitions, element: &Element) -> Option<TypeId> {
-    match definitions.types_of(element) {
-        [only] => Some(only.type_id),
-        _ => None,
-    }
+/// The occurrences that belong to one slice, to be sliced again.
+#[derive(Clone, Copy)]
+struct Within<'s, 'a> {
+    slicing: &'a SlicingRule,
+    slice: usize,
+    outer: Option<&'s Within<'s, 'a>>,
 }
 
-/// Follows a plain path through the definition of a slice, and through the profile that the slice
-/// demands of its type where its own definition ends.
-fn follow(
-    compiler: Compiler<'_>,
-    slice: ElementId,
-    properties: &[Property],
-    path: &str,
-) -> Option<Place> {
-    let definitions = compiler.definitions;
-    let mut place = Place {
-        element: Some(slice),
-        steps: Vec::new(),
-        extension_url: None,
-    };
-    let mut type_id = match properties {
-        [only] => Some(only.type_id),
-        _ => only_type(definitions, definitions.element(slice)),
-    };
-    let segments = path.split('.').filter(|segment| *segment != "$this");
-    for segment in segments {
-        let element = place.element?;
-        let above = type_id?;
-        let name = definitions.names().get(segment)?;
-        let profile = type_profile(definitions, definitions.element(element));
-        let child = definitions.child(element, name).or_else(|| {
-            let structure = profile.and_then(|canonical| definitions.structure(canonical))?;
-            definitions.child(root_of(definitions, structure), name)
-        });
-        let is_extension_url =
-            compiler.known.extension == Some(above) && name == compiler.known.names.url;
-        if is_extension_url && child.is_none() {
-            place.extension_url = profile.map(str::to_owned);
-        }
-        let forms = step(compiler, above, child, name)?;
-        let only_form = match &*forms {
-            [only] => Some(only.type_id),
-            _ => None,
-        };
-        type_id = child
-            .and_then(|child| only_type(definitions, definitions.element(child)))
-            .or(only_form);
-        place.steps.push(forms);
-        place.element = child;
-    }
-    let is_usable = place.element.is_some() || place.extension_url.is_some();
-    is_usable.then_some(place)
-}
-
-/// The properties that a step of a path may follow, whatever the slice admits.
-fn step(
-    compiler: Compiler<'_>,
-    above: TypeId,
-    child: Option<ElementId>,
-    name: Name,
-) -> Option<Box<[Form]>> {
-    let definitions = compiler.definitions;
-    let properties = if let Some(child) = child {
-        compiler.properties(definitions.element(child), above)
-    } else {
-        definitions
-            .property(above, name)
-            .map(std::slice::from_ref)
-            .unwrap_or_default()
-    };
-    let form = |property: &Property| Form {
-        name: property.name,
-        type_id: property.type_id,
-        is_allowed: true,
-    };
-    (!properties.is_empty()).then(|| properties.iter().map(form).collect())
-}
-
-fn root_of(definitions: &Definitions, structure: StructureId) -> ElementId {
-    definitions.structure_of(structure).root
-}
-
-/// The one profile that an element demands of its one type.
-fn type_profile<'d>(definitions: &'d Definitions, element: &Element) -> Option<&'d str> {
-    let [only] = definitions.types_of(element) else {
-        return None;
-    };
-    match definitions.profiles(only) {
-        [canonical] => Some(definitions.text(*canonical)),
-        _ => None,
-    }
+/// What was seen of the occurrences up to one.
+#[derive(Default)]
+struct Seen {
+    /// The furthest slice.
+    last: Option<usize>,
+    /// The first occurrence that belongs to no slice.
+    other: bool,
+    /// Whether there was one of which it cannot be told where it belongs.
+    unclear: bool,
 }
 
 impl<'a> Walk<'a> {
-    /// The slice that an occurrence of this type belongs to.
-    pub(super) fn slice_of(
-        &self,
+    /// The occurrences of a sliced element, each with the slice that it belongs to.
+    pub(super) fn slices(
+        &mut self,
+        parent: Instance<'a>,
+        rule: &'a ElementRule,
         slicing: &'a SlicingRule,
-        instance: Instance<'a>,
-        type_id: TypeId,
-    ) -> Option<usize> {
-        slicing.slices.iter().position(|slice| {
-            slice
-                .matchers
-                .iter()
-                .all(|matcher| self.matches(matcher, instance, type_id))
-        })
+    ) {
+        self.sliced(parent, rule, slicing, rule.value.element, None);
     }
 
-    fn matches(&self, matcher: &Matcher, instance: Instance<'a>, type_id: TypeId) -> bool {
-        match &matcher.test {
-            Test::Exists(wanted) => {
-                let is_there = leads_to(&matcher.steps, instance, type_id, &|_, _| true);
-                is_there == *wanted
+    fn sliced(
+        &mut self,
+        parent: Instance<'a>,
+        rule: &'a ElementRule,
+        slicing: &'a SlicingRule,
+        element: ElementId,
+        within: Option<&Within<'_, 'a>>,
+    ) {
+        // Counts stand on one stack for all slicings that are open, so that none is allocated.
+        let start = self.counts.len();
+        self.counts.resize(start + slicing.slices.len(), 0);
+        let mut seen = Seen::default();
+        for form in &rule.forms {
+            for instance in parent.children(form.name) {
+                if self.is_within(within, instance, form.type_id) {
+                    self.occurrence(instance, form.type_id, slicing, element, (start, &mut seen));
+                }
             }
-            test => leads_to(&matcher.steps, instance, type_id, &|instance, type_id| {
-                self.passes(test, instance, type_id)
-            }),
+        }
+        if !seen.unclear {
+            self.too_few_of_slices(parent, rule, slicing, start);
+        }
+        self.counts.truncate(start);
+        for (slice, found) in slicing.slices.iter().enumerate() {
+            if let Some(inner) = &found.slicing {
+                let within = Within { slicing, slice, outer: within };
+                self.sliced(parent, rule, inner, found.value.element, Some(&within));
+            }
         }
     }
 
-    fn passes(&self, test: &Test, instance: Instance<'a>, type_id: TypeId) -> bool {
+    fn is_within(
+        &mut self,
+        within: Option<&Within<'_, 'a>>,
+        instance: Instance<'a>,
+        type_id: TypeId,
+    ) -> bool {
+        let Some(within) = within else { return true };
+        self.is_within(within.outer, instance, type_id)
+            && self.slice_of(within.slicing, instance, type_id) == Belongs::To(within.slice)
+    }
+
+    fn occurrence(
+        &mut self,
+        instance: Instance<'a>,
+        type_id: TypeId,
+        slicing: &'a SlicingRule,
+        element: ElementId,
+        (start, seen): (usize, &mut Seen),
+    ) {
+        match self.slice_of(slicing, instance, type_id) {
+            Belongs::To(at) => {
+                let Some(slice) = slicing.slices.get(at) else { return };
+                let count = self.counts.get_mut(start + at).map_or(0, |count| {
+                    *count += 1;
+                    *count
+                });
+                if count > slice.max {
+                    self.too_many(instance, slice.value.element, slice.max);
+                }
+                self.order(instance, slicing, slice, at, seen);
+                self.value_rules(instance, type_id, &slice.value);
+            }
+            Belongs::ToNone => {
+                seen.other = true;
+                if slicing.is_closed {
+                    self.no_slice(instance, element, slicing);
+                }
+            }
+            Belongs::Unclear => {
+                seen.unclear = true;
+                self.unclear_slice(instance, element, slicing);
+            }
+        }
+    }
+
+    /// Whether an occurrence stands where its slice has its place.
+    fn order(
+        &mut self,
+        instance: Instance<'a>,
+        slicing: &'a SlicingRule,
+        slice: &'a Slice,
+        at: usize,
+        seen: &mut Seen,
+    ) {
+        let earlier = seen.last.filter(|last| slicing.is_ordered && *last > at);
+        if let Some(earlier) = earlier.and_then(|last| slicing.slices.get(last)) {
+            let text = format!(
+                "The slices come in order, and {} comes before {}",
+                self.definitions.text(slice.name),
+                self.definitions.text(earlier.name)
+            );
+            self.broken(instance.node(), IssueType::Structure, slice.value.element, text);
+        }
+        if slicing.is_open_at_end && seen.other {
+            let text = format!(
+                "What belongs to no slice comes at the end, and this one, of {}, comes after it",
+                self.definitions.text(slice.name)
+            );
+            self.broken(instance.node(), IssueType::Structure, slice.value.element, text);
+        }
+        seen.last = seen.last.max(Some(at));
+    }
+
+    fn too_few_of_slices(
+        &mut self,
+        parent: Instance<'a>,
+        rule: &'a ElementRule,
+        slicing: &'a SlicingRule,
+        start: usize,
+    ) {
+        for (at, slice) in slicing.slices.iter().enumerate() {
+            let count = self.counts.get(start + at).copied().unwrap_or_default();
+            let can_count = slice.is_default || !slice.matchers.is_empty();
+            if can_count && count < slice.min && !is_misshapen(parent, rule) {
+                let counts = (count, slice.min);
+                self.too_few(parent, slice.value.element, counts, Some(slice.name));
+            }
+        }
+    }
+
+    fn no_slice(&mut self, instance: Instance<'a>, element: ElementId, slicing: &'a SlicingRule) {
+        let slices = slicing.slices.iter().filter(|slice| slice.max > 0);
+        let text = format!(
+            "This is none of the kinds that the profile admits here: {}",
+            any_of(slices.map(|slice| self.definitions.text(slice.name)))
+        );
+        self.broken(instance.node(), IssueType::Structure, element, text);
+    }
+
+    fn unclear_slice(
+        &mut self,
+        instance: Instance<'a>,
+        element: ElementId,
+        slicing: &'a SlicingRule,
+    ) {
+        let text = match &slicing.unclear {
+            Some(reason) => format!("Not checked which slice this is: {reason}"),
+            None if self.options.report_unchecked => {
+                "Not checked which slice this is: the reference cannot be followed".to_owned()
+            }
+            None => return,
+        };
+        self.not_checked(instance.node(), element, text);
+    }
+
+    /// The slice that an occurrence of this type belongs to: the first that it matches.
+    fn slice_of(
+        &mut self,
+        slicing: &'a SlicingRule,
+        instance: Instance<'a>,
+        type_id: TypeId,
+    ) -> Belongs {
+        let mut otherwise = if slicing.unclear.is_some() {
+            Belongs::Unclear
+        } else {
+            Belongs::ToNone
+        };
+        for (at, slice) in slicing.slices.iter().enumerate() {
+            if slice.matchers.is_empty() {
+                continue;
+            }
+            match self.belongs(slice, instance, type_id) {
+                Some(true) => return Belongs::To(at),
+                Some(false) => {}
+                None => otherwise = Belongs::Unclear,
+            }
+        }
+        match slicing.slices.iter().position(|slice| slice.is_default) {
+            Some(at) if otherwise == Belongs::ToNone => Belongs::To(at),
+            _ => otherwise,
+        }
+    }
+
+    /// Whether an occurrence matches all discriminators of a slice.
+    fn belongs(&mut self, slice: &'a Slice, instance: Instance<'a>, type_id: TypeId) -> Option<bool> {
+        let mut all = Some(true);
+        for matcher in &slice.matchers {
+            match self.matches(matcher, instance, type_id) {
+                Some(true) => {}
+                Some(false) => return Some(false),
+                None => all = None,
+            }
+        }
+        all
+    }
+
+    fn matches(
+        &mut self,
+        matcher: &'a Matcher,
+        instance: Instance<'a>,
+        type_id: TypeId,
+    ) -> Option<bool> {
+        any(&matcher.alternatives, |checks| {
+            let mut all = Some(true);
+            for check in checks {
+                match self.holds(check, instance, type_id) {
+                    Some(true) => {}
+                    Some(false) => return Some(false),
+                    None => all = None,
+                }
+            }
+            all
+        })
+    }
+
+    fn holds(&mut self, check: &'a Check, instance: Instance<'a>, type_id: TypeId) -> Option<bool> {
+        let found = self.look(&check.steps, instance, type_id, &check.test);
+        match check.test {
+            Test::Exists(wanted) => found.map(|found| found == wanted),
+            _ => found,
+        }
+    }
+
+    /// Whether something that the steps lead to passes the test. As deep as the steps are many.
+    fn look(
+        &mut self,
+        steps: &'a [Step],
+        instance: Instance<'a>,
+        type_id: TypeId,
+        test: &'a Test,
+    ) -> Option<bool> {
+        let Some((step, further)) = steps.split_first() else {
+            return self.passes(test, instance, type_id);
+        };
+        match step {
+            Step::Child(forms) => any(forms, |form| {
+                any(instance.children(form.name), |child| {
+                    self.look(further, child, form.type_id, test)
+                })
+            }),
+            Step::Extension(url) => {
+                let extension = self.rules.known.extension?;
+                let of_url = instance.extensions().filter(|extension| has_url(*extension, url));
+                any(of_url, |found| self.look(further, found, extension, test))
+            }
+            Step::OfType(wanted) => {
+                if self.is_of_type(instance, type_id, &[*wanted]) {
+                    self.look(further, instance, type_id, test)
+                } else {
+                    Some(false)
+                }
+            }
+            Step::Resolve => self.look_behind(further, instance, test),
+        }
+    }
+
+    /// Goes on at the resource that a reference leads to.
+    fn look_behind(
+        &mut self,
+        further: &'a [Step],
+        instance: Instance<'a>,
+        test: &'a Test,
+    ) -> Option<bool> {
+        let names = &self.rules.known.names;
+        let value = instance.value()?;
+        let (reference, stated) = match value.kind() {
+            Kind::Object => (value.get(names.reference), value.get(names.type_name)),
+            _ => (Some(value), None),
+        };
+        let found = reference.and_then(|reference| self.resolve(reference));
+        if let Some((resource, is_contained)) = found {
+            let type_id = self.definitions.resource_type(&resource.get(names.resource_type)?.as_str()?)?;
+            return self.within_target(resource, is_contained, |walk| {
+                walk.look(further, Instance::of(resource), type_id, test)
+            });
+        }
+        let type_id = reference
+            .and_then(|reference| self.type_by_url(reference))
+            .or_else(|| self.definitions.resource_type(&stated?.as_str()?))?;
+        self.passes_by_type(further, type_id, test)
+    }
+
+    /// What can be told of a resource of which only the type is known.
+    fn passes_by_type(&self, further: &[Step], type_id: TypeId, test: &Test) -> Option<bool> {
+        let is_of = |wanted: TypeId| self.definitions.is_subtype_of(type_id, wanted);
+        match (further, test) {
+            ([], Test::Type(types)) => Some(types.iter().any(|wanted| is_of(*wanted))),
+            // It may well be of the type and still not satisfy the profile.
+            ([], Test::Profile(profiles)) => {
+                let wanted = |profile| self.definitions.structure_of(profile).type_id;
+                let may_be = profiles.iter().any(|profile| is_of(wanted(*profile)));
+                (!may_be).then_some(false)
+            }
+            ([], Test::Exists(_)) => Some(true),
+            _ => None,
+        }
+    }
+
+    fn passes(&mut self, test: &'a Test, instance: Instance<'a>, type_id: TypeId) -> Option<bool> {
         let value = instance.value();
-        match test {
+        Some(match test {
             Test::Fixed(expected) => value.is_some_and(|value| expected.is_equal_to(value)),
             Test::Pattern(expected) => value.is_some_and(|value| expected.is_contained_in(value)),
             Test::Code(bound) => value.is_some_and(|value| self.is_member(value, *bound)),
             Test::Type(types) => self.is_of_type(instance, type_id, types),
+            Test::Profile(profiles) => {
+                let value = value?;
+                profiles.iter().any(|profile| self.satisfies(value, *profile))
+            }
             Test::Exists(_) => true,
-        }
+        })
     }
 
     fn is_of_type(&self, instance: Instance<'a>, type_id: TypeId, types: &[TypeId]) -> bool {
-        let is_wanted = |actual: TypeId| {
-            types
-                .iter()
-                .any(|wanted| self.definitions.is_subtype_of(actual, *wanted))
+        let actual = match instance.value() {
+            Some(value) => self.actual_type(value, type_id),
+            None => Some(type_id),
         };
-        if content(self.definitions, type_id) != Content::Resource {
-            return is_wanted(type_id);
-        }
-        instance
-            .resource_type()
-            .and_then(|name| self.definitions.resource_type(&name))
-            .is_some_and(is_wanted)
+        actual.is_some_and(|actual| {
+            let mut types = types.iter();
+            types.any(|wanted| self.definitions.is_subtype_of(actual, *wanted))
+        })
     }
 }
 
-/// Whether something that the steps lead to satisfies the condition. As deep as the steps are many.
-fn leads_to<'a>(
-    steps: &[Box<[Form]>],
-    instance: Instance<'a>,
-    type_id: TypeId,
-    condition: &dyn Fn(Instance<'a>, TypeId) -> bool,
-) -> bool {
-    let Some((step, further)) = steps.split_first() else {
-        return condition(instance, type_id);
-    };
-    step.iter().any(|form| {
-        instance
-            .children(form.name)
-            .any(|child| leads_to(further, child, form.type_id, condition))
-    })
+fn has_url(extension: Instance<'_>, url: &str) -> bool {
+    let own = extension.value().and_then(|node| node.get_str("url"));
+    own.and_then(Node::as_str).as_deref() == Some(url)
+}
+
+/// Whether one of several passes; nothing if none does, and of one it cannot be told.
+fn any<T>(
+    items: impl IntoIterator<Item = T>,
+    mut passes: impl FnMut(T) -> Option<bool>,
+) -> Option<bool> {
+    let mut found = Some(false);
+    for item in items {
+        match passes(item) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => found = None,
+        }
+    }
+    found
 }

@@ -2,6 +2,7 @@
 //! <https://hl7.org/fhir/R4/elementdefinition-definitions.html#ElementDefinition.fixed_x_>.
 
 use fhir_model::definition::{Definitions, TypedValue};
+use fhir_model::primitive::decimal::Decimal;
 use fhir_model::tree::{Kind, Limits, Node, Tree};
 
 use crate::profile::Expected;
@@ -29,7 +30,7 @@ impl Expected {
             .map(Self)
     }
 
-    fn node(&self) -> Option<Node<'_>> {
+    pub(super) fn node(&self) -> Option<Node<'_>> {
         self.0.root().get_str(WRAPPER)
     }
 
@@ -39,6 +40,12 @@ impl Expected {
         source
             .get(WRAPPER.len() + 4..source.len().saturating_sub(1))
             .unwrap_or_default()
+    }
+
+    /// Whether it is the value of a primitive.
+    pub(super) fn is_scalar(&self) -> bool {
+        let is_scalar = |node: Node<'_>| !matches!(node.kind(), Kind::Object | Kind::Array);
+        self.node().is_some_and(is_scalar)
     }
 
     /// Whether a value is exactly this one.
@@ -96,7 +103,17 @@ fn contains(value: Node<'_>, pattern: Node<'_>) -> bool {
 fn is_same_scalar(value: Node<'_>, expected: Node<'_>) -> bool {
     match (value.kind(), expected.kind()) {
         (Kind::String, Kind::String) => value.as_str() == expected.as_str(),
+        (Kind::Number, Kind::Number) => is_same_number(value.raw_text(), expected.raw_text()),
         (Kind::Object | Kind::Array, _) => false,
         (left, right) => left == right && value.raw_text() == expected.raw_text(),
     }
+}
+
+/// Whether two numbers have the same value: `1.0` and `1.00` have.
+fn is_same_number(left: &str, right: &str) -> bool {
+    left == right
+        || matches!(
+            (Decimal::parse(left), Decimal::parse(right)),
+            (Some(left), Some(right)) if left == right
+        )
 }

@@ -1,6 +1,6 @@
 //! Whatever JSON comes, the validator answers, within its limits.
 
-use fhir_validation::{Level, Options};
+use fhir_validation::{Level, Options, UnknownExtensions};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -196,14 +196,15 @@ fn issues_are_counted_out() {
 
 #[test]
 fn warnings_do_not_keep_an_error_from_being_found() {
-    let unknown = vec![json!({"url": "http://example.org/x", "valueInteger": 1}); 20];
+    let unknown = |number: usize| json!({"url": format!("http://example.org/{number}"), "valueInteger": 1});
     let patient = json!({
         "resourceType": "Patient",
-        "modifierExtension": unknown,
+        "extension": (0..20).map(unknown).collect::<Vec<Value>>(),
         "active": "yes",
     });
     let options = Options {
         issues_max: 10,
+        unknown_extensions: UnknownExtensions::Warning,
         ..Options::default()
     };
     let issues = validate(core(), &patient.to_string(), &options);

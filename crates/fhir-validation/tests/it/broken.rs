@@ -1,8 +1,6 @@
 //! Sound resources, broken in one place each: exactly one issue, at that place, by that rule.
 
-use fhir_validation::Options;
-
-use crate::support::{core, validate};
+use crate::support::{core, quiet, validate};
 
 const PATIENT: &str = r##"{
   "resourceType": "Patient",
@@ -72,7 +70,7 @@ const PARAMETERS: &str = r#"{
 #[test]
 fn the_resources_are_sound() {
     for json in [PATIENT, OBSERVATION, BUNDLE, PARAMETERS] {
-        let issues = validate(core(), json, &Options::default());
+        let issues = validate(core(), json, &quiet());
         assert!(issues.is_empty(), "{issues:?}");
     }
 }
@@ -82,7 +80,7 @@ fn the_resources_are_sound() {
 fn check(sound: &str, (from, to): (&str, &str), location: &str, rule: &str) {
     assert_eq!(sound.matches(from).count(), 1, "{from} must occur once");
     let broken = sound.replace(from, to);
-    let issues = validate(core(), &broken, &Options::default());
+    let issues = validate(core(), &broken, &quiet());
     let found: Vec<_> = issues
         .iter()
         .map(|issue| (issue.location.as_str(), issue.rule.as_deref().unwrap_or("")))

@@ -10,5 +10,6 @@ mod any_json;
 mod broken;
 mod examples;
 mod invariants;
+mod official;
 mod profiles;
 mod support;

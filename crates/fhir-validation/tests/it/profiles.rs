@@ -447,15 +447,6 @@ fn an_unknown_profile_is_a_warning_and_one_of_another_type_an_error() {
 }
 
 #[test]
-fn a_modifier_extension_that_is_not_known_is_a_warning() {
-    let json = json!({"resourceType": "Patient", "modifierExtension": [{"url": "http://example.org/not", "valueBoolean": true}]});
-    let issues = validate(core(), &json.to_string(), &Options::default());
-    assert_eq!(issues.len(), 1);
-    assert!(!issues[0].is_error());
-    assert_eq!(issues[0].location, "Patient.modifierExtension[0]");
-}
-
-#[test]
 fn a_binding_that_cannot_be_checked_is_reported_on_demand() {
     let json = json!({"resourceType": "Patient", "communication": [{"language": {"text": "x"}}], "photo": [{"contentType": "image/png"}]});
     let silent = validate(core(), &json.to_string(), &Options::default());

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use fhir_model::definition::{Builder, Definitions};
 use fhir_model::issue::Issue;
 use fhir_model::tree::{Limits, Tree};
-use fhir_validation::{Options, Validator};
+use fhir_validation::{Options, UnknownExtensions, Validator};
 
 const CORE: &str = "hl7.fhir.r4.core-4.0.1";
 
@@ -81,6 +81,14 @@ pub(crate) fn core_with(resources: &[&str]) -> Validator {
 pub(crate) fn parse(validator: &Validator, json: &str) -> Tree {
     let names = validator.definitions().names();
     Tree::parse(json, names, &Limits::default()).unwrap()
+}
+
+/// What is checked where extensions that are not known are none of the test's business.
+pub(crate) fn quiet() -> Options {
+    Options {
+        unknown_extensions: UnknownExtensions::Ignore,
+        ..Options::default()
+    }
 }
 
 /// The issues of a resource, as the type that it says it is.

@@ -24,6 +24,13 @@ const SYSTEM_TYPE_PREFIX: &str = "http://hl7.org/fhirpath/";
 const BEST_PRACTICE: &str =
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice";
 
+/// The smallest number of characters of a string.
+const MIN_LENGTH: &str = "http://hl7.org/fhir/StructureDefinition/minLength";
+
+/// Says that extensions do not stand in for the value, as R5 can say it.
+const MUST_HAVE_VALUE: &str =
+    "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue";
+
 /// The value set that codes must be of even where the binding is not required.
 const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
 
@@ -295,7 +302,11 @@ impl Compiler {
             short: self.intern_property(definition, "short"),
             min: number_of(definition, "min").unwrap_or_default(),
             max,
+            min_length: extensions(definition, MIN_LENGTH)
+                .find_map(|extension| number_of(extension, "valueInteger")),
             max_length: number_of(definition, "maxLength"),
+            must_have_value: extensions(definition, MUST_HAVE_VALUE)
+                .any(|extension| is_true(extension, "valueBoolean")),
             content_reference: None,
             fixed: self.typed_value(definition, "fixed"),
             pattern: self.typed_value(definition, "pattern"),

@@ -1,0 +1,5 @@
+//! Generated snapshots beside those that the publishers made, and the official cases.
+
+mod compare;
+mod official;
+mod packages;

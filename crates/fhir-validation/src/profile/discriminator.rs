@@ -1,0 +1,522 @@
+//! From a discriminator and the definition of a slice to the checks that tell whether an
+//! occurrence belongs to it: <https://hl7.org/fhir/R4/profiling.html#discriminator>.
+//!
+//! The path is followed through the definition of the slice, on through the profiles that it
+//! demands of its types, and by `resolve()` through those of its targets. Where several profiles
+//! may be meant, each gives an alternative. At the end stands what the definition fixes there; a
+//! discriminator of which it says nothing does not tell this slice from others.
+
+use fhir_model::definition::{
+    Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId, Expansion,
+    Property, StructureId, Text, TypeId,
+};
+use fhir_model::name::Name;
+
+use crate::profile::compile::Compiler;
+use crate::profile::{Check, Expected, Form, Matcher, Step, Test};
+
+/// How many profiles may be meant along one path.
+const ALTERNATIVES_MAX: usize = 64;
+
+/// How deep fixed values below a discriminator's element are looked for.
+const NESTED_MAX: usize = 4;
+
+/// A part of the path of a discriminator.
+#[derive(Debug, PartialEq)]
+enum Segment<'p> {
+    Name(&'p str),
+    Extension(&'p str),
+    OfType(&'p str),
+    Resolve,
+}
+
+/// Where a path leads in the definition of a slice.
+#[derive(Clone, Default)]
+struct Place {
+    /// The elements that say something of it.
+    elements: Vec<ElementId>,
+    /// The type, where there is one only.
+    type_id: Option<TypeId>,
+    /// Behind a reference: the profile that its target must satisfy.
+    target: Option<StructureId>,
+    /// For the URL of an extension: the canonical of the profile that is not loaded.
+    url: Option<Text>,
+    steps: Vec<Step>,
+}
+
+/// The test of a discriminator; nothing if the slice leaves it open. An error is the reason why it
+/// cannot be made.
+pub(super) fn matcher(
+    compiler: Compiler<'_>,
+    slice: ElementId,
+    properties: &[Property],
+    discriminator: Discriminator,
+) -> Result<Option<Matcher>, String> {
+    let path = compiler.definitions.text(discriminator.path);
+    let places = follow(compiler, slice, properties, path)?;
+    let mut alternatives = Vec::new();
+    for place in places {
+        let checks = checks(compiler, slice, &place, discriminator.kind)?;
+        if checks.is_empty() {
+            return Ok(None);
+        }
+        alternatives.push(checks.into_boxed_slice());
+    }
+    Ok((!alternatives.is_empty()).then(|| Matcher {
+        alternatives: alternatives.into_boxed_slice(),
+    }))
+}
+
+/// The segments of a path; an error if it is none of the restricted kind.
+fn segments(path: &str) -> Result<Vec<Segment<'_>>, String> {
+    let mut segments = Vec::new();
+    for part in split(path) {
+        let part = part.trim();
+        if part == "$this" || part.is_empty() {
+            continue;
+        }
+        if let Some((name, type_name)) = infix_as(part) {
+            segments.push(Segment::Name(name));
+            segments.push(Segment::OfType(type_name));
+            continue;
+        }
+        segments.push(match part.split_once('(') {
+            None => Segment::Name(part),
+            Some(("resolve", ")")) => Segment::Resolve,
+            Some((function, argument)) => {
+                let argument = argument.strip_suffix(')').unwrap_or(argument).trim();
+                let argument = argument.trim_matches(['\'', '"']);
+                match function {
+                    "extension" => Segment::Extension(argument),
+                    "ofType" | "as" => Segment::OfType(argument),
+                    _ => return Err(format!("{function}() is no part of a discriminator")),
+                }
+            }
+        });
+    }
+    Ok(segments)
+}
+
+/// Splits a path at the dots that are in no parentheses.
+fn split(path: &str) -> impl Iterator<Item = &str> {
+    let mut depth = 0_u32;
+    path.split(move |at: char| {
+        match at {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        at == '.' && depth == 0
+    })
+}
+
+/// `value as Quantity`, in parentheses or not.
+fn infix_as(part: &str) -> Option<(&str, &str)> {
+    let inner = part.strip_prefix('(').and_then(|part| part.strip_suffix(')'));
+    let (name, type_name) = inner.unwrap_or(part).split_once(" as ")?;
+    Some((name.trim(), type_name.trim()))
+}
+
+fn follow(
+    compiler: Compiler<'_>,
+    slice: ElementId,
+    properties: &[Property],
+    path: &str,
+) -> Result<Vec<Place>, String> {
+    let start = Place {
+        elements: vec![slice],
+        type_id: match properties {
+            [only] => Some(only_type(compiler.definitions, slice).unwrap_or(only.type_id)),
+            _ => only_type(compiler.definitions, slice),
+        },
+        ..Place::default()
+    };
+    let mut places = vec![start];
+    for segment in segments(path)? {
+        let mut further = Vec::new();
+        for place in places {
+            further.extend(place.step(compiler, &segment)?);
+        }
+        if further.len() > ALTERNATIVES_MAX {
+            return Err("too many profiles may be meant".to_owned());
+        }
+        places = further;
+    }
+    Ok(places)
+}
+
+impl Place {
+    fn step(self, compiler: Compiler<'_>, segment: &Segment<'_>) -> Result<Vec<Self>, String> {
+        match segment {
+            Segment::Name(name) => self.child(compiler, name),
+            Segment::Extension(url) => Ok(vec![self.extension(compiler, url)]),
+            Segment::OfType(type_name) => self.of_type(compiler, type_name).map(|place| vec![place]),
+            Segment::Resolve => self.resolve(compiler),
+        }
+    }
+
+    /// The profiles that the elements demand of their types, in alternatives.
+    fn profiles(&self, definitions: &Definitions) -> Vec<StructureId> {
+        if let Some(target) = self.target {
+            return vec![target];
+        }
+        let mut profiles: Vec<StructureId> = Vec::new();
+        for canonical in self.canonicals(definitions) {
+            let found = definitions.structure(definitions.text(canonical));
+            if let Some(found) = found.filter(|found| is_profile(definitions, *found))
+                && !profiles.contains(&found)
+            {
+                profiles.push(found);
+            }
+        }
+        profiles
+    }
+
+    fn canonicals(&self, definitions: &Definitions) -> Vec<Text> {
+        let elements = self.elements.iter().map(|id| definitions.element(*id));
+        elements
+            .flat_map(|element| definitions.types_of(element))
+            .flat_map(|found| definitions.profiles(found))
+            .copied()
+            .collect()
+    }
+
+    fn child(self, compiler: Compiler<'_>, text: &str) -> Result<Vec<Self>, String> {
+        let definitions = compiler.definitions;
+        let text = text.strip_suffix("[x]").unwrap_or(text);
+        let Some(name) = definitions.names().get(text) else {
+            return Err(format!("no type has an element {text}"));
+        };
+        let own: Vec<ElementId> = self
+            .elements
+            .iter()
+            .filter_map(|element| child_of(definitions, *element, name))
+            .collect();
+        let profiles = self.profiles(definitions);
+        if profiles.is_empty() {
+            let type_id = self.type_id;
+            return Ok(vec![self.below(compiler, name, own, type_id)?]);
+        }
+        let mut places = Vec::new();
+        for profile in profiles {
+            let structure = definitions.structure_of(profile);
+            let mut elements = own.clone();
+            elements.extend(child_of(definitions, structure.root, name));
+            let type_id = Some(structure.type_id);
+            places.push(self.clone().below(compiler, name, elements, type_id)?);
+        }
+        Ok(places)
+    }
+
+    /// The place of a child that these elements define.
+    fn below(
+        mut self,
+        compiler: Compiler<'_>,
+        name: Name,
+        elements: Vec<ElementId>,
+        above: Option<TypeId>,
+    ) -> Result<Self, String> {
+        let definitions = compiler.definitions;
+        let Some(above) = above else {
+            return Err("the path leads through a choice of types".to_owned());
+        };
+        let properties = match definitions.choices(above, name) {
+            [] => definitions.property(above, name).map(std::slice::from_ref),
+            choices => Some(choices),
+        };
+        let Some(properties) = properties else {
+            let (type_name, name) = (definitions.type_name(above), definitions.names().text(name));
+            return Err(format!("{type_name} has no element {name}"));
+        };
+        self.url = (compiler.known.extension == Some(above) && name == compiler.known.names.url)
+            .then(|| self.canonicals(definitions).first().copied())
+            .flatten();
+        self.steps.push(Step::Child(forms(properties)));
+        self.type_id = elements
+            .iter()
+            .find_map(|element| only_type(definitions, *element))
+            .or(match properties {
+                [only] => Some(only.type_id),
+                _ => None,
+            });
+        self.elements = elements;
+        self.target = None;
+        Ok(self)
+    }
+
+    /// The extension with a URL, as a slice of the elements and as its definition has it.
+    fn extension(mut self, compiler: Compiler<'_>, url: &str) -> Self {
+        let definitions = compiler.definitions;
+        let name = compiler.known.names.extension;
+        let is_meant = |slice: &ElementId| {
+            definitions
+                .types_of(definitions.element(*slice))
+                .iter()
+                .flat_map(|found| definitions.profiles(found))
+                .any(|canonical| definitions.text(*canonical).split('|').next() == Some(url))
+        };
+        let sliced = self.elements.iter();
+        let sliced = sliced.filter_map(|element| child_of(definitions, *element, name));
+        let mut elements: Vec<ElementId> = sliced
+            .flat_map(|element| definitions.slices(element))
+            .filter(is_meant)
+            .collect();
+        let definition = definitions.structure(url);
+        elements.extend(definition.map(|found| definitions.structure_of(found).root));
+        self.steps.push(Step::Extension(url.into()));
+        self.type_id = compiler.known.extension;
+        self.elements = elements;
+        self.target = None;
+        self
+    }
+
+    fn of_type(mut self, compiler: Compiler<'_>, type_name: &str) -> Result<Self, String> {
+        let definitions = compiler.definitions;
+        let type_name = type_name.strip_prefix("FHIR.").unwrap_or(type_name);
+        let Some(type_id) = definitions.type_named(type_name) else {
+            return Err(format!("{type_name} is not a type"));
+        };
+        let slices: Vec<ElementId> = self
+            .elements
+            .iter()
+            .flat_map(|element| definitions.slices(*element))
+            .filter(|slice| only_type(definitions, *slice) == Some(type_id))
+            .collect();
+        self.elements.extend(slices);
+        self.type_id = Some(type_id);
+        self.steps.push(Step::OfType(type_id));
+        Ok(self)
+    }
+
+    /// The target of a reference, for each of the profiles that it may have.
+    fn resolve(mut self, compiler: Compiler<'_>) -> Result<Vec<Self>, String> {
+        let definitions = compiler.definitions;
+        self.steps.push(Step::Resolve);
+        let elements = self.elements.iter().map(|id| definitions.element(*id));
+        let canonicals: Vec<Text> = elements
+            .flat_map(|element| definitions.types_of(element))
+            .flat_map(|found| definitions.target_profiles(found))
+            .copied()
+            .collect();
+        let mut places = Vec::new();
+        for canonical in canonicals {
+            let canonical = definitions.text(canonical);
+            let Some(structure) = definitions.structure(canonical) else {
+                return Err(format!("the profile {canonical} is not loaded"));
+            };
+            let found = definitions.structure_of(structure);
+            places.push(Self {
+                elements: vec![found.root],
+                type_id: Some(found.type_id),
+                target: Some(structure),
+                url: None,
+                steps: self.steps.clone(),
+            });
+        }
+        if places.is_empty() {
+            places.push(Self {
+                steps: self.steps,
+                ..Self::default()
+            });
+        }
+        Ok(places)
+    }
+
+    fn check(&self, test: Test) -> Check {
+        Check {
+            steps: self.steps.clone().into_boxed_slice(),
+            test,
+        }
+    }
+}
+
+/// What must hold of a place, as the definition of the slice says.
+fn checks(
+    compiler: Compiler<'_>,
+    slice: ElementId,
+    place: &Place,
+    kind: DiscriminatorKind,
+) -> Result<Vec<Check>, String> {
+    let definitions = compiler.definitions;
+    match kind {
+        DiscriminatorKind::Value | DiscriminatorKind::Pattern => {
+            Ok(value_checks(compiler, slice, place))
+        }
+        DiscriminatorKind::Exists => {
+            let found = place.elements.iter();
+            let exists = found.filter_map(|id| exists(definitions.element(*id))).next();
+            Ok(exists
+                .map(|exists| place.check(Test::Exists(exists)))
+                .into_iter()
+                .collect())
+        }
+        DiscriminatorKind::Type => Ok(type_check(definitions, place).into_iter().collect()),
+        DiscriminatorKind::Profile => profile_check(definitions, place),
+    }
+}
+
+/// Whether a slice is of those that have the element, or of those that have not.
+fn exists(element: &Element) -> Option<bool> {
+    match (element.min, element.max) {
+        (_, 0) => Some(false),
+        (0, _) => None,
+        _ => Some(true),
+    }
+}
+
+fn type_check(definitions: &Definitions, place: &Place) -> Option<Check> {
+    if let Some(target) = place.target {
+        let type_id = definitions.structure_of(target).type_id;
+        return Some(place.check(Test::Type([type_id].into())));
+    }
+    let elements = place.elements.iter().map(|id| definitions.element(*id));
+    let types = elements
+        .map(|element| definitions.types_of(element))
+        .find(|types| !types.is_empty())?;
+    let types = types.iter().map(|found| found.type_id).collect();
+    Some(place.check(Test::Type(types)))
+}
+
+fn profile_check(definitions: &Definitions, place: &Place) -> Result<Vec<Check>, String> {
+    if let Some(target) = place.target.filter(|target| !is_profile(definitions, *target)) {
+        let type_id = definitions.structure_of(target).type_id;
+        return Ok(vec![place.check(Test::Type([type_id].into()))]);
+    }
+    let is_unknown = |canonical: &Text| definitions.structure(definitions.text(*canonical)).is_none();
+    let unknown = place.canonicals(definitions).into_iter().find(is_unknown);
+    if let Some(unknown) = unknown.filter(|_| place.target.is_none()) {
+        let canonical = definitions.text(unknown);
+        return Err(format!("the profile {canonical} is not loaded"));
+    }
+    let profiles = place.profiles(definitions);
+    if profiles.is_empty() {
+        return Ok(type_check(definitions, place).into_iter().collect());
+    }
+    Ok(vec![place.check(Test::Profile(profiles.into_boxed_slice()))])
+}
+
+/// Checks of a value: what the elements fix, or what is fixed below them, or else whether there
+/// must be something at all.
+fn value_checks(compiler: Compiler<'_>, slice: ElementId, place: &Place) -> Vec<Check> {
+    let definitions = compiler.definitions;
+    let mut checks = Vec::new();
+    for element in &place.elements {
+        match value_test(compiler, *element) {
+            Some(test) => checks.push(place.check(test)),
+            None => nested_checks(compiler, *element, place, NESTED_MAX, &mut checks),
+        }
+    }
+    if !checks.is_empty() {
+        return checks;
+    }
+    if let Some(url) = place.url {
+        let test = Expected::string(definitions, definitions.text(url)).map(Test::Fixed);
+        return test.map(|test| place.check(test)).into_iter().collect();
+    }
+    let elements = place.elements.iter().filter(|element| **element != slice);
+    let exists = elements.filter_map(|id| exists(definitions.element(*id))).next();
+    exists
+        .map(|exists| place.check(Test::Exists(exists)))
+        .into_iter()
+        .collect()
+}
+
+/// Checks of all that is fixed below an element.
+fn nested_checks(
+    compiler: Compiler<'_>,
+    element: ElementId,
+    place: &Place,
+    depth: usize,
+    checks: &mut Vec<Check>,
+) {
+    let definitions = compiler.definitions;
+    if depth == 0 || place.target.is_some() {
+        return;
+    }
+    let above = only_type(definitions, element).or(place.type_id);
+    for child in definitions.children(element) {
+        let name = definitions.element(child).name;
+        let Ok(below) = place.clone().below(compiler, name, vec![child], above) else {
+            continue;
+        };
+        match value_test(compiler, child) {
+            Some(test @ (Test::Fixed(_) | Test::Pattern(_))) => checks.push(below.check(test)),
+            _ => nested_checks(compiler, child, &below, depth - 1, checks),
+        }
+    }
+}
+
+fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
+    let definitions = compiler.definitions;
+    let found = definitions.element(element);
+    if let Some(fixed) = found.fixed {
+        return Expected::new(definitions, fixed).map(Test::Fixed);
+    }
+    if let Some(pattern) = found.pattern {
+        return Expected::new(definitions, pattern).map(Test::Pattern);
+    }
+    let type_id = only_type(definitions, element)?;
+    compiler
+        .known
+        .required_binding(definitions, found, type_id)
+        .filter(|bound| definitions.expansion(bound.value_set) == Expansion::Codes)
+        .map(Test::Code)
+}
+
+fn forms(properties: &[Property]) -> Box<[Form]> {
+    let form = |property: &Property| Form {
+        name: property.name,
+        type_id: property.type_id,
+        is_allowed: true,
+    };
+    properties.iter().map(form).collect()
+}
+
+/// A child by its name, where the element says what its content is or another one does for it.
+fn child_of(definitions: &Definitions, element: ElementId, name: Name) -> Option<ElementId> {
+    definitions.child(element, name).or_else(|| {
+        let content = definitions.element(element).content_reference?;
+        definitions.child(content, name)
+    })
+}
+
+fn only_type(definitions: &Definitions, element: ElementId) -> Option<TypeId> {
+    match definitions.types_of(definitions.element(element)) {
+        [] => None,
+        [first, others @ ..] => others
+            .iter()
+            .all(|other| other.type_id == first.type_id)
+            .then_some(first.type_id),
+    }
+}
+
+fn is_profile(definitions: &Definitions, structure: StructureId) -> bool {
+    definitions.structure_of(structure).derivation == Some(Derivation::Constraint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: &[Segment<'_>]) {
+        assert_eq!(segments(path).unwrap(), expected, "{path}");
+    }
+
+    #[test]
+    fn a_path_is_restricted_fhirpath() {
+        use Segment::{Extension, Name, OfType, Resolve};
+        check("$this", &[]);
+        check("code", &[Name("code")]);
+        check("$this.code.coding", &[Name("code"), Name("coding")]);
+        check("item.resolve().code", &[Name("item"), Resolve, Name("code")]);
+        check("value.ofType(Reference).resolve()", &[Name("value"), OfType("Reference"), Resolve]);
+        check("(value as Quantity).code", &[Name("value"), OfType("Quantity"), Name("code")]);
+        check("value.as(Coding)", &[Name("value"), OfType("Coding")]);
+        check(
+            "extension('http://a.org/b.c').value",
+            &[Extension("http://a.org/b.c"), Name("value")],
+        );
+        assert!(segments("where(use = 'home').value").is_err());
+    }
+}
