@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,9 @@ const PACKAGES: &str = "fhir-profiles";
 
 /// The folder of our own package.
 const OWN_PACKAGE: &str = "baton";
+
+/// The sources of what makes definitions out of resources, here and at run time.
+const COMPILERS: &[&str] = &["crates/fhir-model/src", "src/package"];
 
 /// Decompressed bytes that are read at a time.
 const BUFFER_BYTES: usize = 1 << 20;
@@ -53,9 +57,45 @@ fn main() -> Result<(), Box<dyn Error>> {
     {
         return Err(problem.to_string().into());
     }
-    fs::write(out_dir.join("definitions.image"), definitions.to_image()?)?;
+    let image = definitions.to_image()?;
+    println!("cargo::rustc-env=BATON_COMPILER={}", compiler(&image)?);
+    fs::write(out_dir.join("definitions.image"), image)?;
     fs::write(out_dir.join("own_resources.rs"), list)?;
+    fs::write(out_dir.join("packages.rs"), packages(Path::new(PACKAGES))?)?;
     Ok(())
+}
+
+/// A number that changes with the embedded image and with everything that compiles definitions.
+fn compiler(image: &[u8]) -> Result<String, Box<dyn Error>> {
+    let mut hasher = DefaultHasher::new();
+    image.hash(&mut hasher);
+    for folder in COMPILERS {
+        println!("cargo::rerun-if-changed={folder}");
+        for file in files(Path::new(folder), ".rs")? {
+            fs::read(&file)?.hash(&mut hasher);
+        }
+    }
+    Ok(format!("{:016x}", hasher.finish()))
+}
+
+/// Rust source: the published packages, by name.
+fn packages(folder: &Path) -> Result<String, Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let name = entry?.file_name().into_string().unwrap_or_default();
+        let version = name.match_indices('-').find(|(at, _)| {
+            let next = name.get(at + 1..).unwrap_or_default();
+            next.starts_with(|first: char| first.is_ascii_digit())
+        });
+        if let Some((name, version)) = version.and_then(|(at, _)| name.split_at_checked(at)) {
+            let version = version.trim_start_matches('-');
+            rows.push(format!(
+                "    EmbeddedPackage {{ name: {name:?}, version: {version:?} }},\n"
+            ));
+        }
+    }
+    rows.sort();
+    Ok(format!("&[\n{}]\n", rows.concat()))
 }
 
 /// The files under a folder whose names end so, sorted; none if there is no such folder.

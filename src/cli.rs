@@ -14,6 +14,7 @@ use crate::telemetry;
 
 mod adt;
 mod demo;
+mod packages;
 mod validate;
 
 /// Baton: takes the baton when a hospital discharges a patient.
@@ -43,6 +44,8 @@ enum Command {
     Adt(adt::Command),
     /// Validate resources, offline.
     Validate(validate::Validate),
+    /// List the FHIR packages of a configuration; fetch one.
+    Packages(packages::Packages),
 }
 
 /// Where `serve` keeps its records when nobody says otherwise.
@@ -107,7 +110,7 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let default = match arguments.command {
         Command::Serve(_) => telemetry::FILTER_DEFAULT,
-        Command::Adt(_) | Command::Validate(_) => "warn",
+        Command::Adt(_) | Command::Validate(_) | Command::Packages(_) => "warn",
         // Its story has a message that is refused: no news for whoever reads it.
         Command::Demo(_) => "error",
     };
@@ -120,6 +123,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(place) => on_runtime(demo::run(place)),
         Command::Adt(command) => on_runtime(adt::run(command)),
         Command::Validate(options) => validate::run(&options),
+        Command::Packages(options) => on_runtime(packages::run(options)),
     }
 }
 

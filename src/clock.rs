@@ -12,8 +12,8 @@ use uuid::{NoContext, Timestamp, Uuid};
 /// An instant in UTC; FHIR's `instant` is this with an offset of the writer's choice.
 pub type Instant = DateTime<Utc>;
 
-/// Tells the time, and wakes who waits for it to move by hand.
-#[derive(Debug)]
+/// Tells the time, and wakes who waits for it to move by hand. A clone is the same clock.
+#[derive(Debug, Clone)]
 pub enum Clock {
     /// The machine's clock.
     System,
@@ -46,7 +46,7 @@ impl Clock {
 }
 
 /// A clock that stands still until it is moved.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ManualClock(watch::Sender<Instant>);
 
 impl ManualClock {

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +33,18 @@ pub struct Config {
     pub rest: Rest,
     /// Profiles in force.
     pub validation: Validation,
+    /// FHIR packages that extend the embedded definitions: `hl7.fhir.us.core@6.1.0`.
+    pub packages: Vec<String>,
+    /// A folder of packages.
+    pub package_folder: Option<PathBuf>,
+    /// The package cache; `~/.fhir/packages` when `None`.
+    pub package_cache: Option<PathBuf>,
+    /// A registry, if the network may be asked for packages.
+    pub package_registry: Option<String>,
+    /// What happens when a package depends on one that is not found.
+    pub package_dependencies: MissingDependency,
+    /// Where compiled packages are kept; beside the SQLite database when `None`.
+    pub package_images: Option<PathBuf>,
     /// The MLLP listener.
     pub intake: Intake,
     /// Whose care managers work with Baton.
@@ -193,6 +205,17 @@ impl Intake {
     pub fn idle_timeout(&self) -> Option<Duration> {
         (self.idle_timeout_secs > 0).then(|| Duration::from_secs(self.idle_timeout_secs))
     }
+}
+
+/// What happens when a package depends on one that is not found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissingDependency {
+    /// A line in the log.
+    #[default]
+    Warn,
+    /// No start.
+    Refuse,
 }
 
 /// What happens to a message that no feed claims.
@@ -424,6 +447,17 @@ impl Config {
         Ok(self)
     }
 
+    /// Where compiled packages are kept, if there is a place.
+    pub fn image_folder(&self) -> Option<PathBuf> {
+        let beside = || {
+            let path = self.store.database.as_deref()?.strip_prefix("sqlite:")?;
+            let path = path.split('?').next().unwrap_or_default();
+            let folder = Path::new(path.trim_start_matches("//")).parent()?;
+            (!path.starts_with(':')).then(|| folder.join("definitions"))
+        };
+        self.package_images.clone().or_else(beside)
+    }
+
     /// The feed that claims a message with this MSH-3 and MSH-4; the most specific claim wins.
     pub fn feed(&self, application: &str, facility: &str) -> Option<&Arc<Feed>> {
         self.feeds
@@ -469,7 +503,18 @@ pub fn documentation() -> String {
          (`baton serve --help`).\n",
     );
     let sections = schema.pointer("/properties").and_then(Value::as_object);
-    for (name, section) in sections.into_iter().flatten() {
+    let is_setting = |section: &Value| {
+        section["type"] != "object"
+            && section
+                .get("items")
+                .is_none_or(|items| items.get("$ref").is_none())
+    };
+    let sections = sections.into_iter().flatten();
+    let (settings, sections): (Vec<_>, Vec<_>) =
+        sections.partition(|(_, section)| is_setting(section));
+    page.push_str("\n## Before all tables\nFHIR packages: see [Packages](PACKAGES.md).\n\n");
+    push_settings(&mut page, &schema, settings.into_iter());
+    for (name, section) in sections {
         let table = schema
             .pointer("/$defs/feed")
             .filter(|_| name == "feed")
@@ -484,30 +529,34 @@ pub fn documentation() -> String {
             "\n## `{heading}`\n{}\n\n",
             text_of(section, "description")
         );
-        page.push_str("| key | default | meaning |\n|---|---|---|\n");
-        for (key, setting) in table
-            .get("properties")
-            .and_then(Value::as_object)
-            .into_iter()
-            .flatten()
-        {
-            let default = match setting.get("default") {
-                Some(value) => format!("`{value}`"),
-                None if required(table, key) => "required".to_owned(),
-                None => "–".to_owned(),
-            };
-            let choices = setting["enum"]
-                .as_array()
-                .map_or_else(String::new, |choices| {
-                    let choices: Vec<_> =
-                        choices.iter().map(|choice| format!("`{choice}`")).collect();
-                    format!(" One of {}.", choices.join(", "))
-                });
-            let meaning = text_of(setting, "description");
-            let _ = writeln!(page, "| `{key}` | {default} | {meaning}{choices} |");
-        }
+        let settings = table.get("properties").and_then(Value::as_object);
+        push_settings(&mut page, table, settings.into_iter().flatten());
     }
     page
+}
+
+/// A table of settings, a row each.
+fn push_settings<'s>(
+    page: &mut String,
+    table: &Value,
+    settings: impl Iterator<Item = (&'s String, &'s Value)>,
+) {
+    page.push_str("| key | default | meaning |\n|---|---|---|\n");
+    for (key, setting) in settings {
+        let default = match setting.get("default") {
+            Some(value) => format!("`{value}`"),
+            None if required(table, key) => "required".to_owned(),
+            None => "–".to_owned(),
+        };
+        let choices = setting["enum"]
+            .as_array()
+            .map_or_else(String::new, |choices| {
+                let choices: Vec<_> = choices.iter().map(|choice| format!("`{choice}`")).collect();
+                format!(" One of {}.", choices.join(", "))
+            });
+        let meaning = text_of(setting, "description");
+        let _ = writeln!(page, "| `{key}` | {default} | {meaning}{choices} |");
+    }
 }
 
 fn required(table: &Value, key: &str) -> bool {

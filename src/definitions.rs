@@ -18,6 +18,22 @@ static EMBEDDED: LazyLock<Arc<Definitions>> = LazyLock::new(|| {
     Arc::new(definitions.expect("the image was written by the build of this program"))
 });
 
+/// A package that is compiled into the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbeddedPackage {
+    /// `hl7.fhir.r4.core`.
+    pub name: &'static str,
+    /// `4.0.1`.
+    pub version: &'static str,
+}
+
+/// Sorted by name.
+static PACKAGES: &[EmbeddedPackage] = include!(concat!(env!("OUT_DIR"), "/packages.rs"));
+
+/// Changes with the embedded image and with the compiler of definitions: what was compiled by
+/// another one is not to be read.
+pub const COMPILER: &str = env!("BATON_COMPILER");
+
 /// A conformance resource of our own package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnResource {
@@ -35,6 +51,11 @@ static OWN_RESOURCES: &[OwnResource] = include!(concat!(env!("OUT_DIR"), "/own_r
 /// The definitions that the program is born with; read from the image at the first call.
 pub fn embedded() -> Arc<Definitions> {
     Arc::clone(&EMBEDDED)
+}
+
+/// The published packages that are compiled into the program.
+pub fn packages() -> &'static [EmbeddedPackage] {
+    PACKAGES
 }
 
 /// Our own conformance resources, sorted by type and id.

@@ -21,6 +21,7 @@ use crate::adt::trigger_event::{self, Standing};
 use crate::clock::Instant;
 use crate::config::{Acknowledge, Config, Feed, UnknownSender};
 use crate::error;
+use crate::interaction::live::Live;
 use crate::interaction::{Context, Services};
 use crate::operation::pathway::Pathways;
 use crate::store::{self, MessageState, NewMessage, Received, StoredMessage, Transaction, Work};
@@ -32,7 +33,7 @@ pub use lanes::{Lanes, Queue};
 
 /// Receives messages and hands them to the lanes that process them.
 pub struct Intake {
-    services: Arc<Services>,
+    live: Arc<Live>,
     config: Arc<Config>,
     unclaimed: Arc<Feed>,
     pathways: Arc<Pathways>,
@@ -99,16 +100,16 @@ impl Verdict {
 }
 
 impl Intake {
-    /// An intake over `services`; `lanes` process what it receives.
+    /// An intake over the services in force; `lanes` process what it receives.
     pub fn new(
-        services: Arc<Services>,
+        live: Arc<Live>,
         config: Arc<Config>,
         pathways: Arc<Pathways>,
         lanes: Lanes,
     ) -> Self {
         let store_timeout = Duration::from_secs(config.intake.store_timeout_secs);
         Self {
-            services,
+            live,
             config,
             unclaimed: Arc::new(Feed::unclaimed()),
             pathways,
@@ -117,10 +118,14 @@ impl Intake {
         }
     }
 
+    fn services(&self) -> Arc<Services> {
+        self.live.current()
+    }
+
     /// Takes the bytes of one frame: durable before a positive answer (R1), answered after the
     /// store and not after processing (R2), one answer for a frame (R3).
     pub async fn receive(&self, bytes: Vec<u8>) -> Reply {
-        let received = self.services.clock.now();
+        let received = self.services().clock.now();
         let hash: [u8; 32] = Sha256::digest(&bytes).into();
         match hl7v2::parse(&bytes) {
             Ok(parsed) => self.receive_message(&parsed, bytes, hash, received).await,
@@ -281,7 +286,8 @@ impl Intake {
     }
 
     async fn keep(&self, message: NewMessage) -> Result<Received, store::Error> {
-        let keeping = self.services.store.transact(Keep { message });
+        let services = self.services();
+        let keeping = services.store.transact(Keep { message });
         // A store that does not answer must not keep the sender waiting to its time-out (R1, R20).
         tokio::time::timeout(self.store_timeout, keeping)
             .await
@@ -289,7 +295,7 @@ impl Intake {
     }
 
     fn answer(&self, message: &Message, code: AckCode, error: Option<AckError>) -> Vec<u8> {
-        let now = self.services.clock.now();
+        let now = self.services().clock.now();
         Acknowledgement {
             code,
             control_id: &self.control_id(now),
@@ -300,7 +306,7 @@ impl Intake {
     }
 
     fn answer_unreadable(&self, code: AckCode, error: AckError) -> Vec<u8> {
-        let now = self.services.clock.now();
+        let now = self.services().clock.now();
         Acknowledgement {
             code,
             control_id: &self.control_id(now),
@@ -312,7 +318,7 @@ impl Intake {
 
     /// MSH-10 of an answer: unique among all that we send, at most 20 characters (v2.3).
     fn control_id(&self, now: Instant) -> String {
-        let id = self.services.ids.next(now).replace('-', "");
+        let id = self.services().ids.next(now).replace('-', "");
         // Its end is random, its start is the time: many answers share a millisecond.
         let random = id.get(id.len().saturating_sub(19)..).unwrap_or(&id);
         format!("B{random}").to_uppercase()

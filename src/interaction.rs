@@ -17,14 +17,18 @@ use fhir_validation::Validator;
 use crate::access::Caller;
 use crate::clock::{Clock, Ids};
 use crate::error::Error;
+use crate::interaction::conformance::Announcer;
 use crate::interaction::write::Policy;
+use crate::package::Guide;
 use crate::search::extract::Extractor;
 use crate::store::Store;
 
 pub mod bundle;
 pub mod capabilities;
+pub mod conformance;
 pub mod find;
 pub mod history;
+pub mod live;
 pub mod outcome;
 pub mod read;
 pub mod search;
@@ -33,7 +37,10 @@ pub mod url;
 pub mod validate;
 pub mod write;
 
-/// What every interaction needs and nobody owns: opened once, shared by all.
+/// What every interaction needs and nobody owns, as a request sees it from its start to its end.
+///
+/// What is opened once is shared by all; what follows from definitions is made anew when they
+/// change ([`live::Live`]).
 pub struct Services {
     /// Where records are kept.
     pub store: Store,
@@ -46,13 +53,17 @@ pub struct Services {
     /// Tells the time.
     pub clock: Clock,
     /// Makes logical ids.
-    pub ids: Ids,
+    pub ids: Arc<Ids>,
     /// The FHIR base as clients see it, without a slash at its end.
     pub base_url: Arc<str>,
     /// The same, for telling our own references from others'.
     pub own_base: BaseUrl,
     /// Profiles in force beside `meta.profile`: resource type → canonical URLs.
-    pub profiles: BTreeMap<String, Vec<String>>,
+    pub profiles: Arc<BTreeMap<String, Vec<String>>>,
+    /// The implementation guides that were loaded.
+    pub guides: Arc<[Guide]>,
+    /// Where conformance resources that were written are announced.
+    pub announcer: Announcer,
     /// How strictly resources of clients are validated.
     pub policy: Policy,
     /// Whether a request may ask for less.
@@ -97,6 +108,29 @@ impl Context {
 }
 
 impl Services {
+    /// The same with other definitions, in which all types have the numbers that they had.
+    #[must_use]
+    pub fn with(&self, definitions: Arc<Definitions>) -> Self {
+        Self {
+            store: self.store.clone(),
+            validator: Validator::new(Arc::clone(&definitions)),
+            extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&self.base_url)),
+            definitions,
+            clock: self.clock.clone(),
+            ids: Arc::clone(&self.ids),
+            base_url: Arc::clone(&self.base_url),
+            own_base: BaseUrl::new(&self.base_url),
+            profiles: Arc::clone(&self.profiles),
+            guides: Arc::clone(&self.guides),
+            announcer: self.announcer.clone(),
+            policy: self.policy,
+            weaker_on_request: self.weaker_on_request,
+            parse_limits: self.parse_limits,
+            statement: OnceLock::new(),
+            page_counts: self.page_counts,
+        }
+    }
+
     /// The resource type of this name, if R4 has it.
     ///
     /// # Errors

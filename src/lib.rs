@@ -11,9 +11,10 @@ pub mod config;
 pub mod definitions;
 pub mod disposition;
 
-// Floor 3: meaning; pure functions.
+// Floor 3: meaning; pure functions, but for what finds packages.
 pub mod access;
 pub mod adt;
+pub mod package;
 pub mod plan_definition;
 pub mod search;
 
@@ -26,7 +27,9 @@ pub mod error;
 // Floor 6: the FHIR interactions; `interaction::write` is the only way into the store.
 pub mod interaction;
 
-// Floor 7: what takes several interactions in one transaction.
+// Floor 7: what takes several interactions in one transaction; the engine that keeps the definitions
+// in force.
+pub mod conformance;
 pub mod operation;
 
 // Floors 8 and 9: engines. The workflow waits for the intake when a clock is moved by hand.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::http::{Request, Response, StatusCode};
 use axum::middleware;
 use axum::response::IntoResponse;
@@ -18,6 +18,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::trace::TraceLayer;
 
 use crate::interaction::Services;
+use crate::interaction::live::Live;
 use crate::workflow::Workflow;
 
 mod clock;
@@ -41,8 +42,18 @@ pub struct Limits {
     pub timeout: Duration,
 }
 
+/// What handlers share: each takes the services in force once, when its request arrives.
+#[derive(Clone)]
+struct Shared(Arc<Live>);
+
+impl FromRef<Shared> for Arc<Services> {
+    fn from_ref(shared: &Shared) -> Self {
+        shared.0.current()
+    }
+}
+
 /// The routes, ready to be served.
-pub fn router(services: Arc<Services>, workflow: Arc<Workflow>, limits: Limits) -> Router {
+pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Router {
     let fhir = Router::new()
         .route(
             "/",
@@ -100,7 +111,7 @@ pub fn router(services: Arc<Services>, workflow: Arc<Workflow>, limits: Limits) 
                 .on_request(())
                 .on_failure(()),
         )
-        .with_state(services)
+        .with_state(Shared(live))
 }
 
 /// Method and route only: URLs carry search values.

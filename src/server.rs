@@ -10,29 +10,34 @@ use fhir_model::reference::BaseUrl;
 use fhir_model::tree::{self, Tree};
 use fhir_validation::Validator;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
+use crate::conformance::Conformance;
 use crate::definitions;
 use crate::error::Error;
 use crate::intake::{Intake, Lanes};
+use crate::interaction::conformance::{ANNOUNCEMENTS_MAX, Announcer};
+use crate::interaction::live::Live;
 use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
 use crate::operation::pathway::Pathways;
+use crate::package::Loaded;
 use crate::search::extract::Extractor;
 use crate::store::Store;
 use crate::workflow::Workflow;
-use crate::{mllp, rest};
+use crate::{mllp, package, rest};
 
 /// How long stopping waits for what is under way.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A running Baton.
 pub struct Server {
-    /// What its interactions work with.
-    pub services: Arc<Services>,
+    /// What its interactions work with, as it is now.
+    pub live: Arc<Live>,
     /// Where the FHIR API listens.
     pub http: SocketAddr,
     /// Where the MLLP listener listens.
@@ -60,16 +65,20 @@ impl Server {
             .context("the store cannot be opened")?;
         let http_address = http.local_addr()?;
         let mllp_address = mllp.local_addr()?;
-        let services = Arc::new(services(&config, clock, store, http_address));
-
-        publish_own_resources(&services).await?;
+        let packages = package::load(&config).await?;
+        let (announcer, announcements) = mpsc::channel(ANNOUNCEMENTS_MAX);
+        let services = services(&config, clock, store, http_address, &packages, announcer);
+        let live = Arc::new(Live::new(services));
         let stop = CancellationToken::new();
         let workers = TaskTracker::new();
+        let conformance = Conformance::start(Arc::clone(&live), announcements).await?;
+        workers.spawn(conformance.run(stop.clone()));
+        publish_own_resources(&live.current()).await?;
         let config = Arc::new(config);
         let pathways = Arc::new(Pathways::new(&config)?);
         let (lanes, queues) = Lanes::new();
         let intake = Arc::new(Intake::new(
-            Arc::clone(&services),
+            Arc::clone(&live),
             Arc::clone(&config),
             Arc::clone(&pathways),
             lanes,
@@ -79,7 +88,7 @@ impl Server {
         }
         workers.spawn(Arc::clone(&intake).sweep(stop.clone()));
         let workflow = Arc::new(Workflow::new(
-            Arc::clone(&services),
+            Arc::clone(&live),
             pathways,
             Arc::clone(&intake),
         ));
@@ -89,7 +98,7 @@ impl Server {
             body_bytes_max: config.rest.body_bytes_max,
             timeout: Duration::from_secs(config.rest.timeout_secs),
         };
-        let router = rest::router(Arc::clone(&services), Arc::clone(&workflow), limits);
+        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), limits);
         let stopped = stop.clone();
         workers.spawn(async move {
             let serving = axum::serve(http, router)
@@ -108,7 +117,7 @@ impl Server {
         workers.close();
         tracing::info!(http = %http_address, mllp = %mllp_address, "Baton is serving");
         Ok(Self {
-            services,
+            live,
             http: http_address,
             mllp: mllp_address,
             workflow,
@@ -134,7 +143,7 @@ impl Server {
         {
             tracing::warn!("Stopping: some connections were still open and are cut");
         }
-        self.services.store.close().await;
+        self.live.current().store.close().await;
         tracing::info!("Baton has stopped");
     }
 }
@@ -164,8 +173,15 @@ async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Services {
-    let definitions = definitions::embedded();
+fn services(
+    config: &Config,
+    clock: Clock,
+    store: Store,
+    http: SocketAddr,
+    packages: &Loaded,
+    announcer: Announcer,
+) -> Services {
+    let definitions = Arc::clone(&packages.definitions);
     let base_url = config
         .listen
         .base_url
@@ -177,10 +193,12 @@ fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Se
         extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
         definitions,
         clock,
-        ids: Ids::default(),
+        ids: Arc::new(Ids::default()),
         own_base: BaseUrl::new(&base_url),
         base_url: base_url.into(),
-        profiles: config.validation.profiles.clone(),
+        profiles: Arc::new(config.validation.profiles.clone()),
+        guides: Arc::clone(&packages.guides),
+        announcer,
         policy: Policy {
             level: config.validation.level,
             on_failure: config.validation.on_failure,

@@ -9,6 +9,7 @@ mod entries;
 mod find;
 mod keys;
 mod migrate;
+mod position;
 mod postgres;
 mod read;
 mod search_sql;
@@ -25,6 +26,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 pub use crate::store::find::INCLUDED_MAX;
+pub use crate::store::position::{ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;

@@ -20,9 +20,10 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Instant;
 use crate::error::{self, Error};
 use crate::intake::Intake;
+use crate::interaction::live::Live;
 use crate::interaction::{Context, Services, find, invalid};
 use crate::operation::pathway::{Pathways, TASK_DUE};
-use crate::store::{ChangeRow, Timer, Transaction, Work};
+use crate::store::{ChangeRow, ReadPosition, SetPosition, Timer, Transaction, Work};
 
 /// The engine's name in the table of positions.
 const ENGINE: &str = "workflow";
@@ -50,7 +51,7 @@ const WATCHED: &[&str] = &["Communication", "Encounter", "Group", "Patient", "Ta
 
 /// Moves pathways.
 pub struct Workflow {
-    services: Arc<Services>,
+    live: Arc<Live>,
     pathways: Arc<Pathways>,
     intake: Arc<Intake>,
     /// One step at a time; how far the feed was read.
@@ -58,10 +59,10 @@ pub struct Workflow {
 }
 
 impl Workflow {
-    /// An engine over `services`.
-    pub fn new(services: Arc<Services>, pathways: Arc<Pathways>, intake: Arc<Intake>) -> Self {
+    /// An engine over the services in force.
+    pub fn new(live: Arc<Live>, pathways: Arc<Pathways>, intake: Arc<Intake>) -> Self {
         Self {
-            services,
+            live,
             pathways,
             intake,
             turn: Mutex::new(None),
@@ -70,7 +71,7 @@ impl Workflow {
 
     /// Runs until `stop`.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
-        let mut changed = self.services.store.changed();
+        let mut changed = self.services().store.changed();
         loop {
             let _ = changed.borrow_and_update();
             let pause = match AssertUnwindSafe(self.catch_up()).catch_unwind().await {
@@ -97,11 +98,11 @@ impl Workflow {
 
     /// How long there is nothing to do, unless a commit wakes the engine.
     async fn pause(&self) -> Duration {
-        if self.services.clock.as_manual().is_some() {
+        if self.services().clock.as_manual().is_some() {
             return PERIOD;
         }
-        let next = self.services.store.next_timer().await.ok().flatten();
-        let until = next.map(|due| due - self.services.clock.now());
+        let next = self.services().store.next_timer().await.ok().flatten();
+        let until = next.map(|due| due - self.services().clock.now());
         until.map_or(PERIOD, |until| {
             until.to_std().unwrap_or_default().min(PERIOD)
         })
@@ -111,7 +112,7 @@ impl Workflow {
     async fn catch_up(&self) -> Result<(), Error> {
         let mut position = self.turn.lock().await;
         self.read_changes(&mut position).await?;
-        self.fire_timers(self.services.clock.now()).await
+        self.fire_timers(self.services().clock.now()).await
     }
 
     /// Waits until every message and every change so far has taken its effects.
@@ -122,7 +123,7 @@ impl Workflow {
         self.intake.settle().await;
         let mut position = self.turn.lock().await;
         self.read_every_change(&mut position).await?;
-        self.fire_timers(self.services.clock.now()).await
+        self.fire_timers(self.services().clock.now()).await
     }
 
     /// Moves a clock that is held by hand, firing every timer on the way at its own instant.
@@ -134,13 +135,13 @@ impl Workflow {
         let mut position = self.turn.lock().await;
         self.read_every_change(&mut position).await?;
         while let Some(due) = self
-            .services
+            .services()
             .store
             .next_timer()
             .await?
             .filter(|due| *due <= instant)
         {
-            let now = self.services.clock.now();
+            let now = self.services().clock.now();
             self.move_clock(due.max(now))?;
             self.fire_timers(due.max(now)).await?;
             self.read_every_change(&mut position).await?;
@@ -149,7 +150,8 @@ impl Workflow {
     }
 
     fn move_clock(&self, instant: Instant) -> Result<(), Error> {
-        let Some(clock) = self.services.clock.as_manual() else {
+        let services = self.services();
+        let Some(clock) = services.clock.as_manual() else {
             return Ok(());
         };
         clock.advance(instant).map_err(|now| {
@@ -163,7 +165,7 @@ impl Workflow {
     /// Reads the feed up to the newest change that is committed now. PostgreSQL gives a change out
     /// only when no older transaction is open in the whole cluster, so that may take a moment.
     async fn read_every_change(&self, position: &mut Option<i64>) -> Result<(), Error> {
-        let end = self.services.store.changes_end().await?;
+        let end = self.services().store.changes_end().await?;
         let reading = async {
             while self.read_changes(position).await? < end {
                 tokio::time::sleep(FEED_PAUSE).await;
@@ -180,11 +182,15 @@ impl Workflow {
     async fn read_changes(&self, position: &mut Option<i64>) -> Result<i64, Error> {
         let mut read = match *position {
             Some(read) => read,
-            None => self.services.store.transact(ReadPosition(ENGINE)).await?,
+            None => self.services().store.transact(ReadPosition(ENGINE)).await?,
         };
         let mut kept = read;
         loop {
-            let changes = self.services.store.changes_after(read, CHANGES_MAX).await?;
+            let changes = self
+                .services()
+                .store
+                .changes_after(read, CHANGES_MAX)
+                .await?;
             let Some(last) = changes.last() else {
                 return Ok(read);
             };
@@ -194,7 +200,7 @@ impl Workflow {
                 self.take(change).await?;
             }
             if end - kept > UNKEPT_MAX {
-                self.services
+                self.services()
                     .store
                     .transact(SetPosition(ENGINE, end))
                     .await?;
@@ -222,7 +228,7 @@ impl Workflow {
             Err(error) if is_lasting(&error) => {
                 tracing::error!(resource = %key, error = error::chain(&error), "A change of {key} could not be acted on");
                 Ok(self
-                    .services
+                    .services()
                     .store
                     .transact(SetPosition(ENGINE, sequence))
                     .await?)
@@ -234,7 +240,7 @@ impl Workflow {
     /// Runs a work. A panic is a defect that one change or timer brings to light: it must not come
     /// again for ever and keep all others from their turn.
     async fn attempt(&self, work: impl Work<Output = (), Error = Error>) -> Result<(), Error> {
-        AssertUnwindSafe(self.services.store.transact(work))
+        AssertUnwindSafe(self.services().store.transact(work))
             .catch_unwind()
             .await
             .unwrap_or_else(|_| Err(Error::Internal("the work panicked".into())))
@@ -243,7 +249,8 @@ impl Workflow {
     /// Who joined a panel is followed from a discharge that lies within its thirty days; a
     /// transaction for each, as a panel may have thousands of members.
     async fn follow_panel(&self, change: &ChangeRow) -> Result<(), Error> {
-        let store = &self.services.store;
+        let services = self.services();
+        let store = &services.store;
         let before = match VersionId::new(change.version.number() - 1) {
             Some(version) => store.vread(&change.key, version).await?,
             None => None,
@@ -277,18 +284,19 @@ impl Workflow {
     /// When the store fails.
     pub async fn follow_calendar(&self) -> Result<(), Error> {
         let fingerprint = self.pathways.calendar_fingerprint();
-        let store = &self.services.store;
+        let services = self.services();
+        let store = &services.store;
         if store.transact(ReadPosition(CALENDAR)).await? == fingerprint {
             return Ok(());
         }
-        let mut search = self.pathways.open_tasks(&self.services)?;
+        let mut search = self.pathways.open_tasks(&services)?;
         search.count = TASKS_PAGE;
         let mut patients = BTreeSet::new();
         loop {
             let page = store.search(&search).await?;
             for stored in &page.matches {
                 if let Some(task) = find::value(stored)? {
-                    patients.extend(patient_of(&self.services, &task));
+                    patients.extend(patient_of(&services, &task));
                 }
             }
             match page.next {
@@ -309,10 +317,14 @@ impl Workflow {
         Ok(store.transact(SetPosition(CALENDAR, fingerprint)).await?)
     }
 
+    fn services(&self) -> Arc<Services> {
+        self.live.current()
+    }
+
     async fn fire_timers(&self, until: Instant) -> Result<(), Error> {
         loop {
             // A timer's work may set further timers, so those are asked for again.
-            let timers = self.services.store.due_timers(until, TIMERS_MAX).await?;
+            let timers = self.services().store.due_timers(until, TIMERS_MAX).await?;
             if timers.is_empty() {
                 return Ok(());
             }
@@ -336,14 +348,14 @@ impl Workflow {
                     error = error::chain(&error),
                     "A timer could not be acted on"
                 );
-                Ok(self.services.store.transact(DropTimer(name)).await?)
+                Ok(self.services().store.transact(DropTimer(name)).await?)
             }
             other => other,
         }
     }
 
     fn context(&self) -> Context {
-        Context::engine(&self.services, "workflow")
+        Context::engine(&self.services(), "workflow")
     }
 }
 
@@ -359,34 +371,6 @@ fn is_lasting(error: &Error) -> bool {
 fn is_watched(change: &ChangeRow) -> bool {
     let from_outside = change.cause != "pathway" && !change.cause.starts_with("adt_message/");
     from_outside && WATCHED.contains(&change.key.resource_type.as_str())
-}
-
-struct ReadPosition(&'static str);
-
-impl Work for ReadPosition {
-    type Output = i64;
-    type Error = crate::store::Error;
-
-    async fn run<'a>(
-        &'a mut self,
-        transaction: &'a mut Transaction<'_>,
-    ) -> Result<i64, crate::store::Error> {
-        transaction.position(self.0).await
-    }
-}
-
-struct SetPosition(&'static str, i64);
-
-impl Work for SetPosition {
-    type Output = ();
-    type Error = crate::store::Error;
-
-    async fn run<'a>(
-        &'a mut self,
-        transaction: &'a mut Transaction<'_>,
-    ) -> Result<(), crate::store::Error> {
-        transaction.set_position(self.0, self.1).await
-    }
 }
 
 struct DropTimer(String);

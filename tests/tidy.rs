@@ -15,11 +15,13 @@ const FLOORS: &[(&str, u32)] = &[
     ("disposition", 2),
     ("access", 3),
     ("adt", 3),
+    ("package", 3),
     ("plan_definition", 3),
     ("search", 3),
     ("store", 4),
     ("error", 5),
     ("interaction", 6),
+    ("conformance", 7),
     ("operation", 7),
     ("intake", 8),
     ("workflow", 9),
@@ -68,7 +70,8 @@ const EDGES: &[(&str, &[&str])] = &[
     ("axum::", &["rest", "server"]),
     ("tower_http::", &["rest"]),
     ("sqlx::", &["store"]),
-    ("reqwest::", &["cli"]),
+    ("reqwest::", &["cli", "package"]),
+    ("rustls::", &["package"]),
     ("clap::", &["cli", "main"]),
 ];
 

@@ -153,7 +153,7 @@ async fn inbox(server: &Server) -> HashMap<Vec<u8>, StoredMessage> {
         count: u32::MAX,
         ..MessageQuery::default()
     };
-    let messages = server.services.store.messages(&query).await.unwrap();
+    let messages = server.live.current().store.messages(&query).await.unwrap();
     messages
         .into_iter()
         .map(|stored| (stored.message.bytes.clone(), stored))

@@ -88,7 +88,7 @@ impl Intake {
 
     /// Queues what has waited for at least `age`: younger rows are in their lanes.
     async fn queue_unprocessed(&self, age: TimeDelta) -> Result<(), crate::store::Error> {
-        let until = self.services.clock.now() - age;
+        let until = self.services().clock.now() - age;
         for state in [MessageState::Received, MessageState::Failed] {
             let mut after = None;
             loop {
@@ -98,7 +98,7 @@ impl Intake {
                     after,
                     count: SWEEP_ROWS_MAX,
                 };
-                let rows = self.services.store.messages(&query).await?;
+                let rows = self.services().store.messages(&query).await?;
                 let Some(last) = rows.last() else { break };
                 after = Some(last.row);
                 let waiting = |stored: &StoredMessage| stored.message.received <= until;
@@ -120,13 +120,13 @@ impl Intake {
         let mut pause = RETRY_PAUSE;
         for attempt in 1..=TRIES_MAX {
             let work = Process {
-                context: context(&self.services),
+                context: context(&self.services()),
                 config: Arc::clone(&self.config),
                 unclaimed: Arc::clone(&self.unclaimed),
                 pathways: Arc::clone(&self.pathways),
                 row,
             };
-            match self.services.store.transact(work).await {
+            match self.services().store.transact(work).await {
                 Ok(()) => return,
                 Err(error) => {
                     let cause = error::chain(&error);
@@ -166,7 +166,7 @@ impl Intake {
             reason: reason.to_owned(),
             attempts_max,
         };
-        if let Err(error) = self.services.store.transact(work).await {
+        if let Err(error) = self.services().store.transact(work).await {
             tracing::error!(
                 message.row = row,
                 error = error::chain(&error),

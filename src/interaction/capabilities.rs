@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use fhir_model::definition::TypeId;
+use fhir_model::definition::{Definitions, Derivation, StructureKind, TypeId};
 use serde_json::{Value, json};
 
 use crate::interaction::Services;
@@ -33,13 +33,19 @@ pub fn capabilities(services: &Services) -> String {
 }
 
 fn statement(services: &Services) -> Value {
+    let guides: Vec<String> = services
+        .guides
+        .iter()
+        .map(|guide| canonical(&guide.url, guide.version.as_deref()))
+        .collect();
+    let profiles = supported_profiles(&services.definitions);
     let referring = referring(services);
     let resources: Vec<Value> = services
         .definitions
         .concrete_resource_types()
-        .map(|type_id| resource(services, type_id, &referring))
+        .map(|type_id| resource(services, type_id, &referring, &profiles))
         .collect();
-    json!({
+    let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": instant_text(services.clock.now()),
@@ -62,7 +68,38 @@ fn statement(services: &Services) -> Value {
                 { "code": "transaction" }, { "code": "batch" }, { "code": "history-system" },
             ],
         }],
-    })
+    });
+    if let Some(statement) = statement.as_object_mut()
+        && !guides.is_empty()
+    {
+        statement.insert("implementationGuide".to_owned(), json!(guides));
+    }
+    statement
+}
+
+/// Resource type → the profiles of it that are loaded, but for those of the standard itself.
+type Profiles = HashMap<TypeId, Vec<String>>;
+
+fn supported_profiles(definitions: &Definitions) -> Profiles {
+    let mut profiles = Profiles::new();
+    for (_, structure) in definitions.structures() {
+        let url = definitions.text(structure.url);
+        let is_profile = structure.derivation == Some(Derivation::Constraint)
+            && structure.kind == StructureKind::Resource;
+        if is_profile && !url.starts_with(CORE) {
+            let version = structure.version.map(|version| definitions.text(version));
+            let of_type = profiles.entry(structure.type_id).or_default();
+            of_type.push(canonical(url, version));
+        }
+    }
+    profiles
+}
+
+/// Where the structures of the standard itself are.
+const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+
+fn canonical(url: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| url.to_owned(), |version| format!("{url}|{version}"))
 }
 
 /// Resource type → the parameters (`Type:code`) that refer to it: what `_revinclude` takes.
@@ -84,7 +121,12 @@ fn referring(services: &Services) -> Referring {
     referring
 }
 
-fn resource(services: &Services, type_id: TypeId, referring: &Referring) -> Value {
+fn resource(
+    services: &Services,
+    type_id: TypeId,
+    referring: &Referring,
+    profiles: &Profiles,
+) -> Value {
     let definitions = &services.definitions;
     let name = definitions.type_name(type_id);
     let interactions: Vec<Value> = INTERACTIONS
@@ -132,8 +174,12 @@ fn resource(services: &Services, type_id: TypeId, referring: &Referring) -> Valu
         if let Some(includes) = referring.get(name) {
             resource.insert("searchRevInclude".to_owned(), json!(includes));
         }
-        if let Some(profiles) = services.profiles.get(name) {
-            resource.insert("supportedProfile".to_owned(), json!(profiles));
+        let configured = services.profiles.get(name).into_iter().flatten();
+        let loaded = profiles.get(&type_id).into_iter().flatten();
+        let mut supported: Vec<&String> = configured.chain(loaded).collect();
+        supported.dedup();
+        if !supported.is_empty() {
+            resource.insert("supportedProfile".to_owned(), json!(supported));
         }
     }
     resource

@@ -36,6 +36,17 @@ pub fn by(
     })
 }
 
+/// A search for all resources of a type.
+///
+/// # Errors
+/// As [`by`].
+pub fn every(services: &Services, resource_type: &str) -> Result<Search, Error> {
+    Ok(Search {
+        filters: Vec::new(),
+        ..by(services, resource_type, "_id", Vec::new())?
+    })
+}
+
 /// The condition that a parameter has one of these values.
 pub fn any(resource_type: &str, parameter: &str, criteria: Vec<Criterion>) -> Filter {
     Filter::Any {

@@ -17,7 +17,7 @@ use crate::interaction::transaction::plan::Plan;
 use crate::interaction::transaction::request::{
     Get, Request, Verb, at, change, read_target, requests, text,
 };
-use crate::interaction::{Context, Services, invalid, read, search, write};
+use crate::interaction::{Context, Services, conformance, invalid, read, search, write};
 use crate::search::query::Handling;
 
 mod answer;
@@ -128,5 +128,11 @@ async fn transaction(
 ) -> Result<Vec<Answer>, Error> {
     let requests = requests.into_iter().collect::<Result<_, _>>()?;
     let plan = Plan::new(context, tree, requests)?;
-    context.services.store.transact(plan).await
+    let mut answers = context.services.store.transact(plan).await?;
+    let written = answers.iter_mut().filter_map(|answer| match answer {
+        Answer::Written(written) => Some(written),
+        _ => None,
+    });
+    conformance::take_effect(&context.services, written).await;
+    Ok(answers)
 }

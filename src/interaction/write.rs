@@ -15,7 +15,7 @@ use fhir_validation::Options;
 
 use crate::error::Error;
 use crate::interaction::write::step::Step;
-use crate::interaction::{Context, Services, invalid};
+use crate::interaction::{Context, Services, conformance, invalid};
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
 use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
@@ -164,7 +164,9 @@ pub async fn commit(
         changes: prepared?,
         cause: cause.into(),
     };
-    context.services.store.transact(work).await
+    let mut written = context.services.store.transact(work).await?;
+    conformance::take_effect(&context.services, written.iter_mut()).await;
+    Ok(written)
 }
 
 struct Commit {

@@ -8,6 +8,7 @@
 mod damage;
 mod examples;
 mod intake;
+mod packages;
 mod rest;
 mod scenario;
 mod store_contract;

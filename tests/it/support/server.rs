@@ -62,8 +62,8 @@ impl Baton {
         server.stop().await;
     }
 
-    pub(crate) fn services(&self) -> &Arc<Services> {
-        &self.server.services
+    pub(crate) fn services(&self) -> Arc<Services> {
+        self.server.live.current()
     }
 
     pub(crate) fn mllp(&self) -> std::net::SocketAddr {

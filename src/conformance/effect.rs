@@ -1,0 +1,97 @@
+//! What effect a stored conformance resource has, and what to tell its writer where it has none.
+//!
+//! It is stored in any case; its status does not matter unless it is retired, as drafts are what
+//! people try out.
+
+use fhir_model::definition::{Definitions, Problem, TypeId};
+use fhir_model::issue::{Issue, IssueType};
+use fhirpath::Expression;
+use serde_json::Value;
+
+use crate::search::parameter::{self, Lookup};
+
+/// What becomes of a stored conformance resource.
+pub(super) enum Judged {
+    /// It is compiled.
+    InForce,
+    /// It has no effect, as its writer expects.
+    Silent,
+    /// It has no effect, and this says why.
+    Without(Issue),
+}
+
+/// Whether a resource is to be compiled.
+pub(super) fn judge(resource: &Value) -> Judged {
+    let text = |name: &str| resource.get(name).and_then(Value::as_str);
+    if text("status") == Some("retired") {
+        return Judged::Silent;
+    }
+    match text("resourceType") {
+        Some("StructureDefinition") if text("kind") == Some("logical") => Judged::Silent,
+        Some("StructureDefinition") if text("derivation") != Some("constraint") => {
+            Judged::Without(without_effect(
+                "it defines a type, and the types of R4 are fixed; profiles and extensions have \
+                 the derivation constraint",
+            ))
+        }
+        _ => Judged::InForce,
+    }
+}
+
+/// What there is to say about a resource that was compiled.
+pub(super) fn issues(
+    definitions: &Definitions,
+    resource: &Value,
+    problems: &[Problem],
+) -> Vec<Issue> {
+    let text = |name: &str| resource.get(name).and_then(Value::as_str);
+    let name = text("url").or_else(|| text("resourceType"));
+    let own = problems
+        .iter()
+        .filter(|problem| Some(problem.resource.as_str()) == name);
+    let mut issues: Vec<Issue> = own
+        .map(|problem| without_effect(&problem.kind.to_string()))
+        .collect();
+    if issues.is_empty() && text("resourceType") == Some("SearchParameter") {
+        let code = text("code").unwrap_or_default();
+        issues.extend(unsearchable(definitions, resource, code));
+    }
+    issues
+}
+
+/// Why a search parameter cannot be searched by, for the first of its types where it cannot.
+fn unsearchable(definitions: &Definitions, resource: &Value, code: &str) -> Option<Issue> {
+    let bases = resource.get("base").and_then(Value::as_array);
+    let bases: Vec<TypeId> = bases
+        .into_iter()
+        .flatten()
+        .filter_map(|base| definitions.type_named(base.as_str()?))
+        .collect();
+    let concerned = definitions.concrete_resource_types().filter(|type_id| {
+        bases
+            .iter()
+            .any(|base| definitions.is_subtype_of(*type_id, *base))
+    });
+    concerned.into_iter().find_map(|type_id| {
+        let reason = match parameter::find(definitions, type_id, code) {
+            Lookup::Supported(found) => {
+                Expression::compile(found.expression, definitions, Some(type_id))
+                    .err()?
+                    .to_string()
+            }
+            Lookup::Unsupported => {
+                "composite and special parameters, and those without an expression, are not \
+                 searched by"
+                    .to_owned()
+            }
+            Lookup::Unknown => return None,
+        };
+        let type_name = definitions.type_name(type_id);
+        Some(without_effect(&format!("{type_name}: {reason}")))
+    })
+}
+
+fn without_effect(reason: &str) -> Issue {
+    let text = format!("It is stored and has no effect: {reason}");
+    Issue::error(IssueType::NotSupported, text)
+}

@@ -1,0 +1,94 @@
+//! Conformance resources that were written take effect before their writer is answered.
+//!
+//! What definitions are made of is followed by an engine that reads the change feed; it may be in
+//! another process. So that a client can use what it has just written, a commit announces it to
+//! the engine of this process and waits until the engine has it, with what the engine has to say.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use fhir_model::issue::{Issue, IssueType};
+use fhir_model::key::ResourceKey;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::interaction::Services;
+use crate::interaction::write::{Outcome, Written};
+
+/// The types of resources that definitions are made of.
+pub const TYPES: &[&str] = &[
+    "CodeSystem",
+    "ConceptMap",
+    "SearchParameter",
+    "StructureDefinition",
+    "ValueSet",
+];
+
+/// So long a writer waits until what it wrote has taken effect.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// So many writers may wait to be heard.
+pub const ANNOUNCEMENTS_MAX: usize = 1024;
+
+/// Resources that were written, and where to say that they are in force.
+#[derive(Debug)]
+pub struct Announcement {
+    /// Which.
+    pub keys: Vec<ResourceKey>,
+    /// Takes what there is to say about each that has not its full effect.
+    pub done: oneshot::Sender<Effects>,
+}
+
+/// What is wrong with conformance resources that were stored all the same.
+pub type Effects = HashMap<ResourceKey, Vec<Issue>>;
+
+/// Where conformance resources that were written are announced.
+pub type Announcer = mpsc::Sender<Announcement>;
+
+/// Whether definitions are made of resources of this type.
+pub fn is_conformance(key: &ResourceKey) -> bool {
+    TYPES.contains(&key.resource_type.as_str())
+}
+
+/// Waits until what was written is in force, and notes what is not.
+pub async fn take_effect<'w>(services: &Services, written: impl Iterator<Item = &'w mut Written>) {
+    let mut written: Vec<&mut Written> = written.filter(|written| is_news(written)).collect();
+    if written.is_empty() {
+        return;
+    }
+    let keys = written.iter().filter_map(|written| key(written)).cloned();
+    let (done, effects) = oneshot::channel();
+    let announcement = Announcement {
+        keys: keys.collect(),
+        done,
+    };
+    let heard = async {
+        services.announcer.send(announcement).await.ok()?;
+        effects.await.ok()
+    };
+    let effects = tokio::time::timeout(PATIENCE, heard).await.ok().flatten();
+    for written in &mut written {
+        match (&effects, key(written)) {
+            (Some(effects), Some(key)) => {
+                let issues = effects.get(key).cloned().unwrap_or_default();
+                written.issues.extend(issues);
+            }
+            _ => written.issues.push(Issue::warning(
+                IssueType::Incomplete,
+                "It is stored, and takes effect a little later",
+            )),
+        }
+    }
+}
+
+fn key(written: &Written) -> Option<&ResourceKey> {
+    written.stored.as_ref().map(|stored| &stored.key)
+}
+
+/// Whether a write changed something that definitions are made of.
+fn is_news(written: &Written) -> bool {
+    let is_written = matches!(
+        written.outcome,
+        Outcome::Created | Outcome::Updated | Outcome::Deleted
+    );
+    is_written && key(written).is_some_and(is_conformance)
+}

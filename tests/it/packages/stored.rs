@@ -1,0 +1,158 @@
+//! Conformance resources that clients write take effect with the answer, also after a restart and
+//! in another process.
+
+use serde_json::{Value, json};
+
+use crate::packages::{NOW, basic, profile, value_set};
+use crate::support::database::on_each_url;
+use crate::support::server::{Baton, on_each_store};
+
+const SHADED: &str = "http://example.org/StructureDefinition/shaded";
+
+/// The status of a create of a Basic with this code that claims the profile.
+async fn create(baton: &Baton, code: &str) -> u16 {
+    baton.post("/Basic", &basic(SHADED, code)).await.status
+}
+
+async fn put(baton: &Baton, resource: &Value) -> u16 {
+    let [resource_type, id] = ["resourceType", "id"].map(|key| resource[key].as_str().unwrap());
+    baton
+        .put(&format!("/{resource_type}/{id}"), resource)
+        .await
+        .status
+}
+
+#[tokio::test]
+async fn a_profile_is_in_force_with_the_answer_to_its_writer() {
+    on_each_store("", NOW, async |baton| {
+        assert_eq!(create(baton, "red").await, 201, "nobody knows the profile");
+        assert_eq!(put(baton, &value_set("1", "grey")).await, 201);
+        assert_eq!(put(baton, &profile("shaded", "1")).await, 201);
+        assert_eq!(create(baton, "grey").await, 201);
+        assert_eq!(create(baton, "red").await, 422);
+        // An update of what the profile refers to.
+        assert_eq!(put(baton, &value_set("1", "red")).await, 200);
+        assert_eq!(create(baton, "grey").await, 422);
+        assert_eq!(create(baton, "red").await, 201);
+        // Without the profile everything is allowed again.
+        assert_eq!(
+            baton.delete("/StructureDefinition/shaded").await.status,
+            204
+        );
+        assert_eq!(create(baton, "grey").await, 201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transaction_is_in_force_as_a_whole() {
+    on_each_store("", NOW, async |baton| {
+        let entry = |resource: Value| {
+            let [resource_type, id] =
+                ["resourceType", "id"].map(|key| resource[key].as_str().unwrap().to_owned());
+            json!({
+                "resource": resource,
+                "request": { "method": "PUT", "url": format!("{resource_type}/{id}") },
+            })
+        };
+        let bundle = json!({
+            "resourceType": "Bundle", "type": "transaction",
+            "entry": [entry(value_set("1", "grey")), entry(profile("shaded", "1"))],
+        });
+        baton.post("", &bundle).await.expect(200);
+        assert_eq!(create(baton, "red").await, 422);
+        assert_eq!(create(baton, "grey").await, 201);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_stored_is_in_force_after_a_restart() {
+    on_each_url(async |url| {
+        let baton = Baton::start(&url, "", NOW).await;
+        assert_eq!(put(&baton, &value_set("1", "grey")).await, 201);
+        assert_eq!(put(&baton, &profile("shaded", "1")).await, 201);
+        baton.stop().await;
+        let baton = Baton::start(&url, "", NOW).await;
+        assert_eq!(create(&baton, "red").await, 422);
+        assert_eq!(create(&baton, "grey").await, 201);
+        baton.stop().await;
+    })
+    .await;
+}
+
+/// So often another process reads the feed, and some patience.
+const OTHER_PROCESS: std::time::Duration = std::time::Duration::from_secs(20);
+
+#[tokio::test]
+async fn another_process_on_the_same_database_follows() {
+    on_each_url(async |url| {
+        if url.starts_with("sqlite:") {
+            return;
+        }
+        let one = Baton::start(&url, "", NOW).await;
+        let other = Baton::start(&url, "", NOW).await;
+        assert_eq!(put(&one, &value_set("1", "grey")).await, 201);
+        assert_eq!(put(&one, &profile("shaded", "1")).await, 201);
+        let follows = async {
+            while create(&other, "red").await != 422 {
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(OTHER_PROCESS, follows).await.unwrap();
+        other.stop().await;
+        one.stop().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_has_no_effect_is_stored_and_says_why() {
+    let parameter = |changes: Value| {
+        let mut parameter = json!({
+            "resourceType": "SearchParameter", "id": "shade", "status": "draft",
+            "url": "http://example.org/SearchParameter/shade", "name": "shade", "code": "shade",
+            "description": "shade", "base": ["Basic"], "type": "token",
+            "expression": "Basic.code",
+        });
+        for (key, value) in changes.as_object().unwrap() {
+            parameter[key] = value.clone();
+        }
+        parameter
+    };
+    let mut new_type = profile("shaded", "1");
+    new_type["derivation"] = json!("specialization");
+    on_each_store("", NOW, async |baton| {
+        for (resource, expected) in [
+            (parameter(json!({})), None),
+            (
+                parameter(json!({ "expression": "Basic.code.where(" })),
+                Some("Basic: "),
+            ),
+            (
+                parameter(json!({ "type": "special" })),
+                Some("composite and special"),
+            ),
+            (new_type.clone(), Some("the types of R4 are fixed")),
+        ] {
+            let [resource_type, id] =
+                ["resourceType", "id"].map(|key| resource[key].as_str().unwrap());
+            let answer = baton
+                .request(&format!("PUT /{resource_type}/{id}"))
+                .header("Prefer", "return=OperationOutcome")
+                .json(&resource)
+                .send()
+                .await;
+            assert!(matches!(answer.status, 200 | 201), "{}", answer.text);
+            match expected {
+                Some(expected) => assert!(answer.text.contains(expected), "{}", answer.text),
+                None => assert!(!answer.text.contains("no effect"), "{}", answer.text),
+            }
+            assert_eq!(
+                baton.get(&format!("/{resource_type}/{id}")).await.status,
+                200
+            );
+        }
+    })
+    .await;
+}
