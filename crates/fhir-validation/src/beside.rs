@@ -124,12 +124,7 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn add(
-        &mut self,
-        entry: Node<'a>,
-        full_url: Option<Cow<'a, str>>,
-        resource: Option<Node<'a>>,
-    ) {
+    fn add(&mut self, entry: Node<'a>, full_url: Option<Cow<'a, str>>, resource: Option<Node<'a>>) {
         let at = self.entries.len();
         if let Some(url) = full_url.clone().filter(|_| resource.is_some()) {
             match self.by_url.get(&url).copied() {
@@ -262,7 +257,12 @@ mod tests {
         check(BUNDLE, "1", "Basic/2/_history/3", "Basic 3");
         check(BUNDLE, "1", "Basic/2/_history/2", "nothing");
         check(BUNDLE, "1", "http://b.org/fhir/Patient/1", "nothing");
-        check(BUNDLE, "1", "urn:uuid:5d9588d8-3cd6-4b32-8fb7-ad13694e069d", "Group");
+        check(
+            BUNDLE,
+            "1",
+            "urn:uuid:5d9588d8-3cd6-4b32-8fb7-ad13694e069d",
+            "Group",
+        );
         // Where the entry's own URL is no URL of the REST interface, nothing is relative to it.
         check(BUNDLE, "4", "Patient/1", "nothing");
         check(BUNDLE, "5", "Patient/1", "nothing");

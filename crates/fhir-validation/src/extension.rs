@@ -223,7 +223,10 @@ impl<'a> Walk<'a> {
 }
 
 fn unknown(url: &str) -> String {
-    format!("The extension {} is not known here, so it was not checked", quote(url))
+    format!(
+        "The extension {} is not known here, so it was not checked",
+        quote(url)
+    )
 }
 
 /// Whether a URL begins with a scheme.

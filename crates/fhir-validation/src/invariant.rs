@@ -95,8 +95,7 @@ pub(crate) fn constraints(
     let is_evaluated = |id: &ConstraintId| {
         let constraint = definitions.constraint(*id);
         let key = definitions.text(constraint.key);
-        constraint.expression.is_some()
-            && !NOT_EVALUATED.iter().any(|(other, _)| *other == key)
+        constraint.expression.is_some() && !NOT_EVALUATED.iter().any(|(other, _)| *other == key)
     };
     of(element)
         .iter()

@@ -173,7 +173,10 @@ impl<'a> Walk<'a> {
         if let Reference::Contained(id) = parsed {
             return self.contained_target(id);
         }
-        let found = self.beside.as_deref().map(|beside| beside.find(url, from.id()));
+        let found = self
+            .beside
+            .as_deref()
+            .map(|beside| beside.find(url, from.id()));
         match found {
             Some(Found::Resource(resource)) => Known::Resource(resource, Way::Bundled),
             Some(Found::Several(count)) => Known::Several(count),
@@ -232,7 +235,9 @@ impl<'a> Walk<'a> {
                 self.known_resource(reference, (*resource, *way), parsed, targets, rule);
             }
             Known::TypeOnly(_) | Known::Nothing | Known::Missing => {
-                if matches!(known, Known::Missing) && self.options.references == References::MustExist {
+                if matches!(known, Known::Missing)
+                    && self.options.references == References::MustExist
+                {
                     return self.missing_target(reference);
                 }
                 self.aggregation(reference, Way::Far, targets, rule);
@@ -252,9 +257,19 @@ impl<'a> Walk<'a> {
     ) {
         match (known, parsed) {
             (Known::TypeOnly(type_id), _) => {
-                self.judge(reference, self.definitions.type_name(*type_id), targets, rule);
+                self.judge(
+                    reference,
+                    self.definitions.type_name(*type_id),
+                    targets,
+                    rule,
+                );
             }
-            (_, Reference::Local(Target { resource_type, id, .. })) => {
+            (
+                _,
+                Reference::Local(Target {
+                    resource_type, id, ..
+                }),
+            ) => {
                 self.judge(reference, resource_type, targets, rule);
                 self.uuid_as_id(reference, resource_type, id);
             }
@@ -296,17 +311,20 @@ impl<'a> Walk<'a> {
         rule: ElementId,
     ) {
         // A resource of no known type was reported where it stands.
-        let Some(type_name) = type_name_of(resource) else { return };
-        let Some(type_id) = self.definitions.resource_type(&type_name) else { return };
+        let Some(type_name) = type_name_of(resource) else {
+            return;
+        };
+        let Some(type_id) = self.definitions.resource_type(&type_name) else {
+            return;
+        };
         if let Some(named) = self.known_type(parsed)
             && named != type_name
         {
             return self.other_type(reference, named, &type_name);
         }
         self.judge(reference, &type_name, targets, rule);
-        let is_of_type = |structure: &StructureId| {
-            self.definitions.structure_of(*structure).type_id == type_id
-        };
+        let is_of_type =
+            |structure: &StructureId| self.definitions.structure_of(*structure).type_id == type_id;
         let is_admitted = targets.types.contains(&type_id);
         if is_admitted && targets.profiles.iter().any(is_of_type) {
             self.target_profiles(reference, (resource, way == Way::Contained), targets, rule);
@@ -333,7 +351,12 @@ impl<'a> Walk<'a> {
             quote(named),
             quote(actual)
         );
-        self.wrong_target(reference, IssueType::Value, "Reference.reference".to_owned(), text);
+        self.wrong_target(
+            reference,
+            IssueType::Value,
+            "Reference.reference".to_owned(),
+            text,
+        );
     }
 
     /// `Patient/5d95…` for the entry `urn:uuid:5d95…`: meant for another type, it cannot be right.
@@ -343,7 +366,9 @@ impl<'a> Walk<'a> {
             return;
         }
         let beside = self.beside.as_deref();
-        let actual = beside.and_then(|beside| beside.by_uuid(id)).and_then(type_name_of);
+        let actual = beside
+            .and_then(|beside| beside.by_uuid(id))
+            .and_then(type_name_of);
         if let Some(actual) = actual.filter(|actual| actual != named) {
             self.other_type(reference, named, &actual);
         }

@@ -133,13 +133,7 @@ impl<'a> Walk<'a> {
 
     /// An object of an element and its type: its members, and those that it lacks. The object
     /// beside a primitive has the content of another type, `Element`.
-    pub(crate) fn object(
-        &mut self,
-        node: Node<'a>,
-        name: Name,
-        type_id: TypeId,
-        content: TypeId,
-    ) {
+    pub(crate) fn object(&mut self, node: Node<'a>, name: Name, type_id: TypeId, content: TypeId) {
         if self.is_hollow(node) {
             return self.hollow(node, self.definitions.type_name(content));
         }
@@ -446,10 +440,13 @@ impl<'a> Walk<'a> {
         if self.is_hollow(value) {
             return;
         }
+        let known = &self.rules.known;
+        if known.is_coding(rule.type_id) {
+            self.coding(value);
+        }
         if let Some(bound) = rule.binding {
             self.binding(value, bound, rule.element);
         }
-        let known = &self.rules.known;
         if known.reference == Some(rule.type_id) {
             self.reference(value, &rule.targets, rule.element);
         } else if known.extension == Some(rule.type_id) {

@@ -40,7 +40,14 @@ pub(super) struct ContextInvariant {
 }
 
 /// Types that stand for everything that can have an extension, here or in R5.
-const ANYWHERE: &[&str] = &["Element", "Base", "DataType", "PrimitiveType", "BackboneType", "*"];
+const ANYWHERE: &[&str] = &[
+    "Element",
+    "Base",
+    "DataType",
+    "PrimitiveType",
+    "BackboneType",
+    "*",
+];
 
 /// What R5 calls the resources that have a canonical URL.
 const CANONICAL: &[&str] = &["CanonicalResource", "MetadataResource"];
@@ -50,7 +57,9 @@ impl Context {
         let text = definitions.text(context.expression);
         let kind = match context.kind {
             ContextKind::Element => element_kind(text),
-            ContextKind::Extension => Kind::Extension(text.split('#').next().unwrap_or(text).into()),
+            ContextKind::Extension => {
+                Kind::Extension(text.split('#').next().unwrap_or(text).into())
+            }
             ContextKind::Fhirpath => {
                 Kind::FhirPath(Expression::compile(text, definitions, None).ok())
             }
@@ -98,7 +107,9 @@ impl<'a> Walk<'a> {
         };
         let fits = |context: &Context| self.is_in(place, &context.kind);
         if !contexts.is_empty() && !contexts.iter().any(fits) {
-            let wanted = contexts.iter().map(|context| self.definitions.text(context.text));
+            let wanted = contexts
+                .iter()
+                .map(|context| self.definitions.text(context.text));
             let text = format!(
                 "The extension {} does not belong here; it may stand in {}",
                 quote(url),
@@ -181,14 +192,21 @@ impl<'a> Walk<'a> {
         let context = self.expression_context(&surroundings);
         let mut is_found = false;
         let selected = expression.for_each(&context, resource.clone(), |item| {
-            is_found |= item.element().is_some_and(|element| is_of(element, place.node));
+            is_found |= item
+                .element()
+                .is_some_and(|element| is_of(element, place.node));
             !is_found
         });
         is_found || selected.is_err()
     }
 
     /// Whether a rule is broken for the object that has the extension.
-    fn is_broken(&self, place: Place<'a>, extension: Node<'a>, invariant: &ContextInvariant) -> bool {
+    fn is_broken(
+        &self,
+        place: Place<'a>,
+        extension: Node<'a>,
+        invariant: &ContextInvariant,
+    ) -> bool {
         let Some(expression) = &invariant.expression else {
             return false;
         };

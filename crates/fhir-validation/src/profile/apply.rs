@@ -83,7 +83,10 @@ impl<'a> Walk<'a> {
             let (version, name) = versioned(canonical)?;
             let name = name.split('|').next()?;
             (version == FHIR_VERSION)
-                .then(|| definitions.structure(&format!("http://hl7.org/fhir{STRUCTURE_DEFINITION}{name}")))
+                .then(|| {
+                    definitions
+                        .structure(&format!("http://hl7.org/fhir{STRUCTURE_DEFINITION}{name}"))
+                })
                 .flatten()
         })
     }
@@ -336,7 +339,13 @@ impl<'a> Walk<'a> {
         );
     }
 
-    pub(super) fn broken(&mut self, node: Node<'a>, code: IssueType, element: ElementId, text: String) {
+    pub(super) fn broken(
+        &mut self,
+        node: Node<'a>,
+        code: IssueType,
+        element: ElementId,
+        text: String,
+    ) {
         self.findings.push_once(Finding {
             node,
             severity: Severity::Error,
@@ -394,6 +403,9 @@ fn versioned(canonical: &str) -> Option<(&str, &str)> {
     let (version, name) = canonical
         .strip_prefix(VERSIONED)?
         .split_once(STRUCTURE_DEFINITION)?;
-    let is_version = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_version = |text: &str| {
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit() || byte == b'.')
+    };
     is_version(version).then_some((version, name))
 }

@@ -214,7 +214,11 @@ impl<'d> Compiler<'d> {
             types.truncate(1);
         }
         let rule = |type_id: TypeId| {
-            let actual = if is_resource { type_id } else { property.type_id };
+            let actual = if is_resource {
+                type_id
+            } else {
+                property.type_id
+            };
             self.of_type(element, property, type_id, actual)
         };
         types.into_iter().filter_map(rule).collect()
@@ -232,7 +236,11 @@ impl<'d> Compiler<'d> {
         let base = definitions.element(property.element);
         let ours = types_of_element(definitions, element, listed);
         let theirs = types_of_element(definitions, base, property.type_id);
-        let key = |element: &Element| element.binding.map(|found| (found.strength, found.value_set));
+        let key = |element: &Element| {
+            element
+                .binding
+                .map(|found| (found.strength, found.value_set))
+        };
         let targets = Targets::compile(definitions, ours.clone());
         let is_new_target = targets != Targets::compile(definitions, theirs.clone());
         let is_reference = self.known.reference == Some(property.type_id);
@@ -242,10 +250,15 @@ impl<'d> Compiler<'d> {
             type_id: actual,
             binding: self
                 .known
-                .required_binding(definitions, element, property.type_id)
+                .binding(definitions, element, property.type_id)
                 .filter(|_| key(element) != key(base)),
-            targets: (is_reference && is_new_target && !targets.is_unrestricted()).then_some(targets),
-            profiles: if is_new_profile { profiles } else { OneOf::default() },
+            targets: (is_reference && is_new_target && !targets.is_unrestricted())
+                .then_some(targets),
+            profiles: if is_new_profile {
+                profiles
+            } else {
+                OneOf::default()
+            },
         };
         let is_idle = rule.binding.is_none() && rule.targets.is_none() && rule.profiles.is_empty();
         (!is_idle).then_some(rule)

@@ -84,8 +84,11 @@ impl<'a> Walk<'a> {
             (known, unknown) => {
                 let fits = known.iter().any(|profile| self.satisfies(value, *profile));
                 if !fits {
-                    let unknown = unknown.iter().map(|canonical| self.definitions.text(*canonical));
-                    let text = format!("Not checked: the profile {} is not loaded", any_of(unknown));
+                    let unknown = unknown
+                        .iter()
+                        .map(|canonical| self.definitions.text(*canonical));
+                    let text =
+                        format!("Not checked: the profile {} is not loaded", any_of(unknown));
                     self.not_checked(value, element, text);
                 }
             }
@@ -115,7 +118,9 @@ impl<'a> Walk<'a> {
         profiles: &[StructureId],
     ) -> Option<String> {
         self.within_target(resource, is_contained, |walk| {
-            let fits = profiles.iter().any(|profile| walk.satisfies(resource, *profile));
+            let fits = profiles
+                .iter()
+                .any(|profile| walk.satisfies(resource, *profile));
             (!fits).then(|| walk.failure(resource, profiles))
         })
     }
@@ -213,7 +218,9 @@ impl<'a> Walk<'a> {
         if self.conformance.open > 0 {
             return String::new();
         }
-        let trials = profiles.iter().map(|profile| (*profile, self.trial(value, *profile)));
+        let trials = profiles
+            .iter()
+            .map(|profile| (*profile, self.trial(value, *profile)));
         let Some((nearest, found)) = trials.min_by_key(|(_, found)| found.error_count()) else {
             return String::new();
         };

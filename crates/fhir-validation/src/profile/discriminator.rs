@@ -7,8 +7,8 @@
 //! discriminator of which it says nothing does not tell this slice from others.
 
 use fhir_model::definition::{
-    Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId, Expansion,
-    Property, StructureId, Text, TypeId,
+    BindingStrength, Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId,
+    Expansion, Property, StructureId, Text, TypeId,
 };
 use fhir_model::name::Name;
 
@@ -112,7 +112,9 @@ fn split(path: &str) -> impl Iterator<Item = &str> {
 
 /// `value as Quantity`, in parentheses or not.
 fn infix_as(part: &str) -> Option<(&str, &str)> {
-    let inner = part.strip_prefix('(').and_then(|part| part.strip_suffix(')'));
+    let inner = part
+        .strip_prefix('(')
+        .and_then(|part| part.strip_suffix(')'));
     let (name, type_name) = inner.unwrap_or(part).split_once(" as ")?;
     Some((name.trim(), type_name.trim()))
 }
@@ -150,7 +152,9 @@ impl Place {
         match segment {
             Segment::Name(name) => self.child(compiler, name),
             Segment::Extension(url) => Ok(vec![self.extension(compiler, url)]),
-            Segment::OfType(type_name) => self.of_type(compiler, type_name).map(|place| vec![place]),
+            Segment::OfType(type_name) => {
+                self.of_type(compiler, type_name).map(|place| vec![place])
+            }
             Segment::Resolve => self.resolve(compiler),
         }
     }
@@ -344,7 +348,9 @@ fn checks(
         }
         DiscriminatorKind::Exists => {
             let found = place.elements.iter();
-            let exists = found.filter_map(|id| exists(definitions.element(*id))).next();
+            let exists = found
+                .filter_map(|id| exists(definitions.element(*id)))
+                .next();
             Ok(exists
                 .map(|exists| place.check(Test::Exists(exists)))
                 .into_iter()
@@ -378,11 +384,18 @@ fn type_check(definitions: &Definitions, place: &Place) -> Option<Check> {
 }
 
 fn profile_check(definitions: &Definitions, place: &Place) -> Result<Vec<Check>, String> {
-    if let Some(target) = place.target.filter(|target| !is_profile(definitions, *target)) {
+    if let Some(target) = place
+        .target
+        .filter(|target| !is_profile(definitions, *target))
+    {
         let type_id = definitions.structure_of(target).type_id;
         return Ok(vec![place.check(Test::Type([type_id].into()))]);
     }
-    let is_unknown = |canonical: &Text| definitions.structure(definitions.text(*canonical)).is_none();
+    let is_unknown = |canonical: &Text| {
+        definitions
+            .structure(definitions.text(*canonical))
+            .is_none()
+    };
     let unknown = place.canonicals(definitions).into_iter().find(is_unknown);
     if let Some(unknown) = unknown.filter(|_| place.target.is_none()) {
         let canonical = definitions.text(unknown);
@@ -392,7 +405,9 @@ fn profile_check(definitions: &Definitions, place: &Place) -> Result<Vec<Check>,
     if profiles.is_empty() {
         return Ok(type_check(definitions, place).into_iter().collect());
     }
-    Ok(vec![place.check(Test::Profile(profiles.into_boxed_slice()))])
+    Ok(vec![
+        place.check(Test::Profile(profiles.into_boxed_slice())),
+    ])
 }
 
 /// Checks of a value: what the elements fix, or what is fixed below them, or else whether there
@@ -414,7 +429,9 @@ fn value_checks(compiler: Compiler<'_>, slice: ElementId, place: &Place) -> Vec<
         return test.map(|test| place.check(test)).into_iter().collect();
     }
     let elements = place.elements.iter().filter(|element| **element != slice);
-    let exists = elements.filter_map(|id| exists(definitions.element(*id))).next();
+    let exists = elements
+        .filter_map(|id| exists(definitions.element(*id)))
+        .next();
     exists
         .map(|exists| place.check(Test::Exists(exists)))
         .into_iter()
@@ -458,8 +475,12 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
     let type_id = only_type(definitions, element)?;
     compiler
         .known
-        .required_binding(definitions, found, type_id)
-        .filter(|bound| definitions.expansion(bound.value_set) == Expansion::Codes)
+        .binding(definitions, found, type_id)
+        .filter(|bound| bound.strength == BindingStrength::Required)
+        .filter(|bound| {
+            let value_set = bound.value_set.map(|id| definitions.expansion(id));
+            value_set == Some(Expansion::Codes)
+        })
         .map(Test::Code)
 }
 
@@ -509,9 +530,18 @@ mod tests {
         check("$this", &[]);
         check("code", &[Name("code")]);
         check("$this.code.coding", &[Name("code"), Name("coding")]);
-        check("item.resolve().code", &[Name("item"), Resolve, Name("code")]);
-        check("value.ofType(Reference).resolve()", &[Name("value"), OfType("Reference"), Resolve]);
-        check("(value as Quantity).code", &[Name("value"), OfType("Quantity"), Name("code")]);
+        check(
+            "item.resolve().code",
+            &[Name("item"), Resolve, Name("code")],
+        );
+        check(
+            "value.ofType(Reference).resolve()",
+            &[Name("value"), OfType("Reference"), Resolve],
+        );
+        check(
+            "(value as Quantity).code",
+            &[Name("value"), OfType("Quantity"), Name("code")],
+        );
         check("value.as(Coding)", &[Name("value"), OfType("Coding")]);
         check(
             "extension('http://a.org/b.c').value",

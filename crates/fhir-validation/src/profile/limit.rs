@@ -43,8 +43,12 @@ impl Limits {
     ) -> Option<Box<Self>> {
         let bound = |value, is_passed| Bound::compile(definitions, value, is_passed);
         let limits = Self {
-            least: element.min_value.and_then(|value| bound(value, "$this < %limit")),
-            greatest: element.max_value.and_then(|value| bound(value, "$this > %limit")),
+            least: element
+                .min_value
+                .and_then(|value| bound(value, "$this < %limit")),
+            greatest: element
+                .max_value
+                .and_then(|value| bound(value, "$this > %limit")),
             length_min: element.min_length,
             length_max: element
                 .max_length
@@ -69,7 +73,12 @@ impl Bound {
         })
     }
 
-    fn is_passed(&self, definitions: &Definitions, instance: Instance<'_>, type_id: TypeId) -> bool {
+    fn is_passed(
+        &self,
+        definitions: &Definitions,
+        instance: Instance<'_>,
+        type_id: TypeId,
+    ) -> bool {
         let Some(limit) = self.value.node() else {
             return false;
         };
@@ -77,7 +86,9 @@ impl Bound {
         let variables: [(&str, &[Item<'_>]); 1] = [("limit", &limit)];
         let mut context = Context::new(definitions);
         context.variables = &variables;
-        let truth = self.is_passed.evaluate_truth(&context, Item::node(instance, type_id));
+        let truth = self
+            .is_passed
+            .evaluate_truth(&context, Item::node(instance, type_id));
         matches!(truth, Ok(Some(true)))
     }
 }
@@ -94,7 +105,12 @@ impl<'a> Walk<'a> {
         let Some(value) = instance.value() else {
             if limits.must_have_value {
                 let text = "A value is needed here; an extension does not stand in for it";
-                self.broken(instance.node(), IssueType::Required, rules.element, text.to_owned());
+                self.broken(
+                    instance.node(),
+                    IssueType::Required,
+                    rules.element,
+                    text.to_owned(),
+                );
             }
             return;
         };

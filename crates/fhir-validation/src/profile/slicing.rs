@@ -176,7 +176,11 @@ impl<'a> Walk<'a> {
         self.counts.truncate(start);
         for (slice, found) in slicing.slices.iter().enumerate() {
             if let Some(inner) = &found.slicing {
-                let within = Within { slicing, slice, outer: within };
+                let within = Within {
+                    slicing,
+                    slice,
+                    outer: within,
+                };
                 self.sliced(parent, rule, inner, found.value.element, Some(&within));
             }
         }
@@ -203,7 +207,9 @@ impl<'a> Walk<'a> {
     ) {
         match self.slice_of(slicing, instance, type_id) {
             Belongs::To(at) => {
-                let Some(slice) = slicing.slices.get(at) else { return };
+                let Some(slice) = slicing.slices.get(at) else {
+                    return;
+                };
                 let count = self.counts.get_mut(start + at).map_or(0, |count| {
                     *count += 1;
                     *count
@@ -243,14 +249,24 @@ impl<'a> Walk<'a> {
                 self.definitions.text(slice.name),
                 self.definitions.text(earlier.name)
             );
-            self.broken(instance.node(), IssueType::Structure, slice.value.element, text);
+            self.broken(
+                instance.node(),
+                IssueType::Structure,
+                slice.value.element,
+                text,
+            );
         }
         if slicing.is_open_at_end && seen.other {
             let text = format!(
                 "What belongs to no slice comes at the end, and this one, of {}, comes after it",
                 self.definitions.text(slice.name)
             );
-            self.broken(instance.node(), IssueType::Structure, slice.value.element, text);
+            self.broken(
+                instance.node(),
+                IssueType::Structure,
+                slice.value.element,
+                text,
+            );
         }
         seen.last = seen.last.max(Some(at));
     }
@@ -326,7 +342,12 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether an occurrence matches all discriminators of a slice.
-    fn belongs(&mut self, slice: &'a Slice, instance: Instance<'a>, type_id: TypeId) -> Option<bool> {
+    fn belongs(
+        &mut self,
+        slice: &'a Slice,
+        instance: Instance<'a>,
+        type_id: TypeId,
+    ) -> Option<bool> {
         let mut all = Some(true);
         for matcher in &slice.matchers {
             match self.matches(matcher, instance, type_id) {
@@ -384,7 +405,9 @@ impl<'a> Walk<'a> {
             }),
             Step::Extension(url) => {
                 let extension = self.rules.known.extension?;
-                let of_url = instance.extensions().filter(|extension| has_url(*extension, url));
+                let of_url = instance
+                    .extensions()
+                    .filter(|extension| has_url(*extension, url));
                 any(of_url, |found| self.look(further, found, extension, test))
             }
             Step::OfType(wanted) => {
@@ -413,7 +436,9 @@ impl<'a> Walk<'a> {
         };
         let found = reference.and_then(|reference| self.resolve(reference));
         if let Some((resource, is_contained)) = found {
-            let type_id = self.definitions.resource_type(&resource.get(names.resource_type)?.as_str()?)?;
+            let type_id = self
+                .definitions
+                .resource_type(&resource.get(names.resource_type)?.as_str()?)?;
             return self.within_target(resource, is_contained, |walk| {
                 walk.look(further, Instance::of(resource), type_id, test)
             });
@@ -449,7 +474,9 @@ impl<'a> Walk<'a> {
             Test::Type(types) => self.is_of_type(instance, type_id, types),
             Test::Profile(profiles) => {
                 let value = value?;
-                profiles.iter().any(|profile| self.satisfies(value, *profile))
+                profiles
+                    .iter()
+                    .any(|profile| self.satisfies(value, *profile))
             }
             Test::Exists(_) => true,
         })

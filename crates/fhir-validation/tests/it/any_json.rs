@@ -196,7 +196,8 @@ fn issues_are_counted_out() {
 
 #[test]
 fn warnings_do_not_keep_an_error_from_being_found() {
-    let unknown = |number: usize| json!({"url": format!("http://example.org/{number}"), "valueInteger": 1});
+    let unknown =
+        |number: usize| json!({"url": format!("http://example.org/{number}"), "valueInteger": 1});
     let patient = json!({
         "resourceType": "Patient",
         "extension": (0..20).map(unknown).collect::<Vec<Value>>(),
