@@ -54,6 +54,11 @@ impl Parameters {
             .map(Self)
     }
 
+    /// Adds the parameters of another list.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// Adds a parameter.
     pub fn push(&mut self, name: &str, value: Value) {
         self.0.push((name.to_owned(), value));
