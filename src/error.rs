@@ -26,6 +26,12 @@ pub enum Error {
     /// No R4 resource type has this name.
     #[error("{0} is not a resource type of FHIR R4")]
     UnknownType(String),
+    /// No operation has this name, here or on this type.
+    #[error("there is no operation {0} here; /fhir/metadata says which there are")]
+    UnknownOperation(String),
+    /// A terminology operation gives no answer.
+    #[error(transparent)]
+    Terminology(fhir_terminology::Error),
     /// No such resource.
     #[error("{0} is not known")]
     NotFound(ResourceKey),

@@ -158,6 +158,9 @@ impl Services {
     /// [`Error::UnknownType`], or [`Error::Invalid`] when the id is not a FHIR id.
     pub fn key(&self, resource_type: &str, id: &str) -> Result<ResourceKey, Error> {
         let resource_type = self.resource_type(resource_type)?;
+        if id.starts_with('$') {
+            return Err(Error::UnknownOperation(id.to_owned()));
+        }
         let id =
             LogicalId::parse(id).map_err(|error| invalid(IssueType::Value, error.to_string()))?;
         Ok(ResourceKey { resource_type, id })

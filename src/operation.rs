@@ -1,3 +1,4 @@
-//! What Baton does with several resources at once, inside one transaction.
+//! What Baton does with several resources at once, or computes from definitions.
 
 pub mod pathway;
+pub mod terminology;

@@ -29,6 +29,7 @@ mod negotiate;
 mod outcome;
 mod policy;
 mod respond;
+mod terminology;
 
 /// The MIME type of what Baton reads and writes.
 const FHIR_JSON: &str = "application/fhir+json;charset=utf-8";
@@ -88,6 +89,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             "/{type}/{id}/{member}",
             get(interactions::search_compartment),
         );
+    let fhir = terminology::add_routes(fhir);
     Router::new()
         .nest("/fhir", fhir)
         .route(

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 
 use fhir_model::definition::{Definitions, Derivation, StructureKind, TypeId};
+use fhir_terminology::OPERATIONS;
 use serde_json::{Value, json};
 
 use crate::interaction::Services;
@@ -162,10 +163,7 @@ fn resource(
         "conditionalDelete": "single",
         "referencePolicy": ["literal", "logical", "local"],
         "searchParam": search_parameters,
-        "operation": [{
-            "name": "validate",
-            "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate",
-        }],
+        "operation": operations(name),
     });
     if let Some(resource) = resource.as_object_mut() {
         if !includes.is_empty() {
@@ -183,6 +181,19 @@ fn resource(
         }
     }
     resource
+}
+
+/// The operations on a type.
+fn operations(resource_type: &str) -> Vec<Value> {
+    let validate = json!({
+        "name": "validate",
+        "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+    });
+    let terminology = OPERATIONS
+        .iter()
+        .filter(|operation| operation.resource_type == resource_type)
+        .map(|it| json!({ "name": it.name, "definition": it.definition }));
+    std::iter::once(validate).chain(terminology).collect()
 }
 
 /// The code of search-param-type.

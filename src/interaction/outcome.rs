@@ -12,13 +12,28 @@ pub fn status(error: &Error) -> u16 {
     match error {
         Error::Invalid(_) => 400,
         Error::Unprocessable(_) => 422,
-        Error::UnknownType(_) | Error::NotFound(_) | Error::VersionNotFound(..) => 404,
+        Error::UnknownType(_)
+        | Error::UnknownOperation(_)
+        | Error::NotFound(_)
+        | Error::VersionNotFound(..) => 404,
+        Error::Terminology(error) => of_terminology(error).0,
         Error::Gone { .. } => 410,
         Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
         Error::Conflict(_) => 409,
         Error::NotSupported(_) => 501,
         Error::Unavailable(_) => 503,
         Error::Internal(_) => 500,
+    }
+}
+
+/// Status and issue code of a terminology operation that gives no answer.
+fn of_terminology(error: &fhir_terminology::Error) -> (u16, IssueType) {
+    match error {
+        fhir_terminology::Error::NotFound(_) => (404, IssueType::NotFound),
+        fhir_terminology::Error::Invalid(_) => (400, IssueType::Invalid),
+        fhir_terminology::Error::NotSupported(_) => (400, IssueType::NotSupported),
+        fhir_terminology::Error::TooCostly(_) => (422, IssueType::TooCostly),
+        fhir_terminology::Error::Unusable(_) => (422, IssueType::Processing),
     }
 }
 
@@ -50,7 +65,10 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         Error::Invalid(issues) | Error::Unprocessable(issues) => {
             return OperationOutcome::new(issues.clone());
         }
-        Error::UnknownType(_) | Error::NotSupported(_) => IssueType::NotSupported,
+        Error::UnknownType(_) | Error::UnknownOperation(_) | Error::NotSupported(_) => {
+            IssueType::NotSupported
+        }
+        Error::Terminology(error) => of_terminology(error).1,
         Error::NotFound(_) | Error::VersionNotFound(..) => IssueType::NotFound,
         Error::Gone { .. } => IssueType::Deleted,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,

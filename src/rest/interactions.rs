@@ -36,7 +36,7 @@ type Answer = Result<Response<Body>, Refusal>;
 pub(super) type Read = Result<Bytes, BytesRejection>;
 
 /// The parts of a path that a route names; one that cannot be read is refused in FHIR's words.
-pub(super) struct Segments<T>(T);
+pub(super) struct Segments<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segments<T> {
     type Rejection = Refusal;
@@ -396,12 +396,12 @@ fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<D
 }
 
 /// What shapes an answer whatever the interaction.
-struct Shape {
+pub(super) struct Shape {
     pretty: bool,
 }
 
 impl Shape {
-    fn of(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub(super) fn of(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Refusal> {
         let query = query.unwrap_or_default();
         acceptable(parameter(query, "_format").as_deref(), headers)?;
         Ok(Self {
@@ -409,7 +409,7 @@ impl Shape {
         })
     }
 
-    async fn finish(&self, services: &Services, response: Response<Body>) -> Answer {
+    pub(super) async fn finish(&self, services: &Services, response: Response<Body>) -> Answer {
         if !self.pretty {
             return Ok(response);
         }

@@ -10,7 +10,8 @@
 //!
 //! A reading order: [`types`] is the graph that an instance is walked along; [`structure`] holds
 //! the element definitions of base types, profiles and extensions; [`search_parameter`] and
-//! [`compartment`] serve search and access; [`terminology`] answers which codes a binding admits.
+//! [`compartment`] serve search and access; [`terminology`] answers which codes a binding admits, and
+//! [`concept_map`] how they translate.
 //! Judging an instance is left to the validator, evaluating expressions to `FHIRPath`.
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,7 @@ use crate::pool::Pool;
 
 pub mod compartment;
 pub mod compile;
+pub mod concept_map;
 mod image;
 pub mod json_schema;
 pub mod search_parameter;
@@ -30,6 +32,9 @@ pub mod types;
 pub use crate::pool::Text;
 pub use compartment::{Compartment, CompartmentResource};
 pub use compile::{Builder, Problem, ProblemKind};
+pub use concept_map::{
+    ConceptMap, ConceptMapId, Equivalence, MapElement, MapGroup, MapTarget, Unmapped,
+};
 pub use image::ImageError;
 pub use search_parameter::{
     ResourceSearchParameter, SearchComponent, SearchParameter, SearchParameterId,
@@ -41,8 +46,9 @@ pub use structure::{
     Slicing, SlicingRules, Structure, StructureId, StructureKind, TypedValue,
 };
 pub use terminology::{
-    CodeSystem, CodeSystemContent, CodeSystemId, Concept, Expansion, Member, Membership,
-    NotEnumerable, Reason, ValueSet, ValueSetId,
+    CodeSystem, CodeSystemContent, CodeSystemId, Concept, ConceptId, ConceptProperty,
+    ConceptPropertyKind, Designation, Expansion, HierarchyMeaning, Member, Membership,
+    NotEnumerable, PropertyDefinition, Question, Reason, ValueSet, ValueSetId,
 };
 pub use types::{Choice, PrimitiveKind, Property, SystemKind, Type, TypeId, TypeKind};
 
@@ -162,27 +168,45 @@ impl CanonicalIndex {
     /// (`url|4.0` finds 4.0.1), as <https://hl7.org/fhir/R4/references.html#canonical> suggests.
     /// A URL that contains `|` itself, as the version-specific v2 tables of R4 have, is found too.
     pub(crate) fn find(&self, pool: &Pool, canonical: &str) -> Option<u32> {
-        self.find_version(pool, canonical, None).or_else(|| {
-            let (url, version) = canonical.split_once('|')?;
-            self.find_version(pool, url, Some(version))
-        })
+        self.find_version(pool, canonical, None, satisfies)
+            .or_else(|| {
+                let (url, version) = canonical.split_once('|')?;
+                self.find_version(pool, url, Some(version), satisfies)
+            })
     }
 
-    fn find_version(&self, pool: &Pool, url: &str, version: Option<&str>) -> Option<u32> {
-        let url = pool.find(url)?;
-        let start = self.rows.partition_point(|row| row.url < url);
-        let candidates = self
-            .rows
-            .get(start..)?
-            .iter()
-            .take_while(|row| row.url == url);
+    /// The number of the thing with this URL and version, the last one loaded without a version.
+    pub(crate) fn find_version(
+        &self,
+        pool: &Pool,
+        url: &str,
+        version: Option<&str>,
+        is_meant: fn(&str, &str) -> bool,
+    ) -> Option<u32> {
         let is_wanted = |row: &&CanonicalRow| {
             version.is_none_or(|wanted| {
                 row.version
-                    .is_some_and(|version| satisfies(pool.text(version), wanted))
+                    .is_some_and(|version| is_meant(pool.text(version), wanted))
             })
         };
-        candidates.filter(is_wanted).last().map(|row| row.number)
+        self.rows_of(pool, url)
+            .iter()
+            .rfind(is_wanted)
+            .map(|row| row.number)
+    }
+
+    /// The numbers of all things with this URL, in the order of loading.
+    pub(crate) fn all(&self, pool: &Pool, url: &str) -> impl Iterator<Item = u32> {
+        self.rows_of(pool, url).iter().map(|row| row.number)
+    }
+
+    fn rows_of(&self, pool: &Pool, url: &str) -> &[CanonicalRow] {
+        let Some(url) = pool.find(url) else {
+            return &[];
+        };
+        let start = self.rows.partition_point(|row| row.url < url);
+        let end = self.rows.partition_point(|row| row.url <= url);
+        self.rows.get(start..end).unwrap_or_default()
     }
 }
 
@@ -191,4 +215,14 @@ fn satisfies(version: &str, wanted: &str) -> bool {
     version
         .strip_prefix(wanted)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// Whether the version of a code system is the wanted one, where a part `x` or `*` stands for any.
+pub(crate) fn is_version(version: &str, wanted: &str) -> bool {
+    version == wanted
+        || (version.split('.').count() == wanted.split('.').count()
+            && version
+                .split('.')
+                .zip(wanted.split('.'))
+                .all(|(own, wanted)| own == wanted || matches!(wanted, "x" | "*")))
 }

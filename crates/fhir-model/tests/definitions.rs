@@ -888,7 +888,7 @@ fn value_sets_that_import_each_other_end() {
     let (definitions, _) = builder.finish();
     for url in ["http://example.org/a", "http://example.org/b"] {
         let value_set = definitions.value_set(url).unwrap();
-        let expected = Membership::Unknown(Reason::ValueSetNotHere);
+        let expected = Membership::Unknown(Reason::ImportCut);
         assert_eq!(definitions.membership(value_set, None, "x"), expected);
     }
 }

@@ -1,112 +1,107 @@
 //! Codes against the value sets that they are bound to.
 //!
-//! Only required bindings decide (<https://hl7.org/fhir/R4/terminologies.html#required>). Which
-//! codes a value set has is asked of the definitions; where they cannot know, nothing is claimed.
+//! How grave it is that a code is not in its value set is a matter of the binding's strength
+//! (<https://hl7.org/fhir/R4/terminologies.html#strength>): an error if it is required, a warning if
+//! it is extensible, advice if it is preferred. Where it cannot be known, nothing is claimed, but a
+//! required binding whose value set is not loaded is never passed over in silence. Whether a code is
+//! one of its code system is looked at whether it is bound or not (`coded`). Additional bindings are
+//! not looked at.
 
-use fhir_model::definition::{ElementId, Expansion, Membership, Reason, ValueSetId};
+use fhir_model::definition::{BindingStrength, ElementId, Expansion, Reason, ValueSetId};
 use fhir_model::issue::{IssueType, Severity};
-use fhir_model::tree::{Kind, Node};
+use fhir_model::tree::Node;
+use fhir_terminology::Verdict;
 
+use crate::coded::Answer;
 use crate::finding::{About, Finding, any_of, quote};
 use crate::rules::{Bound, CodedForm};
 use crate::suggest::nearest;
 use crate::walk::Walk;
 
-/// What became of looking up the codes of a value.
-#[derive(Clone, Copy)]
-enum Verdict {
-    Member,
-    NotMember,
-    Unknown(Reason),
-    /// There is no code to look up, and an extension says why.
-    Excused,
-}
-
 impl<'a> Walk<'a> {
-    /// A coded value against the value set of a required binding.
+    /// A coded value against the value sets of a binding.
     pub(crate) fn binding(&mut self, value: Node<'a>, bound: Bound, rule: ElementId) {
-        match self.verdict(value, bound) {
-            Verdict::Member | Verdict::Excused => {}
-            Verdict::Unknown(reason) => self.binding_not_checked(value, bound, reason, rule),
-            Verdict::NotMember => self.not_a_member(value, bound, rule),
+        if let Some(severity) = self.severity(bound.strength) {
+            self.bound_to(value, bound, bound.value_set, severity, rule);
+        }
+        if bound.max_value_set.is_some() && bound.strength != BindingStrength::Required {
+            self.bound_to(value, bound, bound.max_value_set, Severity::Error, rule);
         }
     }
 
-    /// Whether a coded value is in a value set that is known completely.
-    pub(crate) fn is_member(&self, value: Node<'a>, bound: Bound) -> bool {
-        matches!(self.verdict(value, bound), Verdict::Member)
-    }
-
-    fn verdict(&self, value: Node<'a>, bound: Bound) -> Verdict {
-        match bound.form {
-            CodedForm::Code => self.code(value, bound.value_set),
-            CodedForm::Coding => self.coding(value, bound.value_set),
-            CodedForm::CodeableConcept => self.codeable_concept(value, bound.value_set),
+    /// How grave it is that a code is not in its value set; `None` if nobody asks.
+    fn severity(&self, strength: BindingStrength) -> Option<Severity> {
+        match strength {
+            BindingStrength::Required => Some(Severity::Error),
+            BindingStrength::Extensible => Some(Severity::Warning),
+            BindingStrength::Preferred if self.options.best_practice => Some(Severity::Information),
+            BindingStrength::Preferred | BindingStrength::Example => None,
         }
     }
 
-    fn code(&self, value: Node<'a>, value_set: ValueSetId) -> Verdict {
-        value.as_str().map_or(Verdict::Excused, |code| {
-            self.look_up(value_set, None, &code)
-        })
-    }
-
-    fn coding(&self, coding: Node<'a>, value_set: ValueSetId) -> Verdict {
-        let names = &self.rules.known.names;
-        let Some(code) = coding.get(names.code).and_then(Node::as_str) else {
-            return if has_extension(coding) {
-                Verdict::Excused
-            } else {
-                Verdict::NotMember
-            };
+    fn bound_to(
+        &mut self,
+        value: Node<'a>,
+        bound: Bound,
+        value_set: Option<ValueSetId>,
+        severity: Severity,
+        rule: ElementId,
+    ) {
+        let Some(value_set) = value_set else {
+            return self.value_set_not_loaded(value, bound, rule);
         };
-        let system = coding.get(names.system).and_then(Node::as_str);
-        self.look_up(value_set, system.as_deref(), &code)
-    }
-
-    /// One coding that is in the value set is enough.
-    fn codeable_concept(&self, concept: Node<'a>, value_set: ValueSetId) -> Verdict {
-        let codings = concept.get(self.rules.known.names.coding);
-        let mut verdict = if has_extension(concept) {
-            Verdict::Excused
-        } else {
-            Verdict::NotMember
-        };
-        for coding in codings.into_iter().flat_map(Node::items) {
-            match self.coding(coding, value_set) {
-                Verdict::Member => return Verdict::Member,
-                Verdict::NotMember => {}
-                undecided => verdict = undecided,
+        match self.ask(value, bound.form, value_set) {
+            Answer::Excused | Answer::Code(Verdict::Member(_)) => {}
+            // Said where the Coding was looked at; an element of type code has no code system.
+            Answer::Code(Verdict::UnknownCode) if bound.form != CodedForm::Code => {}
+            Answer::Code(Verdict::NotChecked(reason)) => {
+                self.binding_not_checked(value, value_set, reason, rule);
+            }
+            Answer::Missing | Answer::Code(_) => {
+                self.not_a_member(value, bound.form, value_set, severity, rule);
             }
         }
-        verdict
     }
 
-    fn look_up(&self, value_set: ValueSetId, system: Option<&str>, code: &str) -> Verdict {
-        match self.definitions.membership(value_set, system, code) {
-            Membership::Member => Verdict::Member,
-            Membership::NotMember => Verdict::NotMember,
-            Membership::Unknown(reason) => Verdict::Unknown(reason),
-        }
-    }
-
-    fn not_a_member(&mut self, value: Node<'a>, bound: Bound, rule: ElementId) {
-        let sent = self.codes_in_words(value, bound.form);
-        let set = self.definitions.value_set_of(bound.value_set);
+    fn not_a_member(
+        &mut self,
+        value: Node<'a>,
+        form: CodedForm,
+        value_set: ValueSetId,
+        severity: Severity,
+        rule: ElementId,
+    ) {
+        let sent = self.codes_in_words(value, form);
+        let set = self.definitions.value_set_of(value_set);
         let (name, url) = (
             self.definitions.text(set.name),
             self.definitions.text(set.url),
         );
-        let wanted = self.wanted_codes(bound.value_set, value);
+        let wanted = self.wanted_codes(value_set, value);
+        let (verb, unless) = match severity {
+            Severity::Warning => ("should be used", ", unless none of them fits"),
+            Severity::Information => ("is preferred", ""),
+            _ => ("is needed", ""),
+        };
         let text = match sent {
-            Some(sent) => format!("{sent} is not in the value set {name} ({url}){wanted}"),
-            None => format!("A code of the value set {name} ({url}) is needed{wanted}"),
+            Some(sent) if severity >= Severity::Error => {
+                format!("{sent} is not in the value set {name} ({url}){wanted}")
+            }
+            Some(sent) => format!(
+                "{sent} is not in the value set {name} ({url}), and a code of it {verb}{unless}\
+                 {wanted}"
+            ),
+            None => format!("A code of the value set {name} ({url}) {verb}{unless}{wanted}"),
         };
         self.findings.push_once(Finding {
             node: value,
-            severity: Severity::Error,
+            severity,
             code: IssueType::CodeInvalid,
-            about: About::Value,
+            about: if severity >= Severity::Error {
+                About::Value
+            } else {
+                About::Rule
+            },
             rule: self.rule_of(rule),
             text,
         });
@@ -153,41 +148,41 @@ impl<'a> Walk<'a> {
             .map_or_else(String::new, |code| format!("; did you mean {code}?"))
     }
 
+    fn value_set_not_loaded(&mut self, value: Node<'a>, bound: Bound, rule: ElementId) {
+        let is_required = bound.strength == BindingStrength::Required;
+        if !is_required && !self.options.report_unchecked {
+            return;
+        }
+        let canonical = self.definitions.text(bound.canonical);
+        let text = format!(
+            "Not checked whether the code is in the value set {canonical}, because that is not \
+             loaded"
+        );
+        self.not_checked(value, rule, text);
+    }
+
     fn binding_not_checked(
         &mut self,
         value: Node<'a>,
-        bound: Bound,
+        value_set: ValueSetId,
         reason: Reason,
         rule: ElementId,
     ) {
         if !self.options.report_unchecked {
             return;
         }
-        let set = self.definitions.value_set_of(bound.value_set);
+        let set = self.definitions.value_set_of(value_set);
         let because = match reason {
             Reason::Grammar => "its code system is defined by a grammar",
             Reason::CodeSystemNotHere => "a code system of it is not loaded",
-            Reason::ValueSetNotHere => "a value set that it imports is not loaded",
+            Reason::ValueSetNotHere => "it has no content, or a value set it imports is not loaded",
+            Reason::ImportCut => "value sets import one another in a circle, or too deeply",
             Reason::Filter => "a filter of it needs more than is loaded",
         };
         let text = format!(
             "Not checked whether the code is in the value set {}: {because}",
             self.definitions.text(set.url)
         );
-        self.findings.push_once(Finding {
-            node: value,
-            severity: Severity::Information,
-            code: IssueType::NotSupported,
-            about: About::Rule,
-            rule: self.rule_of(rule),
-            text,
-        });
+        self.not_checked(value, rule, text);
     }
-}
-
-/// Whether an object says something by extension, as why it has no code.
-fn has_extension(object: Node<'_>) -> bool {
-    object.children().any(|member| {
-        member.has_key("extension") || (member.is_shadow() && member.kind() == Kind::Object)
-    })
 }

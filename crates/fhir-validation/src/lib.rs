@@ -5,7 +5,8 @@
 //! an error of the validator. One problem gives one issue.
 //!
 //! A map: `rules` compiles what a type may contain and `walk` goes through the JSON of a resource
-//! with it, asking `primitive`, `binding`, `reference_target`, `contained`, `extension` and `invariant`;
+//! with it, asking `primitive`, `coded`, `binding`, `reference_target`, `contained`, `extension` and
+//! `invariant`;
 //! `profile` compiles what profiles add to that, and holds instances to it; `beside` finds what a
 //! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
 //! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
@@ -14,6 +15,7 @@ mod attachment;
 mod beside;
 mod beyond;
 mod binding;
+mod coded;
 mod compare;
 mod conformance;
 mod contained;
@@ -29,6 +31,7 @@ mod reference_target;
 mod rules;
 mod suggest;
 mod surroundings;
+mod terminology;
 mod walk;
 
 use std::sync::Arc;

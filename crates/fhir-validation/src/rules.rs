@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use fhir_model::definition::{
     BindingStrength, ConstraintId, Definitions, Derivation, Element, ElementId, ElementType,
-    PrimitiveKind, Property, StructureId, TypeId, TypeKind, ValueSetId,
+    PrimitiveKind, Property, StructureId, Text, TypeId, TypeKind, ValueSetId,
 };
 use fhir_model::name::Name;
 use fhir_model::primitive::Primitive;
@@ -71,6 +71,8 @@ pub(crate) struct KnownNames {
     pub(crate) coding: Name,
     pub(crate) system: Name,
     pub(crate) code: Name,
+    pub(crate) version: Name,
+    pub(crate) display: Name,
 }
 
 impl KnownNames {
@@ -90,6 +92,8 @@ impl KnownNames {
             coding: name("coding"),
             system: name("system"),
             code: name("code"),
+            version: name("version"),
+            display: name("display"),
         }
     }
 }
@@ -123,7 +127,7 @@ pub(crate) struct PropertyRule {
     pub(crate) is_array: bool,
     pub(crate) min: u32,
     pub(crate) max: u32,
-    /// The value set of a required binding.
+    /// The binding, if the element is coded.
     pub(crate) binding: Option<Bound>,
     /// Where a reference may lead.
     pub(crate) targets: Targets,
@@ -146,10 +150,16 @@ pub(crate) enum Content {
     Resource,
 }
 
-/// A binding that decides.
+/// A binding that is looked at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bound {
-    pub(crate) value_set: ValueSetId,
+    pub(crate) strength: BindingStrength,
+    /// The value set as the binding names it.
+    pub(crate) canonical: Text,
+    /// The value set, if it is loaded.
+    pub(crate) value_set: Option<ValueSetId>,
+    /// The value set that codes must be of in any case, if it is loaded.
+    pub(crate) max_value_set: Option<ValueSetId>,
     pub(crate) form: CodedForm,
 }
 
@@ -272,19 +282,31 @@ impl Known {
         is_textual.then_some(CodedForm::Code)
     }
 
-    /// The value set that a value of this type must draw from by the binding of an element.
-    pub(crate) fn required_binding(
+    /// The binding of an element for a value of this type, but for one that gives examples only.
+    pub(crate) fn binding(
         &self,
         definitions: &Definitions,
         element: &Element,
         type_id: TypeId,
     ) -> Option<Bound> {
-        let binding = element
-            .binding
-            .filter(|binding| binding.strength == BindingStrength::Required)?;
-        let value_set = definitions.value_set(definitions.text(binding.value_set?))?;
-        let form = self.coded_form(definitions, type_id)?;
-        Some(Bound { value_set, form })
+        let binding = element.binding?;
+        let is_idle =
+            binding.strength == BindingStrength::Example && binding.max_value_set.is_none();
+        let canonical = binding.value_set.or(binding.max_value_set)?;
+        let form = self.coded_form(definitions, type_id).filter(|_| !is_idle)?;
+        let value_set = |canonical: Text| definitions.value_set(definitions.text(canonical));
+        Some(Bound {
+            strength: binding.strength,
+            canonical,
+            value_set: binding.value_set.and_then(value_set),
+            max_value_set: binding.max_value_set.and_then(value_set),
+            form,
+        })
+    }
+
+    /// Whether a value of this type is a Coding, or a Quantity, whose unit is coded likewise.
+    pub(crate) fn is_coding(&self, type_id: TypeId) -> bool {
+        self.coding == Some(type_id) || self.quantity == Some(type_id)
     }
 }
 
@@ -376,7 +398,7 @@ impl PropertyRule {
             is_array: property.is_array,
             min: element.min,
             max: element.max,
-            binding: known.required_binding(definitions, element, property.type_id),
+            binding: known.binding(definitions, element, property.type_id),
             targets: Targets::compile(definitions, types.clone()),
             profiles: OneOf::compile(definitions, types),
             constraints: constraints(

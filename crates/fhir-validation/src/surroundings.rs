@@ -1,5 +1,5 @@
 //! What an invariant may ask of the world around the element: other resources of the same Bundle
-//! for `resolve()`, and profiles for `conformsTo()`.
+//! for `resolve()`, and profiles for `conformsTo()`. What it may ask of codes is in `terminology`.
 
 use fhir_model::element::Element;
 use fhir_model::name::Name;
@@ -26,6 +26,7 @@ impl<'a> Walk<'a> {
         context.root_resource.clone_from(&self.root);
         context.resolver = Some(surroundings);
         context.profiles = Some(surroundings);
+        context.terminology = Some(surroundings);
         context
     }
 }

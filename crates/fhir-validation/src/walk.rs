@@ -448,10 +448,13 @@ impl<'a> Walk<'a> {
         if self.is_hollow(value) {
             return;
         }
+        let known = &self.rules.known;
+        if known.is_coding(rule.type_id) {
+            self.coding(value);
+        }
         if let Some(bound) = rule.binding {
             self.binding(value, bound, rule.element);
         }
-        let known = &self.rules.known;
         if known.reference == Some(rule.type_id) {
             self.reference(value, &rule.targets, rule.element);
         } else if known.extension == Some(rule.type_id) {

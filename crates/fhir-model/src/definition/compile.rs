@@ -24,8 +24,8 @@ mod types;
 ///
 /// The order in which resources are added does not matter, but that of two with the same canonical
 /// URL: the last one is found when no version is asked for. A base structure that is added again
-/// replaces the properties of its type. A value set of the starting set stays as it was compiled,
-/// also where a code system that it lacked is added.
+/// replaces the properties of its type. A value set of the starting set is answered from what is
+/// added too: a code system that it lacked, or a newer one that it means.
 #[derive(Debug, Default)]
 pub struct Builder {
     base: Definitions,
@@ -34,6 +34,7 @@ pub struct Builder {
     compartments: Vec<Value>,
     code_systems: Vec<Value>,
     value_sets: Vec<Value>,
+    concept_maps: Vec<Value>,
 }
 
 /// What is wrong with a conformance resource, or with a part of it that was left out.
@@ -65,6 +66,9 @@ pub enum ProblemKind {
     /// There are more types than numbers for them.
     #[error("there are too many types")]
     TooManyTypes,
+    /// A value set imports this one in a circle, or imports go too deep; it is not followed.
+    #[error("the import of {0} leads in a circle or too far")]
+    ImportCut(String),
 }
 
 impl Builder {
@@ -94,6 +98,7 @@ impl Builder {
             Some("CompartmentDefinition") => &mut self.compartments,
             Some("CodeSystem") => &mut self.code_systems,
             Some("ValueSet") => &mut self.value_sets,
+            Some("ConceptMap") => &mut self.concept_maps,
             _ => return false,
         };
         list.push(resource);
@@ -126,6 +131,7 @@ impl Builder {
         compiler.compartments(&self.compartments);
         compiler.code_systems(&self.code_systems);
         compiler.value_sets(&self.value_sets);
+        compiler.concept_maps(&self.concept_maps);
         (compiler.definitions, compiler.problems)
     }
 }

@@ -1,24 +1,41 @@
-//! Code systems and value sets, as far as the packages enumerate them.
+//! Code systems, value sets and concept maps: what the packages say of codes.
 //!
-//! A value set is answered from parts: whole code systems, which share the system's own table,
-//! and lists of codes. What cannot be enumerated here (SNOMED CT, LOINC, media types, …) is kept
-//! as a reason, so that a code is [`Membership::Unknown`] only where it could be in such a part.
-//! Abstract concepts (`notSelectable`) are no members unless a value set lists them by code.
+//! A code system is a run of concepts in preorder, with their properties and designations. A value
+//! set is kept as its composition ([`value_set`]), which is answered from the code systems at hand;
+//! a code system that arrives later makes what lacked it answerable. What cannot be enumerated here
+//! (SNOMED CT, LOINC, media types, …) is kept as a reason, so that a code is
+//! [`Membership::Unknown`] only where it could be in such a part.
 //!
-//! Standard: <https://hl7.org/fhir/R4/valueset.html#compositions>. What a binding makes of the
-//! answer is left to the validator.
+//! Standard: <https://hl7.org/fhir/R4/codesystem.html>. Grammars and the operations are left to
+//! `fhir-terminology`, what a binding makes of the answer to the validator.
 
 use serde::{Deserialize, Serialize};
 
-use super::{CanonicalIndex, Definitions, Span, Text};
+use super::concept_map::ConceptMapTables;
+use super::{CanonicalIndex, Definitions, Span, Text, is_version};
+
+pub mod hierarchy;
+pub mod value_set;
+
+use value_set::{Component, Filter, Import, Listed};
+pub use value_set::{
+    Expansion, Member, Membership, NotEnumerable, Question, Reason, ValueSet, ValueSetId,
+};
 
 /// A code system by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CodeSystemId(pub(crate) u32);
 
-/// A value set by its number.
+/// A concept by its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ValueSetId(pub(crate) u32);
+pub struct ConceptId(pub(crate) u32);
+
+impl ConceptId {
+    /// The number, to compare with.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
 
 /// A `CodeSystem`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,11 +46,30 @@ pub struct CodeSystem {
     pub version: Option<Text>,
     /// The computer-friendly name.
     pub name: Text,
+    /// The human-friendly name.
+    pub title: Option<Text>,
+    /// The publication status, `draft` or another.
+    pub status: Option<Text>,
+    /// Whether it is for trying out only.
+    pub is_experimental: bool,
+    /// The language of its displays.
+    pub language: Option<Text>,
     /// How much of it is here.
     pub content: CodeSystemContent,
     /// Whether codes that differ in case differ; taken as true where the definition is silent.
     pub is_case_sensitive: bool,
+    /// What it means that a concept is under another one, if the definition says it.
+    pub hierarchy_meaning: Option<HierarchyMeaning>,
+    /// The value set of all its codes.
+    pub value_set: Option<Text>,
+    /// The code system that a supplement adds to.
+    pub supplements: Option<Text>,
+    /// How many concepts there are, here or not.
+    pub count: Option<u32>,
+    pub(crate) properties: Span,
     pub(crate) concepts: Span,
+    /// Row numbers of concepts: sorted by the number of the code, or by its letters without regard
+    /// to case where case does not matter.
     pub(crate) by_code: Span,
 }
 
@@ -48,6 +84,25 @@ pub enum CodeSystemContent {
     Supplement,
 }
 
+/// `CodeSystem.hierarchyMeaning`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each variant is the code of that name")]
+pub enum HierarchyMeaning {
+    GroupedBy,
+    IsA,
+    PartOf,
+    ClassifiedWith,
+}
+
+/// A property that concepts of a code system may have: `CodeSystem.property`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PropertyDefinition {
+    /// The code that concepts name it by.
+    pub code: Text,
+    /// The URI that says what it means.
+    pub uri: Option<Text>,
+}
+
 /// A concept of a code system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Concept {
@@ -55,99 +110,55 @@ pub struct Concept {
     pub code: Text,
     /// What to show to a person.
     pub display: Option<Text>,
+    /// What it means, in words.
+    pub definition: Option<Text>,
     /// How deep it is nested; a concept's children follow it.
     pub depth: u8,
     /// Whether it only groups others and should not be used (`notSelectable`).
     pub is_abstract: bool,
     /// Whether it is not to be used any more (`inactive`, or a `status` that says so).
     pub is_inactive: bool,
+    /// How many rows before it its parent is; 0 if it is nested in none.
+    pub(crate) up: u32,
+    /// How many concepts are nested in it, at all levels.
+    pub(crate) below: u32,
+    pub(crate) properties: Span,
+    pub(crate) designations: Span,
 }
 
-impl Concept {
-    /// The concept as a member of a value set.
-    pub(crate) fn member(&self) -> Member {
-        Member {
-            code: self.code,
-            display: self.display,
-        }
-    }
-}
-
-/// A `ValueSet`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ValueSet {
-    /// The canonical URL, without a version.
-    pub url: Text,
-    /// The business version.
-    pub version: Option<Text>,
-    /// The computer-friendly name.
-    pub name: Text,
-    pub(crate) parts: Span,
-    pub(crate) not_enumerable: Span,
-}
-
-/// A part of a value set whose codes are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Part {
-    /// Every code of a system.
-    System(CodeSystemId),
-    /// Some codes of a system, in the order of the definition, and the same sorted by code.
-    List {
-        system: Text,
-        members: Span,
-        by_code: Span,
-    },
-}
-
-/// A code of a value set that lists codes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// The code.
-    pub code: Text,
-    /// What to show to a person.
-    pub display: Option<Text>,
-}
-
-/// Why a part of a value set is not known here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NotEnumerable {
-    /// The code system concerned; `None` if it could be any.
-    pub system: Option<Text>,
-    /// The reason.
-    pub reason: Reason,
-}
-
-/// The reason of a [`NotEnumerable`].
+/// A property of a concept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Reason {
-    /// The code system is defined by a grammar: media types, languages, units.
-    Grammar,
-    /// The code system, or its content, is not in the packages.
-    CodeSystemNotHere,
-    /// The value set that it imports is not in the packages, or imports itself.
-    ValueSetNotHere,
-    /// The filter needs more than the packages say.
-    Filter,
+pub struct ConceptProperty {
+    /// Which property it is.
+    pub code: Text,
+    /// The type of its value.
+    pub kind: ConceptPropertyKind,
+    /// Its value as text; of a Coding, its JSON.
+    pub value: Text,
 }
 
-/// What a value set says of a code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Membership {
-    /// It is in the value set.
-    Member,
-    /// It is not in the value set.
-    NotMember,
-    /// It could be: that part of the value set is not known here.
-    Unknown(Reason),
+/// The type of the value of a [`ConceptProperty`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "each variant is the type of that name")]
+pub enum ConceptPropertyKind {
+    Code,
+    Coding,
+    String,
+    Integer,
+    Boolean,
+    DateTime,
+    Decimal,
 }
 
-/// Whether all codes of a value set are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Expansion<'a> {
-    /// All are; [`Definitions::members`] lists them.
-    Codes,
-    /// Some are not, for these reasons.
-    NotEnumerable(&'a [NotEnumerable]),
+/// Another text for a concept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Designation {
+    /// The language of the text.
+    pub language: Option<Text>,
+    /// What the text is for: a Coding, as JSON.
+    pub use_coding: Option<Text>,
+    /// The text.
+    pub value: Text,
 }
 
 /// The tables behind the terminology.
@@ -155,19 +166,28 @@ pub enum Expansion<'a> {
 pub(crate) struct TerminologyTables {
     pub(crate) code_systems: Vec<CodeSystem>,
     pub(crate) systems_by_url: CanonicalIndex,
+    pub(crate) property_definitions: Vec<PropertyDefinition>,
     /// Those of a code system in preorder.
     pub(crate) concepts: Vec<Concept>,
+    pub(crate) concept_properties: Vec<ConceptProperty>,
+    pub(crate) designations: Vec<Designation>,
     /// Concepts with one that is under them though not nested in them; sorted.
     pub(crate) further_children: Vec<(u32, u32)>,
-    /// Row numbers of `concepts`; those of a code system are sorted by code number.
+    /// The same the other way round: concepts with one that is above them; sorted.
+    pub(crate) further_parents: Vec<(u32, u32)>,
     pub(crate) concepts_by_code: Vec<u32>,
     pub(crate) value_sets: Vec<ValueSet>,
     pub(crate) sets_by_url: CanonicalIndex,
-    pub(crate) parts: Vec<Part>,
-    pub(crate) members: Vec<Member>,
-    /// Row numbers of `members`; those of a part are sorted by code number.
-    pub(crate) members_by_code: Vec<u32>,
+    pub(crate) components: Vec<Component>,
+    pub(crate) imports: Vec<Import>,
+    pub(crate) filters: Vec<Filter>,
+    pub(crate) listed: Vec<Listed>,
+    /// Row numbers of `listed`; those of a list are in the same place, sorted by code number.
+    pub(crate) listed_by_code: Vec<u32>,
+    /// Runs of rows of `concepts` that pass the filters of a component: first and past the last.
+    pub(crate) runs: Vec<(u32, u32)>,
     pub(crate) not_enumerable: Vec<NotEnumerable>,
+    pub(crate) maps: ConceptMapTables,
 }
 
 #[expect(
@@ -184,63 +204,41 @@ impl Definitions {
         &self.terminology.code_systems[code_system.0 as usize]
     }
 
-    /// The value set with this number.
+    /// The concept with this number.
     ///
     /// # Panics
     ///
     /// If the number is of another set of definitions.
-    pub fn value_set_of(&self, value_set: ValueSetId) -> &ValueSet {
-        &self.terminology.value_sets[value_set.0 as usize]
+    pub fn concept_of(&self, concept: ConceptId) -> &Concept {
+        &self.terminology.concepts[concept.0 as usize]
     }
 }
 
 impl Definitions {
     /// The code system with this URI, `url` or `url|version`.
     pub fn code_system(&self, url: &str) -> Option<&CodeSystem> {
+        self.code_system_id(url).map(|id| self.code_system_of(id))
+    }
+
+    /// The number of the code system with this URI, `url` or `url|version`.
+    pub fn code_system_id(&self, url: &str) -> Option<CodeSystemId> {
         let number = self.terminology.systems_by_url.find(&self.pool, url)?;
-        Some(self.code_system_of(CodeSystemId(number)))
+        Some(CodeSystemId(number))
     }
 
-    /// The concept of a code system with this code.
-    pub fn concept(&self, code_system: &CodeSystem, code: &str) -> Option<&Concept> {
-        let exact = self
-            .find_text(code)
-            .and_then(|code| self.concept_by_text(code_system, code));
-        if exact.is_some() || code_system.is_case_sensitive {
-            return exact;
-        }
-        self.concepts(code_system)
-            .iter()
-            .find(|concept| self.text(concept.code).eq_ignore_ascii_case(code))
+    /// The version of a code system that is meant: exactly this one, where a part `x` stands for any;
+    /// the last one loaded if none is named.
+    pub fn code_system_version(&self, url: &str, version: Option<&str>) -> Option<CodeSystemId> {
+        let index = &self.terminology.systems_by_url;
+        let number = index.find_version(&self.pool, url, version, is_version)?;
+        Some(CodeSystemId(number))
     }
 
-    pub(crate) fn concept_by_text(&self, code_system: &CodeSystem, code: Text) -> Option<&Concept> {
-        let tables = &self.terminology;
-        let concept = |row: &u32| tables.concepts.get(*row as usize);
-        let by_code = code_system.by_code.of(&tables.concepts_by_code);
-        let at = by_code.partition_point(|row| concept(row).is_some_and(|found| found.code < code));
-        by_code
-            .get(at)
-            .and_then(concept)
-            .filter(|found| found.code == code)
-    }
-
-    /// The concepts of a code system, each followed by its children.
-    pub fn concepts(&self, code_system: &CodeSystem) -> &[Concept] {
-        code_system.concepts.of(&self.terminology.concepts)
-    }
-
-    /// The value set that a canonical means: `url` (the last one loaded) or `url|version`.
-    pub fn value_set(&self, canonical: &str) -> Option<ValueSetId> {
-        self.terminology
-            .sets_by_url
-            .find(&self.pool, canonical)
-            .map(ValueSetId)
-    }
-
-    /// All value sets, with their numbers, in the order of loading.
-    pub fn value_sets(&self) -> impl Iterator<Item = (ValueSetId, &ValueSet)> {
-        (0..).map(ValueSetId).zip(&self.terminology.value_sets)
+    /// All versions of a code system, in the order of loading.
+    pub fn code_system_versions(&self, url: &str) -> impl Iterator<Item = &CodeSystem> {
+        let index = &self.terminology.systems_by_url;
+        let numbers = index.all(&self.pool, url);
+        numbers.map(|number| self.code_system_of(CodeSystemId(number)))
     }
 
     /// All code systems, in the order of loading.
@@ -248,114 +246,57 @@ impl Definitions {
         &self.terminology.code_systems
     }
 
-    /// Whether all codes of a value set are known.
-    pub fn expansion(&self, value_set: ValueSetId) -> Expansion<'_> {
-        let rest = self.value_set_of(value_set).not_enumerable;
-        match rest.of(&self.terminology.not_enumerable) {
-            [] => Expansion::Codes,
-            reasons => Expansion::NotEnumerable(reasons),
-        }
+    /// The concepts of a code system, each followed by its children.
+    pub fn concepts(&self, code_system: &CodeSystem) -> &[Concept] {
+        code_system.concepts.of(&self.terminology.concepts)
     }
 
-    /// Whether a code is in a value set. Without a system (an element of type `code`), the code
-    /// may be of any system that the value set draws from.
-    pub fn membership(
-        &self,
-        value_set: ValueSetId,
-        system: Option<&str>,
-        code: &str,
-    ) -> Membership {
-        let found = self.value_set_of(value_set);
-        let parts = found.parts.of(&self.terminology.parts);
-        if parts
-            .iter()
-            .any(|part| self.is_in_part(*part, system, code))
-        {
-            return Membership::Member;
-        }
-        let unknown = found.not_enumerable.of(&self.terminology.not_enumerable);
-        let concerns = |rest: &&NotEnumerable| match (rest.system, system) {
-            (Some(theirs), Some(ours)) => self.text(theirs) == ours,
-            _ => true,
+    /// The numbers of the concepts of a code system, in the same order.
+    pub fn concept_ids(&self, code_system: &CodeSystem) -> impl Iterator<Item = ConceptId> + use<> {
+        let Span { start, len } = code_system.concepts;
+        (start..start + len).map(ConceptId)
+    }
+
+    /// The concept of a code system with this code.
+    pub fn concept(&self, code_system: &CodeSystem, code: &str) -> Option<&Concept> {
+        self.concept_id(code_system, code)
+            .map(|id| self.concept_of(id))
+    }
+
+    /// The number of the concept of a code system with this code.
+    pub fn concept_id(&self, code_system: &CodeSystem, code: &str) -> Option<ConceptId> {
+        let rows = code_system.by_code.of(&self.terminology.concepts_by_code);
+        let code_of = |row: &u32| self.concept_of(ConceptId(*row)).code;
+        let at = if code_system.is_case_sensitive {
+            let code = self.find_text(code)?;
+            rows.binary_search_by_key(&code, code_of).ok()?
+        } else {
+            rows.binary_search_by(|row| compare_folded(self.text(code_of(row)), code))
+                .ok()?
         };
-        unknown
-            .iter()
-            .find(concerns)
-            .map_or(Membership::NotMember, |rest| {
-                Membership::Unknown(rest.reason)
-            })
+        rows.get(at).copied().map(ConceptId)
     }
 
-    /// The known codes of a value set in the order of its definition: system, code, display.
-    pub fn members(&self, value_set: ValueSetId) -> impl Iterator<Item = (Text, Member)> {
-        let tables = &self.terminology;
-        let parts = self.value_set_of(value_set).parts.of(&tables.parts);
-        parts.iter().flat_map(|part| self.part_members(*part))
+    /// The properties that a code system declares.
+    pub fn property_definitions(&self, code_system: &CodeSystem) -> &[PropertyDefinition] {
+        code_system
+            .properties
+            .of(&self.terminology.property_definitions)
     }
 
-    pub(crate) fn part_members(&self, part: Part) -> impl Iterator<Item = (Text, Member)> {
-        let tables = &self.terminology;
-        let (system, concepts, members): (_, &[Concept], &[Member]) = match part {
-            Part::System(code_system) => {
-                let code_system = self.code_system_of(code_system);
-                (code_system.url, self.concepts(code_system), &[])
-            }
-            Part::List {
-                system, members, ..
-            } => (system, &[], members.of(&tables.members)),
-        };
-        concepts
-            .iter()
-            .filter(|concept| !concept.is_abstract)
-            .map(Concept::member)
-            .chain(members.iter().copied())
-            .map(move |member| (system, member))
+    /// The properties of a concept.
+    pub fn concept_properties(&self, concept: &Concept) -> &[ConceptProperty] {
+        concept.properties.of(&self.terminology.concept_properties)
     }
 
-    fn is_in_part(&self, part: Part, system: Option<&str>, code: &str) -> bool {
-        match part {
-            Part::System(code_system) => {
-                let code_system = self.code_system_of(code_system);
-                self.is_system(code_system.url, system)
-                    && self
-                        .concept(code_system, code)
-                        .is_some_and(|found| !found.is_abstract)
-            }
-            Part::List {
-                system: listed,
-                members,
-                by_code,
-            } => {
-                self.is_system(listed, system)
-                    && (self.is_listed(by_code, code)
-                        || self.is_listed_in_other_case(listed, members, code))
-            }
-        }
+    /// Other texts for a concept.
+    pub fn designations(&self, concept: &Concept) -> &[Designation] {
+        concept.designations.of(&self.terminology.designations)
     }
+}
 
-    fn is_system(&self, system: Text, wanted: Option<&str>) -> bool {
-        wanted.is_none_or(|wanted| self.text(system) == wanted)
-    }
-
-    fn is_listed(&self, by_code: Span, code: &str) -> bool {
-        let Some(code) = self.find_text(code) else {
-            return false;
-        };
-        let tables = &self.terminology;
-        let code_of = |row: &u32| tables.members.get(*row as usize).map(|member| member.code);
-        by_code
-            .of(&tables.members_by_code)
-            .binary_search_by(|row| code_of(row).cmp(&Some(code)))
-            .is_ok()
-    }
-
-    /// A list from a code system that does not tell cases apart.
-    fn is_listed_in_other_case(&self, system: Text, members: Span, code: &str) -> bool {
-        self.code_system(self.text(system))
-            .is_some_and(|system| !system.is_case_sensitive)
-            && members
-                .of(&self.terminology.members)
-                .iter()
-                .any(|member| self.text(member.code).eq_ignore_ascii_case(code))
-    }
+/// Compares codes whose case does not matter.
+pub(crate) fn compare_folded(left: &str, right: &str) -> std::cmp::Ordering {
+    let fold = |byte: u8| byte.to_ascii_lowercase();
+    left.bytes().map(fold).cmp(right.bytes().map(fold))
 }

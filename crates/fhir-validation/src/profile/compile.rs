@@ -250,7 +250,7 @@ impl<'d> Compiler<'d> {
             type_id: actual,
             binding: self
                 .known
-                .required_binding(definitions, element, property.type_id)
+                .binding(definitions, element, property.type_id)
                 .filter(|_| key(element) != key(base)),
             targets: (is_reference && is_new_target && !targets.is_unrestricted())
                 .then_some(targets),

@@ -11,8 +11,8 @@ mod path;
 use std::sync::Arc;
 
 use fhir_model::definition::{
-    Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId, Expansion,
-    Property, StructureId, Text, TypeId,
+    BindingStrength, Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId,
+    Expansion, Property, StructureId, Text, TypeId,
 };
 use fhir_model::name::Name;
 
@@ -448,8 +448,12 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
     let type_id = only_type(definitions, element)?;
     compiler
         .known
-        .required_binding(definitions, found, type_id)
-        .filter(|bound| definitions.expansion(bound.value_set) == Expansion::Codes)
+        .binding(definitions, found, type_id)
+        .filter(|bound| bound.strength == BindingStrength::Required)
+        .filter(|bound| {
+            let value_set = bound.value_set.map(|id| definitions.expansion(id));
+            value_set == Some(Expansion::Codes)
+        })
         .map(Test::Code)
 }
 
