@@ -243,12 +243,20 @@ fn compile(
     let mut issues = Effects::new();
     let mut builder = Builder::extending(base);
     let mut compiled = Vec::new();
+    let given = resources.iter().map(|(_, _, content)| content);
+    let given = given.filter(|content| content["resourceType"] == "StructureDefinition");
+    let structures = services.structures.with(given.cloned());
     for (key, _, content) in resources {
         match judge(&content) {
-            Judged::InForce => {
-                builder.add(content.as_ref().clone());
-                compiled.push((key, content));
-            }
+            Judged::InForce => match effect::complete(&structures, &content) {
+                Ok(complete) => {
+                    builder.add(complete);
+                    compiled.push((key, content));
+                }
+                Err(issue) => {
+                    issues.insert(key, vec![issue]);
+                }
+            },
             Judged::Silent => {}
             Judged::Without(issue) => {
                 issues.insert(key, vec![issue]);
@@ -256,7 +264,7 @@ fn compile(
         }
     }
     if compiled.is_empty() {
-        return (services.with(Arc::clone(base)), issues);
+        return (services.with(Arc::clone(base), structures), issues);
     }
     let (definitions, problems) = builder.finish();
     for (key, content) in compiled {
@@ -265,7 +273,7 @@ fn compile(
             issues.insert(key, found);
         }
     }
-    (services.with(Arc::new(definitions)), issues)
+    (services.with(Arc::new(definitions), structures), issues)
 }
 
 /// Whether a stored resource is one of our own, unchanged: those are embedded.

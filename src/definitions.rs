@@ -6,6 +6,8 @@
 //! time ([`fhir_model::definition::Builder::extending`]); keeping the current set is left to the
 //! server.
 
+pub mod json;
+
 use std::sync::{Arc, LazyLock};
 
 use fhir_model::definition::Definitions;

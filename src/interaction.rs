@@ -19,7 +19,7 @@ use crate::clock::{Clock, Ids};
 use crate::error::Error;
 use crate::interaction::conformance::Announcer;
 use crate::interaction::write::Policy;
-use crate::package::Guide;
+use crate::package::{Guide, Structures};
 use crate::search::extract::Extractor;
 use crate::store::Store;
 
@@ -60,6 +60,8 @@ pub struct Services {
     pub own_base: BaseUrl,
     /// Profiles in force beside `meta.profile`: resource type → canonical URLs.
     pub profiles: Arc<BTreeMap<String, Vec<String>>>,
+    /// Structures as JSON, to generate snapshots from.
+    pub structures: Structures,
     /// The implementation guides that were loaded.
     pub guides: Arc<[Guide]>,
     /// Where conformance resources that were written are announced.
@@ -110,7 +112,7 @@ impl Context {
 impl Services {
     /// The same with other definitions, in which all types have the numbers that they had.
     #[must_use]
-    pub fn with(&self, definitions: Arc<Definitions>) -> Self {
+    pub fn with(&self, definitions: Arc<Definitions>, structures: Structures) -> Self {
         Self {
             store: self.store.clone(),
             validator: Validator::new(Arc::clone(&definitions)),
@@ -121,6 +123,7 @@ impl Services {
             base_url: Arc::clone(&self.base_url),
             own_base: BaseUrl::new(&self.base_url),
             profiles: Arc::clone(&self.profiles),
+            structures,
             guides: Arc::clone(&self.guides),
             announcer: self.announcer.clone(),
             policy: self.policy,

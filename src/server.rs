@@ -25,7 +25,7 @@ use crate::interaction::live::Live;
 use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
 use crate::operation::pathway::Pathways;
-use crate::package::Loaded;
+use crate::package::{Loaded, Structures};
 use crate::search::extract::Extractor;
 use crate::store::Store;
 use crate::workflow::Workflow;
@@ -198,6 +198,7 @@ fn services(
         own_base: BaseUrl::new(&base_url),
         base_url: base_url.into(),
         profiles: Arc::new(config.validation.profiles.clone()),
+        structures: Structures::new(&packages.resolution),
         guides: Arc::clone(&packages.guides),
         announcer,
         policy: Policy {

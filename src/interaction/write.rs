@@ -244,6 +244,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
     if let Some(tagged) = judged {
         *document = tagged;
     }
+    conformance::check(services, &resource_type, document)?;
     let type_id = services.type_id(&resource_type)?;
     let extracted = services
         .extractor

@@ -106,6 +106,63 @@ async fn another_process_on_the_same_database_follows() {
     .await;
 }
 
+/// A profile of `base` as people write it: what is different only.
+fn differential(id: &str, base: &str, element: Value) -> Value {
+    json!({
+        "resourceType": "StructureDefinition", "id": id, "status": "draft", "kind": "resource",
+        "url": format!("http://example.org/StructureDefinition/{id}"),
+        "name": "Dated", "abstract": false, "type": "Basic",
+        "baseDefinition": base, "derivation": "constraint",
+        "differential": { "element": [{ "id": "Basic", "path": "Basic" }, element] },
+    })
+}
+
+const BASIC: &str = "http://hl7.org/fhir/StructureDefinition/Basic";
+
+#[tokio::test]
+async fn a_differential_is_enough() {
+    let dated = json!({ "id": "Basic.created", "path": "Basic.created", "min": 1 });
+    let authored = json!({ "id": "Basic.author", "path": "Basic.author", "min": 1 });
+    let unknown = json!({ "id": "Basic.colour", "path": "Basic.colour", "min": 1 });
+    let claims = |profile: &str| {
+        json!({
+            "resourceType": "Basic", "code": { "text": "x" }, "created": "2026-01-01",
+            "meta": { "profile": [format!("http://example.org/StructureDefinition/{profile}")] },
+        })
+    };
+    on_each_store("", NOW, async |baton| {
+        let refused = baton
+            .put(
+                "/StructureDefinition/wrong",
+                &differential("wrong", BASIC, unknown.clone()),
+            )
+            .await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text.contains("Basic.colour"), "{}", refused.text);
+        // What a profile builds on may come later, and may change.
+        let base = "http://example.org/StructureDefinition/dated";
+        assert_eq!(
+            put(baton, &differential("authored", base, authored.clone())).await,
+            201
+        );
+        assert_eq!(baton.post("/Basic", &claims("authored")).await.status, 201);
+        assert_eq!(
+            put(baton, &differential("dated", BASIC, dated.clone())).await,
+            201
+        );
+        assert_eq!(baton.post("/Basic", &claims("dated")).await.status, 201);
+        assert_eq!(
+            baton.post("/Basic", &claims("authored")).await.status,
+            422,
+            "no author"
+        );
+        let mut undated = claims("dated");
+        undated.as_object_mut().unwrap().remove("created");
+        assert_eq!(baton.post("/Basic", &undated).await.status, 422);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_has_no_effect_is_stored_and_says_why() {
     let parameter = |changes: Value| {
