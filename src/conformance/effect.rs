@@ -47,6 +47,7 @@ pub(super) fn complete(structures: &Structures, resource: &Value) -> Result<Valu
     }
     structures
         .snapshot(resource)
+        .map(|snapshot| snapshot.structure)
         .map_err(|problem| without_effect(&problem.to_string()))
 }
 

@@ -64,7 +64,10 @@ pub(super) fn compile(base: &Definitions, resolution: &Arc<Resolution>) -> Resul
         for mut resource in resources {
             if is_structure(&resource) && lacks_snapshot(&resource) {
                 match structures.snapshot(&resource) {
-                    Ok(generated) => resource = generated,
+                    Ok(generated) => {
+                        problems.extend(generated.problems.iter().map(ToString::to_string));
+                        resource = generated.structure;
+                    }
                     Err(problem) => problems.push(problem.to_string()),
                 }
             }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 
-use fhir_model::snapshot::{Generator, SnapshotProblem};
+use fhir_model::snapshot::{Generator, Snapshot, SnapshotProblem};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -102,10 +102,9 @@ impl Structures {
     ///
     /// # Errors
     /// What stands in the way.
-    pub fn snapshot(&self, structure: &Value) -> Result<Value, SnapshotProblem> {
+    pub fn snapshot(&self, structure: &Value) -> Result<Snapshot, SnapshotProblem> {
         let source = |canonical: &str| self.get(canonical);
-        let snapshot = Generator::new(&source).generate(structure)?;
-        Ok(snapshot.structure)
+        Generator::new(&source).generate(structure)
     }
 }
 
