@@ -4,9 +4,10 @@
 //! resource goes through [`mod@write`]; a REST request, a bundle entry, an ADT message and a pathway
 //! step take the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
@@ -21,6 +22,7 @@ use crate::interaction::conformance::Announcer;
 use crate::interaction::write::Policy;
 use crate::package::{Guide, Structures};
 use crate::search::extract::Extractor;
+use crate::search::value::ParameterId;
 use crate::store::Store;
 
 pub mod bundle;
@@ -50,6 +52,8 @@ pub struct Services {
     pub validator: Validator,
     /// Finds the search values of resources.
     pub extractor: Extractor,
+    /// Search parameters by which not everything that is stored is found yet.
+    pub unindexed: Arc<ArcSwap<HashSet<ParameterId>>>,
     /// Tells the time.
     pub clock: Clock,
     /// Makes logical ids.
@@ -118,6 +122,7 @@ impl Services {
             validator: Validator::new(Arc::clone(&definitions)),
             extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&self.base_url)),
             definitions,
+            unindexed: Arc::clone(&self.unindexed),
             clock: self.clock.clone(),
             ids: Arc::clone(&self.ids),
             base_url: Arc::clone(&self.base_url),

@@ -193,6 +193,7 @@ fn services(
         validator: Validator::new(Arc::clone(&definitions)),
         extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
         definitions,
+        unindexed: Arc::default(),
         clock,
         ids: Arc::new(Ids::default()),
         own_base: BaseUrl::new(&base_url),

@@ -213,3 +213,100 @@ async fn what_has_no_effect_is_stored_and_says_why() {
     })
     .await;
 }
+
+/// More resources than are indexed before the writer of a parameter is answered.
+const MANY: usize = 450;
+
+/// So long indexing what is stored may take.
+const INDEXING: std::time::Duration = std::time::Duration::from_secs(60);
+
+fn colour(expression: &str) -> Value {
+    json!({
+        "resourceType": "SearchParameter", "id": "colour", "status": "draft",
+        "url": "http://example.org/SearchParameter/colour", "name": "colour", "code": "colour",
+        "description": "colour", "base": ["Basic"], "type": "token", "expression": expression,
+    })
+}
+
+/// How many a search finds; nothing while it is refused.
+async fn found(baton: &Baton, query: &str) -> Option<u64> {
+    let answer = baton.get(query).await;
+    if answer.status == 400 {
+        assert!(
+            answer.text.contains("still being indexed"),
+            "{}",
+            answer.text
+        );
+        return None;
+    }
+    answer.expect(200)["total"].as_u64()
+}
+
+/// The same once it is not refused any more.
+async fn found_at_last(baton: &Baton, query: &str) -> u64 {
+    let finds = async {
+        loop {
+            match found(baton, query).await {
+                Some(total) => return total,
+                None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(INDEXING, finds).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_search_parameter_finds_what_is_stored_and_what_comes() {
+    const RED: &str = "/Basic?colour=red&_summary=count";
+    on_each_store("", NOW, async |baton| {
+        let plain = |code: &str| json!({ "resourceType": "Basic", "code": { "coding": [{ "code": code }] } });
+        baton.create(&plain("red")).await;
+        baton.create(&plain("blue")).await;
+        assert_eq!(baton.get(RED).await.status, 400, "nobody knows the parameter");
+        // Where little is stored, all of it is found with the answer to the writer.
+        assert_eq!(put(baton, &colour("Basic.code")).await, 201);
+        assert_eq!(found(baton, RED).await, Some(1));
+        baton.create(&plain("red")).await;
+        assert_eq!(found(baton, RED).await, Some(2));
+        // Another expression finds other values, of what is stored too; and the first again.
+        assert_eq!(put(baton, &colour("Basic.code.text")).await, 200);
+        assert_eq!(found_at_last(baton, RED).await, 0);
+        assert_eq!(put(baton, &colour("Basic.code")).await, 200);
+        assert_eq!(found_at_last(baton, RED).await, 2);
+        // What is written while nobody knows the parameter is found when it comes back.
+        assert_eq!(baton.delete("/SearchParameter/colour").await.status, 204);
+        assert_eq!(baton.get(RED).await.status, 400);
+        baton.create(&plain("red")).await;
+        assert_eq!(put(baton, &colour("Basic.code")).await, 201);
+        assert_eq!(found_at_last(baton, RED).await, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_of_the_matches_is_never_shown_as_the_whole() {
+    const RED: &str = "/Basic?colour=red&_summary=count";
+    on_each_url(async |url| {
+        let baton = Baton::start(&url, "", NOW).await;
+        let entry = json!({
+            "resource": { "resourceType": "Basic", "code": { "coding": [{ "code": "red" }] } },
+            "request": { "method": "POST", "url": "Basic" },
+        });
+        let bundle = json!({
+            "resourceType": "Bundle", "type": "transaction", "entry": vec![entry; MANY],
+        });
+        baton.post("", &bundle).await.expect(200);
+        assert_eq!(put(&baton, &colour("Basic.code")).await, 201);
+        assert_eq!(
+            found(&baton, RED).await,
+            None,
+            "refused rather than 200 of 450"
+        );
+        baton.stop().await;
+        // Half done work is taken up again.
+        let baton = Baton::start(&url, "", NOW).await;
+        assert_eq!(found_at_last(&baton, RED).await, MANY as u64);
+        baton.stop().await;
+    })
+    .await;
+}
