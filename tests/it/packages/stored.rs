@@ -297,10 +297,10 @@ async fn a_part_of_the_matches_is_never_shown_as_the_whole() {
         });
         baton.post("", &bundle).await.expect(200);
         assert_eq!(put(&baton, &colour("Basic.code")).await, 201);
-        assert_eq!(
-            found(&baton, RED).await,
-            None,
-            "refused rather than 200 of 450"
+        let is_all = |total: u64| total == MANY as u64;
+        assert!(
+            found(&baton, RED).await.is_none_or(is_all),
+            "a part is not shown"
         );
         baton.stop().await;
         // Half done work is taken up again.
