@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::conformance::effect::{Judged, judge};
+use crate::conformance::index::Index;
 use crate::definitions;
 use crate::error::{self, Error};
 use crate::interaction::conformance::{self, Announcement, Effects};
@@ -28,6 +29,7 @@ use crate::interaction::{Services, find};
 use crate::store::{ReadPosition, SetPosition, Stored};
 
 mod effect;
+mod index;
 
 /// The engine's name in the table of positions.
 const ENGINE: &str = "conformance";
@@ -52,6 +54,7 @@ pub struct Conformance {
     pending: BTreeSet<ResourceKey>,
     position: i64,
     kept: i64,
+    index: Index,
 }
 
 /// A stored resource as it is in force.
@@ -83,6 +86,7 @@ impl Conformance {
             pending: BTreeSet::new(),
             position,
             kept: position,
+            index: Index::read(&services).await?,
         };
         let mut is_changed = false;
         for resource_type in conformance::TYPES {
@@ -101,6 +105,9 @@ impl Conformance {
         }
         if is_changed {
             engine.rebuild().await?;
+        } else {
+            let definitions = Arc::clone(&services.definitions);
+            engine.index.plan(&services, &definitions, position).await?;
         }
         Ok(engine)
     }
@@ -108,10 +115,11 @@ impl Conformance {
     /// Runs until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
+            let pause = self.pause();
             let first = tokio::select! {
                 () = stop.cancelled() => return,
                 first = self.announcements.recv() => first,
-                () = tokio::time::sleep(PERIOD) => None,
+                () = tokio::time::sleep(pause) => None,
             };
             let mut heard: Vec<Announcement> = first.into_iter().collect();
             while let Ok(next) = self.announcements.try_recv() {
@@ -127,6 +135,15 @@ impl Conformance {
                     "Putting conformance resources in force panicked; the definitions stay"
                 ),
             }
+        }
+    }
+
+    /// How long there is nothing to do, unless somebody announces something.
+    fn pause(&self) -> Duration {
+        if self.index.is_busy() {
+            Duration::ZERO
+        } else {
+            PERIOD
         }
     }
 
@@ -148,7 +165,8 @@ impl Conformance {
         if is_changed {
             self.rebuild().await?;
         }
-        Ok(())
+        // A writer of a search parameter is answered after the first page, which often is all.
+        self.index.step(&self.live.current()).await
     }
 
     fn answer(&self, heard: Vec<Announcement>) {
@@ -176,7 +194,10 @@ impl Conformance {
                 .extend(keys.filter(conformance::is_conformance));
             self.position = end;
             if end - self.kept > UNKEPT_MAX {
-                services.store.transact(SetPosition(ENGINE, end)).await?;
+                services
+                    .store
+                    .transact(SetPosition(ENGINE.into(), end))
+                    .await?;
                 self.kept = end;
             }
         }
@@ -223,6 +244,9 @@ impl Conformance {
         let (services, issues) = compiled
             .await
             .map_err(|error| Error::Internal(error.into()))?;
+        let definitions = Arc::clone(&services.definitions);
+        let read = self.position;
+        self.index.plan(&services, &definitions, read).await?;
         let count = self.stored.len();
         tracing::info!(
             resources = count,
@@ -243,12 +267,20 @@ fn compile(
     let mut issues = Effects::new();
     let mut builder = Builder::extending(base);
     let mut compiled = Vec::new();
+    let given = resources.iter().map(|(_, _, content)| content);
+    let given = given.filter(|content| content["resourceType"] == "StructureDefinition");
+    let structures = services.structures.with(given.cloned());
     for (key, _, content) in resources {
         match judge(&content) {
-            Judged::InForce => {
-                builder.add(content.as_ref().clone());
-                compiled.push((key, content));
-            }
+            Judged::InForce => match effect::complete(&structures, &content) {
+                Ok(complete) => {
+                    builder.add(complete);
+                    compiled.push((key, content));
+                }
+                Err(issue) => {
+                    issues.insert(key, vec![issue]);
+                }
+            },
             Judged::Silent => {}
             Judged::Without(issue) => {
                 issues.insert(key, vec![issue]);
@@ -256,7 +288,7 @@ fn compile(
         }
     }
     if compiled.is_empty() {
-        return (services.with(Arc::clone(base)), issues);
+        return (services.with(Arc::clone(base), structures), issues);
     }
     let (definitions, problems) = builder.finish();
     for (key, content) in compiled {
@@ -265,7 +297,7 @@ fn compile(
             issues.insert(key, found);
         }
     }
-    (services.with(Arc::new(definitions)), issues)
+    (services.with(Arc::new(definitions), structures), issues)
 }
 
 /// Whether a stored resource is one of our own, unchanged: those are embedded.

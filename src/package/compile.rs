@@ -1,6 +1,7 @@
 //! Extends the embedded definitions by the resources of packages.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use fhir_model::definition::{Builder, Definitions};
 use serde_json::Value;
@@ -9,6 +10,7 @@ use crate::package::Error;
 use crate::package::image::Guide;
 use crate::package::pin::{self, Versions};
 use crate::package::resolve::{Package, Resolution};
+use crate::package::structures::{Structures, lacks_snapshot};
 
 /// The resources of a package that definitions are made of.
 const COMPILED: &[&str] = &[
@@ -40,38 +42,48 @@ struct Resources {
 }
 
 /// Compiles packages on top of a set of definitions.
-pub(super) fn compile(base: &Definitions, resolution: &Resolution) -> Result<Compiled, Error> {
+pub(super) fn compile(base: &Definitions, resolution: &Arc<Resolution>) -> Result<Compiled, Error> {
     let mut packages = Vec::with_capacity(resolution.packages.len());
     for package in &resolution.packages {
         packages.push(Resources::read(package)?);
     }
+    let structures = Structures::new(resolution);
+    let mut problems = Vec::new();
     let mut builder = Builder::extending(base);
     for number in 0..packages.len() {
         let Some(package) = packages.get_mut(number) else {
             continue;
         };
-        let mut resources = std::mem::take(&mut package.compiled);
+        let resources = std::mem::take(&mut package.compiled);
         let closure = resolution.closure(number);
         let closure: Vec<&Versions> = closure
             .into_iter()
             .filter_map(|number| packages.get(number))
             .map(|package| &package.versions)
             .collect();
-        for resource in &mut resources {
-            pin::pin(resource, &closure);
-        }
-        for resource in resources {
+        for mut resource in resources {
+            if is_structure(&resource) && lacks_snapshot(&resource) {
+                match structures.snapshot(&resource) {
+                    Ok(generated) => {
+                        problems.extend(generated.problems.iter().map(ToString::to_string));
+                        resource = generated.structure;
+                    }
+                    Err(problem) => problems.push(problem.to_string()),
+                }
+            }
+            pin::pin(&mut resource, &closure);
             builder.add(resource);
         }
     }
-    let (definitions, problems) = builder.finish();
+    let (definitions, found) = builder.finish();
+    problems.extend(found.iter().map(ToString::to_string));
     Ok(Compiled {
         definitions,
         guides: packages
             .into_iter()
             .filter_map(|package| package.guide)
             .collect(),
-        problems: problems.iter().map(ToString::to_string).collect(),
+        problems,
     })
 }
 
@@ -107,6 +119,10 @@ impl Resources {
         shorten(&mut resource);
         self.compiled.push(resource);
     }
+}
+
+fn is_structure(resource: &Value) -> bool {
+    resource.get("resourceType").and_then(Value::as_str) == Some("StructureDefinition")
 }
 
 /// Whether a structure defines a type rather than constrains one: the types of R4 are fixed.

@@ -47,11 +47,12 @@ impl Guide {
 
 /// Reads the image of these packages, or compiles them and writes it.
 pub(super) fn load(resolution: Resolution, folder: Option<&Path>) -> Result<Loaded, Error> {
+    let resolution = Arc::new(resolution);
     if resolution.packages.is_empty() {
         return Ok(Loaded {
             definitions: definitions::embedded(),
             guides: Arc::new([]),
-            resolution: Arc::new(resolution),
+            resolution,
             is_from_image: true,
         });
     }
@@ -77,7 +78,7 @@ pub(super) fn load(resolution: Resolution, folder: Option<&Path>) -> Result<Load
     Ok(Loaded {
         definitions: Arc::new(definitions),
         guides: guides.into(),
-        resolution: Arc::new(resolution),
+        resolution,
         is_from_image,
     })
 }

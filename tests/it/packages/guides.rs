@@ -89,7 +89,7 @@ const WRONG: &[(&str, &str, &str)] = &[
 
 const SDC_4: &str = "If version is present, versionAlgorithm must be present";
 const MADE_WITH_SDC_3: &str = "It claims sdc-questionnaire without a version and was made with SDC \
-    3.0.0; only 4.0.0-ballot is loaded, which has this invariant (sdcqus-5) anew";
+    3.0.0; only 4.0.0-ballot is loaded, which has this invariant (sdc-2)";
 
 /// The folder of shared data.
 #[expect(
