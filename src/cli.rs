@@ -135,7 +135,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Demo(place) => on_runtime(demo::run(place)),
         Command::Adt(command) => on_runtime(adt::run(command)),
         Command::Validate(options) => on_runtime(validate::run(options)),
-        Command::FhirPath(options) => fhirpath::run(&options),
+        Command::FhirPath(options) => Ok(fhirpath::run(&options)),
         Command::Schema(options) => schema::run(&options),
         Command::Packages(options) => on_runtime(packages::run(options)),
     }

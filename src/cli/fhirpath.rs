@@ -44,24 +44,24 @@ pub(super) struct FhirPath {
 }
 
 /// Prints the items; fails with 1 if the evaluation does, with 2 if it cannot begin.
-pub(super) fn run(options: &FhirPath) -> anyhow::Result<ExitCode> {
+pub(super) fn run(options: &FhirPath) -> ExitCode {
     let definitions = definitions::embedded();
     match evaluate(options, &definitions) {
         Ok(json) => {
             say(&json);
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
         Err(Failure::Syntax(shown)) => {
             complain(&shown);
-            Ok(UNREADABLE.into())
+            UNREADABLE.into()
         }
         Err(Failure::Evaluation(shown)) => {
             complain(&shown);
-            Ok(ExitCode::FAILURE)
+            ExitCode::FAILURE
         }
         Err(Failure::Input(error)) => {
             complain(&format!("baton: {error:#}"));
-            Ok(UNREADABLE.into())
+            UNREADABLE.into()
         }
     }
 }
@@ -113,10 +113,10 @@ impl<'o> Question<'o> {
         let lenient = Options::default();
         let variables = options.variable.iter().map(|option| {
             let (name, text) = named(option)?;
-            Ok((name, compile(text, definitions, &lenient)?))
+            Ok((name, compile(text, definitions, lenient)?))
         });
         let focus = options.context.as_deref();
-        let focus = focus.map(|path| compile(path, definitions, &lenient));
+        let focus = focus.map(|path| compile(path, definitions, lenient));
         let root = tree
             .resource_type()
             .filter(|_| options.context.is_none())
@@ -130,7 +130,7 @@ impl<'o> Question<'o> {
             resources: resources.collect::<anyhow::Result<_>>()?,
             variables: variables.collect::<Result<_, Failure>>()?,
             focus: focus.transpose()?,
-            expression: compile(&options.expression, definitions, &reading)?,
+            expression: compile(&options.expression, definitions, reading)?,
             tree,
         })
     }
@@ -201,12 +201,8 @@ fn read(path: &Path, definitions: &Definitions) -> anyhow::Result<Tree> {
     Ok(tree)
 }
 
-fn compile(
-    text: &str,
-    definitions: &Definitions,
-    options: &Options,
-) -> Result<Expression, Failure> {
-    Expression::compile_with(text, definitions, options)
+fn compile(text: &str, definitions: &Definitions, options: Options) -> Result<Expression, Failure> {
+    Expression::compile_with(text, definitions, &options)
         .map_err(|error| Failure::Syntax(marked(text, error.place, &error.kind.to_string())))
 }
 

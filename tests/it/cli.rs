@@ -242,7 +242,7 @@ const BARE_TASK: &str = r#"{"resourceType":"Task","status":"requested","intent":
 
 #[test]
 fn validate_goes_by_profiles_and_levels() {
-    let claimed = BARE_TASK.replace("{", &format!(r#"{{"meta":{{"profile":["{TCM_TASK}"]}},"#));
+    let claimed = BARE_TASK.replace('{', &format!(r#"{{"meta":{{"profile":["{TCM_TASK}"]}},"#));
     for (arguments, text, code) in [
         (vec![], BARE_TASK, 0),
         (vec!["--profile", TCM_TASK], BARE_TASK, 1),

@@ -263,6 +263,15 @@ impl<'a> Invocation<'_, 'a> {
         self.evaluator.each(&self.call.input, self.scope, sink)
     }
 
+    /// Calls a function with each item of the input, which stays where it is if it is `$this`.
+    pub(crate) fn each_borrowed(&self, visit: &mut dyn FnMut(&Item<'a>) -> Flow) -> Flow {
+        if matches!(self.call.input, Code::This) {
+            self.evaluator.step()?;
+            return self.scope.this.iter().try_for_each(visit);
+        }
+        self.each_input(&mut |item| visit(&item))
+    }
+
     /// All items of the input.
     pub(crate) fn input(&self) -> Result<Collection<'a>, Failure> {
         self.evaluator.gather(&self.call.input, self.scope)

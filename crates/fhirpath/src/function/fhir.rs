@@ -54,7 +54,7 @@ fn extension<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
     let Some(type_id) = known.extension_type else {
         return Ok(());
     };
-    invocation.each_input(&mut |item| {
+    invocation.each_borrowed(&mut |item| {
         let Item::Node { element, .. } = item else {
             return Ok(());
         };
@@ -78,7 +78,7 @@ fn has_extension(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failur
 fn has_value(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure> {
     let mut count = 0;
     let mut is_found = false;
-    is_through(invocation.each_input(&mut |item| {
+    is_through(invocation.each_borrowed(&mut |item| {
         count += 1;
         is_found = match item {
             Item::Node { element, .. } => element.has_value(),

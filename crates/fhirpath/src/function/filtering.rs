@@ -104,11 +104,11 @@ fn aggregate<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
 }
 
 fn children<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
-    invocation.each_input(&mut |item| match item {
+    invocation.each_borrowed(&mut |item| match item {
         Item::Node { element, type_id } => each_child(
             invocation.evaluator,
-            element,
-            type_id,
+            *element,
+            *type_id,
             &mut |element, type_id| sink(Item::Node { element, type_id }),
         ),
         _ => Ok(()),
@@ -143,11 +143,11 @@ fn each_child<'a>(
 /// All elements below, parents before their children.
 fn descendants<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
     let evaluator = invocation.evaluator;
-    invocation.each_input(&mut |item| {
+    invocation.each_borrowed(&mut |item| {
         let Item::Node { element, type_id } = item else {
             return Ok(());
         };
-        let mut pending = vec![(element, type_id)];
+        let mut pending = vec![(*element, *type_id)];
         let mut found = Vec::new();
         while let Some((element, type_id)) = pending.pop() {
             each_child(evaluator, element, type_id, &mut |element, type_id| {
