@@ -26,9 +26,13 @@ mod health;
 mod interactions;
 mod negotiate;
 mod outcome;
+mod render;
 mod respond;
 
-/// The MIME type of what Baton reads and writes.
+/// The path of the FHIR base.
+const BASE: &str = "/fhir";
+
+/// The MIME type of what handlers answer with.
 const FHIR_JSON: &str = "application/fhir+json;charset=utf-8";
 
 /// Limits of the edge.
@@ -77,7 +81,7 @@ pub fn router(services: Arc<Services>, workflow: Arc<Workflow>, limits: Limits) 
             get(interactions::search_compartment),
         );
     Router::new()
-        .nest("/fhir", fhir)
+        .nest(BASE, fhir)
         .route(
             "/fhir/",
             post(interactions::bundle).get(interactions::search_system),
@@ -91,6 +95,10 @@ pub fn router(services: Arc<Services>, workflow: Arc<Workflow>, limits: Limits) 
         .route("/health/ready", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&services),
+            render::negotiated,
+        ))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(
