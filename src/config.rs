@@ -103,12 +103,44 @@ impl Default for Rest {
     }
 }
 
-/// Profiles in force beside `meta.profile`.
+/// How resources that clients send are validated.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Validation {
+    /// How much is checked.
+    pub level: ValidationLevel,
+    /// What becomes of a resource with errors.
+    pub on_failure: OnFailure,
+    /// Whether a request may ask for less than the configuration does.
+    pub weaker_on_request: bool,
     /// Resource type → canonical URLs.
     pub profiles: BTreeMap<String, Vec<String>>,
+}
+
+/// How much of a resource is checked; from nothing to all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ValidationLevel {
+    /// Nothing but that it is JSON and of a type of R4.
+    Off,
+    /// The base definitions of its type.
+    Base,
+    /// Those, and profiles.
+    #[default]
+    Profile,
+}
+
+/// What becomes of a resource with errors; from lenient to strict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFailure {
+    /// It is stored, and the answer to its sender says what is wrong.
+    Warn,
+    /// The same, and it carries a tag by which it is found.
+    Tag,
+    /// It is refused.
+    #[default]
+    Reject,
 }
 
 /// The MLLP listener.

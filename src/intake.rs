@@ -17,7 +17,6 @@ use hl7v2::acknowledgement::{
 use hl7v2::{Location, Message, ParseError, Parsed, SegmentId, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use crate::access::Caller;
 use crate::adt::trigger_event::{self, Standing};
 use crate::clock::Instant;
 use crate::config::{Acknowledge, Config, Feed, UnknownSender};
@@ -439,10 +438,7 @@ fn lane_key(message: &Message, stored: &StoredMessage) -> String {
 
 /// The surroundings in which messages take effect.
 fn context(services: &Arc<Services>) -> Context {
-    Context {
-        services: Arc::clone(services),
-        caller: Caller::engine("intake"),
-    }
+    Context::engine(services, "intake")
 }
 
 struct Keep {

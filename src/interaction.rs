@@ -17,6 +17,7 @@ use fhir_validation::Validator;
 use crate::access::Caller;
 use crate::clock::{Clock, Ids};
 use crate::error::Error;
+use crate::interaction::write::Policy;
 use crate::search::extract::Extractor;
 use crate::store::Store;
 
@@ -52,6 +53,10 @@ pub struct Services {
     pub own_base: BaseUrl,
     /// Profiles in force beside `meta.profile`: resource type → canonical URLs.
     pub profiles: BTreeMap<String, Vec<String>>,
+    /// How strictly resources of clients are validated.
+    pub policy: Policy,
+    /// Whether a request may ask for less.
+    pub weaker_on_request: bool,
     /// Limits on what is parsed.
     pub parse_limits: tree::Limits,
     /// The CapabilityStatement, once made.
@@ -76,6 +81,19 @@ pub struct Context {
     pub services: Arc<Services>,
     /// On whose behalf.
     pub caller: Caller,
+    /// How strictly what is written is validated.
+    pub policy: Policy,
+}
+
+impl Context {
+    /// For an engine of Baton, which is held to everything.
+    pub fn engine(services: &Arc<Services>, name: &str) -> Self {
+        Self {
+            services: Arc::clone(services),
+            caller: Caller::engine(name),
+            policy: Policy::STRICT,
+        }
+    }
 }
 
 impl Services {

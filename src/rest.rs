@@ -26,6 +26,7 @@ mod health;
 mod interactions;
 mod negotiate;
 mod outcome;
+mod policy;
 mod render;
 mod respond;
 

@@ -13,13 +13,12 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::access::Caller;
 use crate::clock::{Clock, Ids};
 use crate::config::Config;
 use crate::definitions;
 use crate::error::Error;
 use crate::intake::{Intake, Lanes};
-use crate::interaction::write::{self, Change, Document};
+use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
 use crate::operation::pathway::Pathways;
 use crate::search::extract::Extractor;
@@ -143,10 +142,7 @@ impl Server {
 /// Our own plans, profiles and code systems are resources that clients read; those that
 /// are as before write nothing.
 async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
-    let context = Context {
-        services: Arc::clone(services),
-        caller: Caller::engine("server"),
-    };
+    let context = Context::engine(services, "server");
     let changes: Result<Vec<Change>, Error> = definitions::own_resources()
         .iter()
         .map(|own| {
@@ -185,6 +181,11 @@ fn services(config: &Config, clock: Clock, store: Store, http: SocketAddr) -> Se
         own_base: BaseUrl::new(&base_url),
         base_url: base_url.into(),
         profiles: config.validation.profiles.clone(),
+        policy: Policy {
+            level: config.validation.level,
+            on_failure: config.validation.on_failure,
+        },
+        weaker_on_request: config.validation.weaker_on_request,
         parse_limits: tree::Limits {
             depth_max: config.rest.depth_max,
             bytes_max: config.rest.body_bytes_max,

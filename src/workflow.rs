@@ -17,7 +17,6 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Caller;
 use crate::clock::Instant;
 use crate::error::{self, Error};
 use crate::intake::Intake;
@@ -344,10 +343,7 @@ impl Workflow {
     }
 
     fn context(&self) -> Context {
-        Context {
-            services: Arc::clone(&self.services),
-            caller: Caller::engine("workflow"),
-        }
+        Context::engine(&self.services, "workflow")
     }
 }
 

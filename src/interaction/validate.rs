@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 use fhir_model::key::ResourceType;
 use fhir_model::tree::Node;
+use fhir_validation::Options;
 
 use crate::error::Error;
 use crate::interaction::write::{Document, issues};
@@ -28,7 +29,13 @@ pub fn validate(
             format!("the resource is a {found}, the URL names {resource_type}"),
         ));
     }
-    let mut issues = issues(services, &document, &found, profile.as_deref());
+    let mut issues = issues(
+        services,
+        &document,
+        &found,
+        profile.as_deref(),
+        &Options::default(),
+    );
     if issues.is_empty() {
         issues.push(Issue::information(IssueType::Informational, "No issues"));
     }

@@ -21,9 +21,11 @@ use crate::search::value::SearchValues;
 use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
 
 mod document;
+mod policy;
 mod step;
 
 pub use document::{Document, instant_text};
+pub use policy::Policy;
 
 /// What is to happen to one resource.
 #[derive(Clone)]
@@ -88,6 +90,7 @@ pub struct Prepared {
     fresh: Option<LogicalId>,
     values: SearchValues,
     patients: Patients,
+    issues: Vec<Issue>,
 }
 
 /// In whose compartments a resource is.
@@ -112,6 +115,18 @@ pub struct Written {
     pub outcome: Outcome,
     /// The version it made, or found; `None` when there was nothing to delete.
     pub stored: Option<Stored>,
+    /// What validation said of the resource.
+    pub issues: Vec<Issue>,
+}
+
+impl Written {
+    fn new(outcome: Outcome, stored: Option<Stored>) -> Self {
+        Self {
+            outcome,
+            stored,
+            issues: Vec::new(),
+        }
+    }
 }
 
 /// How a change ended.
@@ -142,7 +157,7 @@ pub async fn commit(
 ) -> Result<Vec<Written>, Error> {
     let prepared: Result<Vec<_>, _> = changes
         .into_iter()
-        .map(|change| prepare(&context.services, change))
+        .map(|change| prepare(context, change))
         .collect();
     let work = Commit {
         context: context.clone(),
@@ -174,10 +189,11 @@ impl Work for Commit {
 /// Validates a change and finds its search values.
 ///
 /// # Errors
-/// [`Error::Unprocessable`] with every issue when the resource is wrong, [`Error::Invalid`] when
-/// its id is not the one of the request.
-pub fn prepare(services: &Services, change: Change) -> Result<Prepared, Error> {
-    let (resource_type, document, fresh) = match &change {
+/// [`Error::Unprocessable`] with every issue when the resource is wrong and the policy refuses that,
+/// [`Error::Invalid`] when its id is not the one of the request.
+pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error> {
+    let services = &context.services;
+    let (resource_type, document, fresh) = match &mut change {
         Change::Create { document, id, .. } => {
             let id = id.clone().map_or_else(|| fresh_id(services), Ok)?;
             (document.resource_type(services)?, Some(document), Some(id))
@@ -215,9 +231,17 @@ pub fn prepare(services: &Services, change: Change) -> Result<Prepared, Error> {
             fresh,
             values: SearchValues::default(),
             patients,
+            issues: Vec::new(),
         });
     };
-    validate(services, document, &resource_type)?;
+    let options = context.policy.options();
+    let issues = issues(services, document, &resource_type, None, &options);
+    let judged = context
+        .policy
+        .judge(services, document, &resource_type, &issues)?;
+    if let Some(tagged) = judged {
+        *document = tagged;
+    }
     let type_id = services.type_id(&resource_type)?;
     let extracted = services
         .extractor
@@ -242,6 +266,7 @@ pub fn prepare(services: &Services, change: Change) -> Result<Prepared, Error> {
         fresh,
         values,
         patients,
+        issues,
     })
 }
 
@@ -251,30 +276,14 @@ pub fn issues(
     document: &Document,
     resource_type: &ResourceType,
     profile: Option<&str>,
+    options: &Options,
 ) -> Vec<Issue> {
     let configured = services.profiles.get(resource_type.as_str());
     let configured = configured.into_iter().flatten().map(String::as_str);
     let profiles: Vec<&str> = configured.chain(profile).collect();
-    services.validator.validate(
-        document.node(),
-        resource_type.as_str(),
-        &profiles,
-        &Options::default(),
-    )
-}
-
-fn validate(
-    services: &Services,
-    document: &Document,
-    resource_type: &ResourceType,
-) -> Result<(), Error> {
-    let issues = issues(services, document, resource_type, None);
-    let wrong = issues.iter().any(Issue::is_error);
-    if wrong {
-        Err(Error::Unprocessable(issues))
-    } else {
-        Ok(())
-    }
+    services
+        .validator
+        .validate(document.node(), resource_type.as_str(), &profiles, options)
 }
 
 fn agrees(found: &ResourceType, wanted: &ResourceType) -> Result<(), Error> {
@@ -335,14 +344,8 @@ pub async fn apply(
     let mut written = Vec::with_capacity(changes.len());
     for (prepared, target) in changes.iter().copied().zip(targets) {
         let result = match target {
-            Target::Existing(stored) => Written {
-                outcome: Outcome::Existing,
-                stored: Some(stored),
-            },
-            Target::Nothing => Written {
-                outcome: Outcome::Absent,
-                stored: None,
-            },
+            Target::Existing(stored) => Written::new(Outcome::Existing, Some(stored)),
+            Target::Nothing => Written::new(Outcome::Absent, None),
             Target::New(key) if current.get(&key).is_some_and(Stored::is_live) => {
                 return Err(Error::Conflict(format!("{key} exists already")));
             }
@@ -355,7 +358,10 @@ pub async fn apply(
                     before,
                     cause,
                 };
-                let result = change.take(&mut rows)?;
+                let result = Written {
+                    issues: prepared.issues.clone(),
+                    ..change.take(&mut rows)?
+                };
                 if let Some(stored) = &result.stored {
                     current.insert(key, stored.clone());
                 }

@@ -275,7 +275,7 @@ async fn carry_out(
     let mut reasons: Vec<Reason> = Vec::new();
     let mut prepared = Vec::with_capacity(decision.changes.len());
     for put in &decision.changes {
-        prepared.push(write::prepare(services, change(services, put)?)?);
+        prepared.push(write::prepare(context, change(services, put)?)?);
         if !reasons.contains(&put.reason) {
             reasons.push(put.reason);
         }
@@ -300,7 +300,7 @@ async fn carry_out(
             .collect();
         if !targets.is_empty() {
             provenances.push(write::prepare(
-                services,
+                context,
                 provenance(services, reason, &targets)?,
             )?);
         }

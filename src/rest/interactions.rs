@@ -27,6 +27,7 @@ use crate::rest::negotiate::{
     Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
 };
 use crate::rest::outcome::Refusal;
+use crate::rest::policy::policy;
 use crate::rest::respond;
 use crate::store::{HistoryQuery, HistoryScope};
 
@@ -272,7 +273,7 @@ pub(super) async fn history_system(State(services): Shared, RawQuery(query): Raw
 pub(super) async fn bundle(State(services): Shared, headers: HeaderMap, body: Read) -> Answer {
     let tree = received(&services, &headers, body)?;
     let with_resources = prefer_return(&headers) == Some(Return::Representation);
-    let context = context(&services);
+    let context = context(&services, &headers)?;
     let answer = transaction::process(&context, tree, with_resources).await?;
     Ok(respond::json(StatusCode::OK, answer))
 }
@@ -335,7 +336,8 @@ async fn write(
     interaction: &str,
     headers: &HeaderMap,
 ) -> Answer {
-    let mut written = write::commit(&context(services), vec![change], interaction).await?;
+    let mut written =
+        write::commit(&context(services, headers)?, vec![change], interaction).await?;
     let written: Written = written
         .pop()
         .ok_or_else(|| Error::Internal("a commit of one change gave no result".into()))?;
@@ -447,9 +449,10 @@ fn too_large(_: BytesRejection) -> Refusal {
     )
 }
 
-fn context(services: &Arc<Services>) -> Context {
-    Context {
+fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
+    Ok(Context {
         services: Arc::clone(services),
         caller: Caller::anonymous(),
-    }
+        policy: policy(services, headers)?,
+    })
 }

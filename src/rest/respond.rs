@@ -53,9 +53,9 @@ pub(super) fn written(services: &Services, written: &Written, wanted: Return) ->
         (Some(text), Return::Representation) => json(status, text.as_ref().to_owned()),
         (Some(_), Return::OperationOutcome) => {
             let text = format!("{} is at version {}", stored.key, stored.version);
-            let outcome =
-                OperationOutcome::new(vec![Issue::information(IssueType::Informational, text)]);
-            json(status, outcome.to_json())
+            let mut issues = vec![Issue::information(IssueType::Informational, text)];
+            issues.extend_from_slice(&written.issues);
+            json(status, OperationOutcome::new(issues).to_json())
         }
     };
     let mut response = versioned(response, stored);

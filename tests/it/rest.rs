@@ -15,6 +15,7 @@ mod search;
 mod transaction;
 mod update;
 mod validation;
+mod validation_policy;
 
 use serde_json::{Value, json};
 

@@ -29,7 +29,7 @@ pub(crate) use crate::tree::parse::is_number;
 pub use crate::tree::parse_error::{Limits, ParseError, ParseErrorKind};
 pub(crate) use crate::tree::text::line_column;
 pub use crate::tree::text::push_json_string;
-pub use crate::tree::write::Stamp;
+pub use crate::tree::write::{Stamp, TagStamp};
 
 /// Stands for "no node" and "no key".
 pub(crate) const NONE: u32 = u32::MAX;

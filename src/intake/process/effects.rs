@@ -246,7 +246,7 @@ impl<'p, 't, 'c> Effects<'p, 't, 'c> {
         let services = Arc::clone(self.services());
         let mut prepared = Vec::with_capacity(puts.len());
         for put in puts {
-            prepared.push(write::prepare(&services, change(&services, &put)?)?);
+            prepared.push(write::prepare(self.context, change(&services, &put)?)?);
         }
         let references: Vec<&write::Prepared> = prepared.iter().collect();
         let written =

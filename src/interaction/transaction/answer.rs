@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use fhir_model::issue::{Issue, OperationOutcome};
+
 use crate::error::{Error, chain};
 use crate::interaction::Services;
 use crate::interaction::bundle::{self, Entry, Response, Writer};
@@ -96,9 +98,18 @@ fn written_entry<'a>(services: &Services, written: &'a Written, with_resources: 
     Entry {
         full_url: text.map(|_| format!("{}/{}", services.base_url, stored.key)),
         resource: text.filter(|_| with_resources).map(Cow::Borrowed),
-        response: Some(versioned(services, stored, status)),
+        response: Some(Response {
+            outcome: outcome_of(written),
+            ..versioned(services, stored, status)
+        }),
         ..Entry::default()
     }
+}
+
+/// What is wrong with a resource that was written all the same.
+fn outcome_of(written: &Written) -> Option<String> {
+    let is_wrong = written.issues.iter().any(Issue::is_error);
+    is_wrong.then(|| OperationOutcome::new(written.issues.clone()).to_json())
 }
 
 fn versioned(services: &Services, stored: &Stored, status: u16) -> Response {

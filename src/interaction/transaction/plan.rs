@@ -168,7 +168,6 @@ impl Plan {
         &self,
         resolved: &HashMap<String, ResourceKey>,
     ) -> Result<Vec<(usize, Prepared)>, Error> {
-        let services = &self.context.services;
         let identities = self.identities(resolved)?;
         let tree = Arc::new(self.rewritten(&identities)?);
         let mut order: Vec<usize> = (0..self.requests.len()).collect();
@@ -185,7 +184,7 @@ impl Plan {
             let change = change(&tree, request, id)?;
             let location = format!("Bundle.entry[{index}]");
             let ready =
-                write::prepare(services, change).map_err(|error| within(&location, error))?;
+                write::prepare(&self.context, change).map_err(|error| within(&location, error))?;
             prepared.push((index, ready));
         }
         Ok(prepared)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::SecondsFormat;
 use fhir_model::issue::IssueType;
 use fhir_model::key::{ResourceKey, ResourceType, VersionId};
-use fhir_model::tree::{Node, NodeId, Stamp, Tree};
+use fhir_model::tree::{Limits, Node, NodeId, Stamp, TagStamp, Tree};
 
 use crate::clock::Instant;
 use crate::error::Error;
@@ -85,6 +85,37 @@ impl Document {
         services.resource_type(&name)
     }
 
+    /// Whether it has a tag of this system.
+    pub(super) fn has_tag(&self, system: &str) -> bool {
+        let tags = self
+            .node()
+            .get_str("meta")
+            .and_then(|meta| meta.get_str("tag"));
+        tags.into_iter().flat_map(Node::items).any(|tag| {
+            let found = tag.get_str("system").and_then(Node::as_str);
+            found.as_deref() == Some(system)
+        })
+    }
+
+    /// The same with this code, or none, as its only tag of a system. This parses once more: it
+    /// happens to what is wrong, or was.
+    pub(super) fn tagged(
+        &self,
+        services: &Services,
+        system: &str,
+        code: Option<&str>,
+    ) -> Result<Self, Error> {
+        let stamp = Stamp {
+            tag: Some(TagStamp { system, code }),
+            ..Stamp::default()
+        };
+        let mut text = String::with_capacity(self.node().raw_text().len() + STAMP_BYTES);
+        self.tree.write_stamped(self.root, stamp, &mut text);
+        Tree::parse(text, services.definitions.names(), &Limits::CEILING)
+            .map(Self::new)
+            .map_err(|error| Error::Internal(error.into()))
+    }
+
     /// Its text as it is stored: id, version and instant put in.
     pub(super) fn stamped(
         &self,
@@ -98,6 +129,7 @@ impl Document {
             id: Some(key.id.as_str()),
             version_id: Some(version),
             last_updated: Some(&instant),
+            tag: None,
         };
         let mut text = String::with_capacity(self.node().raw_text().len() + STAMP_BYTES);
         self.tree.write_stamped(self.root, stamp, &mut text);

@@ -68,10 +68,7 @@ impl Step<'_> {
         let before = self.before.as_ref()?;
         let text = before.text.as_deref()?;
         let same = document.stamped(self.key, before.version, before.last_updated) == text;
-        same.then(|| Written {
-            outcome: Outcome::Unchanged,
-            stored: Some(before.clone()),
-        })
+        same.then(|| Written::new(Outcome::Unchanged, Some(before.clone())))
     }
 
     fn put(&self, document: &Document, rows: &mut Rows) -> Written {
@@ -95,18 +92,12 @@ impl Step<'_> {
             cause: Arc::clone(self.cause),
         });
         self.record(interaction, version, now, rows);
-        Written {
-            outcome,
-            stored: Some(self.stored(version, now, kind, Some(text))),
-        }
+        Written::new(outcome, Some(self.stored(version, now, kind, Some(text))))
     }
 
     fn delete(&self, rows: &mut Rows) -> Written {
         if !self.before.as_ref().is_some_and(Stored::is_live) {
-            return Written {
-                outcome: Outcome::Absent,
-                stored: self.before.clone(),
-            };
+            return Written::new(Outcome::Absent, self.before.clone());
         }
         let version = self.next_version();
         let now = self.context.services.clock.now();
@@ -121,10 +112,8 @@ impl Step<'_> {
             cause: Arc::clone(self.cause),
         });
         self.record("delete", version, now, rows);
-        Written {
-            outcome: Outcome::Deleted,
-            stored: Some(self.stored(version, now, ChangeKind::Delete, None)),
-        }
+        let stored = self.stored(version, now, ChangeKind::Delete, None);
+        Written::new(Outcome::Deleted, Some(stored))
     }
 
     fn next_version(&self) -> VersionId {

@@ -16,7 +16,7 @@ const ANNA: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
   <id value="anna"/>
   <text><status value="generated"/><div xmlns="http://www.w3.org/1999/xhtml">Anna <b>A</b> &amp; B</div></text>
   <active value="true"/>
-  <name><family value="Aalto"/><given value="Anna"/><given id="g"/></name>
+  <name><family value="Aalto"/><given value="Anna"/><given id="g"><extension url="urn:x"><valueCode value="c"/></extension></given></name>
 </Patient>"#;
 
 /// The answer's resource, which must be XML of this MIME type.
@@ -53,7 +53,11 @@ async fn what_comes_as_xml_is_stored_as_json() {
                 "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">Anna <b>A</b> &amp; B</div>",
             },
             "active": true,
-            "name": [{ "family": "Aalto", "given": ["Anna", null], "_given": [null, { "id": "g" }] }],
+            "name": [{
+                "family": "Aalto",
+                "given": ["Anna", null],
+                "_given": [null, { "id": "g", "extension": [{ "url": "urn:x", "valueCode": "c" }] }],
+            }],
         });
         assert_eq!(stored, expected);
         for content_type in ["application/xml", "text/xml; charset=utf-8"] {

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use crate::key::VersionId;
 use crate::name::Names;
-use crate::tree::{EditError, Kind, Limits, ParseError, ParseErrorKind, Stamp, Tree, text};
+use crate::tree::{
+    EditError, Kind, Limits, ParseError, ParseErrorKind, Stamp, TagStamp, Tree, text,
+};
 
 fn names() -> Names {
     Names::new([
@@ -316,6 +318,7 @@ fn a_stamp_replaces_or_inserts_and_leaves_the_rest() {
         id: Some("7"),
         version_id: VersionId::new(2),
         last_updated: Some("2026-03-02T10:00:00Z"),
+        tag: None,
     };
     check_stamp(
         r#"{ "resourceType": "Patient", "active": true }"#,
@@ -349,6 +352,38 @@ fn a_stamp_replaces_or_inserts_and_leaves_the_rest() {
             ..Stamp::default()
         },
         r#"{"resourceType":"Basic"}"#,
+    );
+}
+
+#[test]
+fn a_tag_of_the_server_comes_and_goes_and_others_stay() {
+    let tag = |code| Stamp {
+        tag: Some(TagStamp {
+            system: "urn:ours",
+            code,
+        }),
+        ..Stamp::default()
+    };
+    let (plain, tagged) = (
+        r#"{"resourceType":"Patient","active":true}"#,
+        r#"{"resourceType":"Patient","active":true,"meta":{"tag":[{"system":"urn:ours","code":"a"}]}}"#,
+    );
+    check_stamp(
+        r#"{"resourceType":"Patient","id":"1","active":true}"#,
+        tag(Some("a")),
+        r#"{"resourceType":"Patient","id":"1","meta":{"tag":[{"system":"urn:ours","code":"a"}]},"active":true}"#,
+    );
+    check_stamp(plain, Stamp::default(), plain);
+    check_stamp(tagged, tag(Some("a")), tagged);
+    check_stamp(
+        r#"{"resourceType":"Patient","meta":{"tag":[{"system":"urn:ours","code":"b"},{"system":"urn:x","code":"b"}],"source":"s"}}"#,
+        tag(Some("a")),
+        r#"{"resourceType":"Patient","meta":{"source":"s","tag":[{"system":"urn:x","code":"b"},{"system":"urn:ours","code":"a"}]}}"#,
+    );
+    check_stamp(
+        r#"{"resourceType":"Patient","meta":{"source":"s","tag":[{"system":"urn:ours","code":"b"}]}}"#,
+        tag(None),
+        r#"{"resourceType":"Patient","meta":{"source":"s"}}"#,
     );
 }
 

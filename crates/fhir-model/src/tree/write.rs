@@ -23,6 +23,17 @@ pub struct Stamp<'a> {
     pub version_id: Option<VersionId>,
     /// Replaces `meta.lastUpdated`.
     pub last_updated: Option<&'a str>,
+    /// Replaces what `meta.tag` says in one system.
+    pub tag: Option<TagStamp<'a>>,
+}
+
+/// A tag that only the server gives and takes away.
+#[derive(Clone, Copy, Debug)]
+pub struct TagStamp<'a> {
+    /// The code system that is the server's own.
+    pub system: &'a str,
+    /// The one code of it that the resource shall have; nothing takes those away that are there.
+    pub code: Option<&'a str>,
 }
 
 impl Tree {
@@ -246,7 +257,7 @@ impl<'o> Members<'o> {
             ("versionId", version_id.as_deref()),
             ("lastUpdated", stamp.last_updated),
         ];
-        if stamped.iter().all(|(_, text)| text.is_none()) {
+        if stamped.iter().all(|(_, text)| text.is_none()) && stamp.tag.is_none() {
             if let Some(sent) = sent {
                 self.as_sent(sent);
             }
@@ -264,11 +275,45 @@ impl<'o> Members<'o> {
         }
         for member in sent.into_iter().flat_map(Node::children) {
             let replaced = stamped.iter().find(|(key, _)| member.has_key(key));
-            match replaced {
-                Some((key, Some(text))) => members.string(key, text),
+            match (replaced, stamp.tag) {
+                (Some((key, Some(text))), _) => members.string(key, text),
+                (_, Some(_)) if member.has_key("tag") => {}
                 _ => members.as_sent(member),
             }
         }
+        if let Some(tag) = stamp.tag {
+            members.tags(sent.and_then(|sent| sent.get_str("tag")), tag);
+        }
         members.close();
+    }
+
+    /// Writes `tag`: what was sent in other systems, then the stamp; nothing if there is neither.
+    fn tags(&mut self, sent: Option<Node<'_>>, stamp: TagStamp<'_>) {
+        let is_ours = |coding: &Node<'_>| {
+            let system = coding.get_str("system").and_then(Node::as_str);
+            system.as_deref() == Some(stamp.system)
+        };
+        let mut tags: Vec<String> = Vec::new();
+        for coding in sent.into_iter().flat_map(Node::items) {
+            if !is_ours(&coding) {
+                let mut text = String::new();
+                coding.tree().write(coding.id(), &mut text);
+                tags.push(text);
+            }
+        }
+        if let Some(code) = stamp.code {
+            let mut text = String::new();
+            let mut members = Members::open(&mut text);
+            members.string("system", stamp.system);
+            members.string("code", code);
+            members.close();
+            tags.push(text);
+        }
+        if !tags.is_empty() {
+            self.key("tag");
+            self.out.push('[');
+            self.out.push_str(&tags.join(","));
+            self.out.push(']');
+        }
     }
 }
