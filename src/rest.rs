@@ -28,10 +28,14 @@ mod interactions;
 mod negotiate;
 mod outcome;
 mod policy;
+mod render;
 mod respond;
 mod terminology;
 
-/// The MIME type of what Baton reads and writes.
+/// The path of the FHIR base.
+const BASE: &str = "/fhir";
+
+/// The MIME type of what handlers answer with.
 const FHIR_JSON: &str = "application/fhir+json;charset=utf-8";
 
 /// Limits of the edge.
@@ -55,6 +59,7 @@ impl FromRef<Shared> for Arc<Services> {
 
 /// The routes, ready to be served.
 pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Router {
+    let shared = Shared(live);
     let fhir = Router::new()
         .route(
             "/",
@@ -91,7 +96,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         );
     let fhir = terminology::add_routes(fhir);
     Router::new()
-        .nest("/fhir", fhir)
+        .nest(BASE, fhir)
         .route(
             "/fhir/",
             post(interactions::bundle).get(interactions::search_system),
@@ -105,6 +110,10 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         .route("/health/ready", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn_with_state(
+            shared.clone(),
+            render::negotiated,
+        ))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(
@@ -113,7 +122,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
                 .on_request(())
                 .on_failure(()),
         )
-        .with_state(Shared(live))
+        .with_state(shared)
 }
 
 /// Method and route only: URLs carry search values.

@@ -57,7 +57,7 @@ fn statement(services: &Services) -> Value {
             "url": services.base_url.as_ref(),
         },
         "fhirVersion": "4.0.1",
-        "format": ["json", "application/fhir+json"],
+        "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
         "rest": [{
             "mode": "server",
             "documentation": "Validation against the base definitions and profiles on every write.",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use chrono::{DateTime, Utc};
 use fhir_model::issue::IssueType;
 use fhir_model::tree::{Node, Tree};
@@ -16,7 +16,7 @@ use fhir_model::tree::{Node, Tree};
 use crate::error::Error;
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, invalid};
-use crate::rest::interactions::{Read, parse, too_large};
+use crate::rest::interactions::{Read, received};
 use crate::rest::outcome::Refusal;
 use crate::rest::respond;
 use crate::workflow::Workflow;
@@ -30,6 +30,7 @@ pub(super) async fn read(State(services): State<Arc<Services>>) -> Response<Body
 pub(super) async fn advance(
     State(services): State<Arc<Services>>,
     Extension(workflow): Extension<Arc<Workflow>>,
+    headers: HeaderMap,
     body: Read,
 ) -> Result<Response<Body>, Refusal> {
     if services.clock.as_manual().is_none() {
@@ -39,7 +40,7 @@ pub(super) async fn advance(
         )
         .into());
     }
-    let instant = instant(&parse(&services, body.map_err(too_large)?)?)?;
+    let instant = instant(&received(&services, &headers, body)?)?;
     workflow.advance(instant).await?;
     Ok(answer(services.clock.now()))
 }

@@ -8,7 +8,8 @@ use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use chrono::{DateTime, Utc};
-use fhir_model::issue::{Issue, IssueType};
+use fhir_model::format::Format;
+use fhir_model::issue::IssueType;
 use fhir_model::key::VersionId;
 use fhir_model::tree::Tree;
 use serde::de::DeserializeOwned;
@@ -24,7 +25,7 @@ use crate::interaction::{
 };
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
 use crate::rest::negotiate::{
-    Return, acceptable, prefer_handling, prefer_return, readable, readable_form,
+    Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
 };
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
@@ -53,41 +54,34 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Segment
 pub(super) async fn read(
     State(services): Shared,
     Segments((resource_type, id)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(&resource_type, &id)?;
     let stored = reading::read(&services, &key).await?;
     if is_fresh(&headers, &stored) {
         return Ok(respond::not_modified(&stored));
     }
-    shape.finish(&services, respond::version(&stored)).await
+    Ok(respond::version(&stored))
 }
 
 /// `GET [base]/[type]/[id]/_history/[vid]`
 pub(super) async fn vread(
     State(services): Shared,
     Segments((resource_type, id, version)): Segments<(String, String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(&resource_type, &id)?;
     let version = VersionId::parse(&version).map_err(|_| Error::NotFound(key.clone()))?;
     let stored = reading::vread(&services, &key, version).await?;
-    shape.finish(&services, respond::version(&stored)).await
+    Ok(respond::version(&stored))
 }
 
 /// `POST [base]/[type]`
 pub(super) async fn create(
     State(services): Shared,
     Segments(resource_type): Segments<String>,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
     let document = document(&services, &headers, body)?;
     let found = document.resource_type(&services)?;
@@ -106,18 +100,16 @@ pub(super) async fn create(
         unless,
         id: None,
     };
-    write(&services, change, "create", &headers, &shape).await
+    write(&services, change, "create", &headers).await
 }
 
 /// `PUT [base]/[type]/[id]`
 pub(super) async fn update(
     State(services): Shared,
     Segments((resource_type, id)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(&resource_type, &id)?;
     let document = document(&services, &headers, body)?;
     let change = Change::Update {
@@ -125,7 +117,7 @@ pub(super) async fn update(
         document,
         expected: if_match(&headers)?,
     };
-    write(&services, change, "update", &headers, &shape).await
+    write(&services, change, "update", &headers).await
 }
 
 /// `PUT [base]/[type]?[condition]`
@@ -136,7 +128,6 @@ pub(super) async fn update_where(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(None, &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
     let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
     let document = document(&services, &headers, body)?;
@@ -146,7 +137,7 @@ pub(super) async fn update_where(
         expected: if_match(&headers)?,
         id: None,
     };
-    write(&services, change, "update", &headers, &shape).await
+    write(&services, change, "update", &headers).await
 }
 
 /// `DELETE [base]/[type]/[id]`
@@ -155,13 +146,12 @@ pub(super) async fn delete(
     Segments((resource_type, id)): Segments<(String, String)>,
     headers: HeaderMap,
 ) -> Answer {
-    let shape = Shape::of(None, &headers)?;
     let key = services.key(&resource_type, &id)?;
     let change = Change::Delete {
         key,
         expected: if_match(&headers)?,
     };
-    write(&services, change, "delete", &headers, &shape).await
+    write(&services, change, "delete", &headers).await
 }
 
 /// `DELETE [base]/[type]?[condition]`
@@ -171,7 +161,6 @@ pub(super) async fn delete_where(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let shape = Shape::of(None, &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
     let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
     write(
@@ -179,7 +168,6 @@ pub(super) async fn delete_where(
         Change::DeleteWhere { condition },
         "delete",
         &headers,
-        &shape,
     )
     .await
 }
@@ -192,13 +180,10 @@ pub(super) async fn search(
     headers: HeaderMap,
 ) -> Answer {
     let query = query.unwrap_or_default();
-    let shape = Shape::of(Some(&query), &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
     let handling = prefer_handling(&headers);
     let found = searching::search(&services, &resource_type, &query, handling).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, found))
-        .await
+    Ok(respond::json(StatusCode::OK, found))
 }
 
 /// `POST [base]/[type]/_search`
@@ -220,13 +205,13 @@ pub(super) async fn search_by_post(
         Some(query) if form.is_empty() => query.to_owned(),
         Some(query) => format!("{query}&{form}"),
     };
-    let shape = Shape::of(Some(&query), &headers)?;
+    let layout = Layout::of(&query, &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
     let handling = prefer_handling(&headers);
     let found = searching::search(&services, &resource_type, &query, handling).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, found))
-        .await
+    let mut response = respond::json(StatusCode::OK, found);
+    response.extensions_mut().insert(layout);
+    Ok(response)
 }
 
 /// `GET [base]/Patient/[id]/[type]?…`
@@ -237,7 +222,6 @@ pub(super) async fn search_compartment(
     headers: HeaderMap,
 ) -> Answer {
     let query = query.unwrap_or_default();
-    let shape = Shape::of(Some(&query), &headers)?;
     let key = services.key(&compartment, &id)?;
     if key.resource_type.as_str() != "Patient" {
         return Err(Error::NotSupported(format!(
@@ -248,9 +232,7 @@ pub(super) async fn search_compartment(
     let member = services.resource_type(&member)?;
     let handling = prefer_handling(&headers);
     let found = searching::compartment(&services, &key.id, &member, &query, handling).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, found))
-        .await
+    Ok(respond::json(StatusCode::OK, found))
 }
 
 /// `GET [base]?…`
@@ -266,18 +248,10 @@ pub(super) async fn history_instance(
     State(services): Shared,
     Segments((resource_type, id)): Segments<(String, String)>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Answer {
     let key = services.key(&resource_type, &id)?;
     let path = format!("{key}/_history");
-    history(
-        &services,
-        HistoryScope::Instance(key),
-        &path,
-        query,
-        &headers,
-    )
-    .await
+    history(&services, HistoryScope::Instance(key), &path, query).await
 }
 
 /// `GET [base]/[type]/_history`
@@ -285,58 +259,29 @@ pub(super) async fn history_type(
     State(services): Shared,
     Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Answer {
     let resource_type = services.resource_type(&resource_type)?;
     let path = format!("{resource_type}/_history");
-    history(
-        &services,
-        HistoryScope::Type(resource_type),
-        &path,
-        query,
-        &headers,
-    )
-    .await
+    history(&services, HistoryScope::Type(resource_type), &path, query).await
 }
 
 /// `GET [base]/_history`
-pub(super) async fn history_system(
-    State(services): Shared,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    history(&services, HistoryScope::System, "_history", query, &headers).await
+pub(super) async fn history_system(State(services): Shared, RawQuery(query): RawQuery) -> Answer {
+    history(&services, HistoryScope::System, "_history", query).await
 }
 
 /// `POST [base]`: a batch or a transaction.
-pub(super) async fn bundle(
-    State(services): Shared,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
-    readable(&headers)?;
-    let tree = parse(&services, body.map_err(too_large)?)?;
+pub(super) async fn bundle(State(services): Shared, headers: HeaderMap, body: Read) -> Answer {
+    let tree = received(&services, &headers, body)?;
     let with_resources = prefer_return(&headers) == Some(Return::Representation);
     let context = context(&services, &headers)?;
     let answer = transaction::process(&context, tree, with_resources).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, answer))
-        .await
+    Ok(respond::json(StatusCode::OK, answer))
 }
 
 /// `GET [base]/metadata`
-pub(super) async fn capabilities(
-    State(services): Shared,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
-    let statement = statement::capabilities(&services);
-    shape
-        .finish(&services, respond::json(StatusCode::OK, statement))
-        .await
+pub(super) async fn capabilities(State(services): Shared) -> Response<Body> {
+    respond::json(StatusCode::OK, statement::capabilities(&services))
 }
 
 /// `POST [base]/[type]/$validate`
@@ -347,14 +292,11 @@ pub(super) async fn validate_type(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
     let question = question(query.as_deref(), &headers)?;
     let sent = sent(&services, &headers, body)?;
     let outcome = validate::of_type(&services, &resource_type, sent, question)?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, outcome.to_json()))
-        .await
+    Ok(respond::json(StatusCode::OK, outcome.to_json()))
 }
 
 /// `GET` and `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
@@ -365,14 +307,11 @@ pub(super) async fn validate_instance(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(&resource_type, &id)?;
     let question = question(query.as_deref(), &headers)?;
     let sent = sent(&services, &headers, body)?;
     let outcome = validate::of_instance(&services, &key, sent, question).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, outcome.to_json()))
-        .await
+    Ok(respond::json(StatusCode::OK, outcome.to_json()))
 }
 
 /// What the URL and the headers ask of `$validate`.
@@ -395,44 +334,11 @@ fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<D
     document(services, headers, Ok(body)).map(Some)
 }
 
-/// What shapes an answer whatever the interaction.
-pub(super) struct Shape {
-    pretty: bool,
-}
-
-impl Shape {
-    pub(super) fn of(query: Option<&str>, headers: &HeaderMap) -> Result<Self, Refusal> {
-        let query = query.unwrap_or_default();
-        acceptable(parameter(query, "_format").as_deref(), headers)?;
-        Ok(Self {
-            pretty: parameter(query, "_pretty").as_deref() == Some("true"),
-        })
-    }
-
-    pub(super) async fn finish(&self, services: &Services, response: Response<Body>) -> Answer {
-        if !self.pretty {
-            return Ok(response);
-        }
-        let (mut parts, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, usize::MAX)
-            .await
-            .map_err(|error| Error::Internal(error.into()))?;
-        let text =
-            String::from_utf8(bytes.into()).map_err(|error| Error::Internal(error.into()))?;
-        parts.headers.remove(axum::http::header::CONTENT_LENGTH);
-        Ok(Response::from_parts(
-            parts,
-            Body::from(respond::pretty(services, text)),
-        ))
-    }
-}
-
 async fn write(
     services: &Arc<Services>,
     change: Change,
     interaction: &str,
     headers: &HeaderMap,
-    shape: &Shape,
 ) -> Answer {
     let mut written =
         write::commit(&context(services, headers)?, vec![change], interaction).await?;
@@ -440,9 +346,7 @@ async fn write(
         .pop()
         .ok_or_else(|| Error::Internal("a commit of one change gave no result".into()))?;
     let wanted = prefer_return(headers).unwrap_or_default();
-    shape
-        .finish(services, respond::written(services, &written, wanted))
-        .await
+    Ok(respond::written(services, &written, wanted))
 }
 
 async fn history(
@@ -450,10 +354,8 @@ async fn history(
     scope: HistoryScope,
     path: &str,
     query: Option<String>,
-    headers: &HeaderMap,
 ) -> Answer {
     let text = query.unwrap_or_default();
-    let shape = Shape::of(Some(&text), headers)?;
     let query = history_query(services, scope, &text)?;
     let base = format!("{}/{path}", services.base_url);
     let mut kept = url::decode(&text);
@@ -468,9 +370,7 @@ async fn history(
         }
     };
     let bundle = history::history(services, &query, page_url).await?;
-    shape
-        .finish(services, respond::json(StatusCode::OK, bundle))
-        .await
+    Ok(respond::json(StatusCode::OK, bundle))
 }
 
 /// Filters that the standard has for a history and Baton does not: left out silently, more would be
@@ -526,21 +426,26 @@ fn instant(text: &str) -> Result<DateTime<Utc>, Error> {
 }
 
 fn document(services: &Services, headers: &HeaderMap, body: Read) -> Result<Document, Refusal> {
-    readable(headers)?;
-    Ok(Document::new(parse(services, body.map_err(too_large)?)?))
+    received(services, headers, body).map(Document::new)
 }
 
 /// The one parse of a request.
-pub(super) fn parse(services: &Services, body: Bytes) -> Result<Tree, Error> {
-    Tree::parse(
-        Vec::from(body),
-        services.definitions.names(),
-        &services.parse_limits,
-    )
-    .map_err(|error| Error::Invalid(vec![Issue::from(&error)]))
+pub(super) fn received(
+    services: &Services,
+    headers: &HeaderMap,
+    body: Read,
+) -> Result<Tree, Refusal> {
+    let format = body_format(headers)?;
+    Ok(parse(services, format, body.map_err(too_large)?)?)
 }
 
-pub(super) fn too_large(_: BytesRejection) -> Refusal {
+fn parse(services: &Services, format: Format, text: impl Into<Vec<u8>>) -> Result<Tree, Error> {
+    format
+        .parse(text, &services.definitions, &services.parse_limits)
+        .map_err(|issue| Error::Invalid(vec![issue]))
+}
+
+fn too_large(_: BytesRejection) -> Refusal {
     Refusal::Http(
         StatusCode::PAYLOAD_TOO_LARGE,
         IssueType::TooLong,

@@ -3,8 +3,11 @@
 //! <https://hl7.org/fhir/R4/http.html#mime-type>, `#ops`.
 
 use axum::http::{HeaderMap, StatusCode, header};
+use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
 
+use crate::interaction::url::parameter;
+use crate::rest::FHIR_JSON;
 use crate::rest::outcome::Refusal;
 use crate::search::query::Handling;
 
@@ -50,38 +53,144 @@ fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
         .map(str::trim)
 }
 
-/// Refuses a format that Baton does not write: `_format` wins over `Accept`.
-pub(super) fn acceptable(format: Option<&str>, headers: &HeaderMap) -> Result<(), Refusal> {
+/// How an answer is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) format: Format,
+    /// What `Content-Type` says.
+    pub(super) mime: &'static str,
+    /// Indented for a human reader.
+    pub(super) is_pretty: bool,
+}
+
+/// The names of formats in `_format`, `Accept` and `Content-Type`, and what an answer to them is
+/// called: <https://hl7.org/fhir/R4/http.html#mime-type> wants the generic types given back.
+const FORMATS: &[(&str, Format, &str)] = &[
+    ("application/fhir+json", Format::Json, FHIR_JSON),
+    ("application/fhir+xml", Format::Xml, FHIR_XML),
+    ("json", Format::Json, FHIR_JSON),
+    ("xml", Format::Xml, FHIR_XML),
+    (
+        "application/json",
+        Format::Json,
+        "application/json;charset=utf-8",
+    ),
+    (
+        "application/xml",
+        Format::Xml,
+        "application/xml;charset=utf-8",
+    ),
+    ("text/json", Format::Json, "text/json;charset=utf-8"),
+    ("text/xml", Format::Xml, "text/xml;charset=utf-8"),
+    ("application/json+fhir", Format::Json, FHIR_JSON),
+    ("application/xml+fhir", Format::Xml, FHIR_XML),
+];
+
+/// Ranges of `Accept` that admit everything; JSON is what Baton stores.
+const RANGES: &[&str] = &["*/*", "application/*"];
+
+/// The MIME type of FHIR XML.
+const FHIR_XML: &str = "application/fhir+xml;charset=utf-8";
+
+impl Layout {
+    /// What a client gets that does not say what it wants.
+    const DEFAULT: Self = Self {
+        format: Format::Json,
+        mime: FHIR_JSON,
+        is_pretty: false,
+    };
+
+    /// What the client wants, `_format` before `Accept`; refuses formats that Baton does not write.
+    pub(super) fn of(query: &str, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let found = match parameter(query, "_format") {
+            Some(format) => format_named(&format),
+            None => accepted(headers),
+        };
+        let is_pretty = parameter(query, "_pretty").as_deref() == Some("true");
+        found
+            .map(|layout| Self {
+                is_pretty,
+                ..layout
+            })
+            .ok_or_else(|| {
+                Refusal::Http(
+                    StatusCode::NOT_ACCEPTABLE,
+                    IssueType::NotSupported,
+                    "Baton answers in application/fhir+json and application/fhir+xml; no accepted \
+                     format is one of them"
+                        .into(),
+                )
+            })
+    }
+}
+
+/// The format with this name, parameters of the MIME type left out.
+fn format_named(text: &str) -> Option<Layout> {
+    let mime = text.split(';').next().unwrap_or_default().trim();
+    // In a URL `+` means a space, and clients forget to escape it.
+    let mime = mime.replace(' ', "+");
+    FORMATS
+        .iter()
+        .find(|(name, ..)| name.eq_ignore_ascii_case(&mime))
+        .map(|(_, format, mime)| Layout {
+            format: *format,
+            mime,
+            ..Layout::DEFAULT
+        })
+}
+
+/// The format of the greatest weight; of several the one that is named first.
+fn accepted(headers: &HeaderMap) -> Option<Layout> {
     let mut ranges = headers
         .get_all(header::ACCEPT)
         .into_iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .peekable();
-    let accepted = format.map_or_else(|| ranges.peek().is_none() || ranges.any(is_json), is_json);
-    if accepted {
-        return Ok(());
+    if ranges.peek().is_none() {
+        return Some(Layout::DEFAULT);
     }
-    Err(Refusal::Http(
-        StatusCode::NOT_ACCEPTABLE,
-        IssueType::NotSupported,
-        "Baton answers in application/fhir+json; no accepted format is JSON".into(),
-    ))
+    let mut best = None;
+    for range in ranges {
+        let weight = weight(range);
+        let is_better = best.is_none_or(|(_, greatest)| weight > greatest);
+        if let Some(layout) = range_layout(range).filter(|_| weight > 0.0 && is_better) {
+            best = Some((layout, weight));
+        }
+    }
+    best.map(|(layout, _)| layout)
 }
 
-/// Refuses a body that is not JSON.
-pub(super) fn readable(headers: &HeaderMap) -> Result<(), Refusal> {
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .map(|value| value.to_str().unwrap_or("?"));
-    if content_type.is_none_or(is_json) {
-        return Ok(());
+fn range_layout(range: &str) -> Option<Layout> {
+    let mime = range.split(';').next().unwrap_or_default().trim();
+    if RANGES.contains(&mime) {
+        return Some(Layout::DEFAULT);
     }
-    Err(Refusal::Http(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        IssueType::NotSupported,
-        "Baton reads application/fhir+json; send the body with this Content-Type".into(),
-    ))
+    format_named(mime)
+}
+
+/// The weight of a range of `Accept`: `;q=0.5`, else 1.
+fn weight(range: &str) -> f32 {
+    let mut parameters = range.split(';').skip(1).map(str::trim);
+    let weight = parameters.find_map(|parameter| parameter.strip_prefix("q="));
+    weight.map_or(1.0, |weight| weight.parse().unwrap_or(0.0))
+}
+
+/// The format of a body; refuses others than Baton reads.
+pub(super) fn body_format(headers: &HeaderMap) -> Result<Format, Refusal> {
+    let Some(content_type) = headers.get(header::CONTENT_TYPE) else {
+        return Ok(Format::Json);
+    };
+    let found = content_type.to_str().ok().and_then(format_named);
+    found.map(|layout| layout.format).ok_or_else(|| {
+        Refusal::Http(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            IssueType::NotSupported,
+            "Baton reads application/fhir+json and application/fhir+xml; send the body with the \
+             Content-Type that it has"
+                .into(),
+        )
+    })
 }
 
 /// Refuses the body of a search that is no form.
@@ -101,51 +210,88 @@ pub(super) fn readable_form(headers: &HeaderMap) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether a MIME type, a range of them or a value of `_format` admits FHIR JSON.
-fn is_json(text: &str) -> bool {
-    let mime = text.split(';').next().unwrap_or_default().trim();
-    // In a URL `+` means a space, and clients forget to escape it.
-    let mime = mime.replace(' ', "+").to_ascii_lowercase();
-    matches!(
-        mime.as_str(),
-        "*/*"
-            | "application/*"
-            | "json"
-            | "application/json"
-            | "application/fhir+json"
-            | "application/json+fhir"
-            | "text/json"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[track_caller]
-    fn check(accept: &[&str], expected: bool) {
+    fn headers(accept: &[&str]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for value in accept {
             headers.append(header::ACCEPT, value.parse().unwrap());
         }
-        assert_eq!(acceptable(None, &headers).is_ok(), expected, "{accept:?}");
+        headers
+    }
+
+    /// The MIME type that is answered, without its character set.
+    #[track_caller]
+    fn check(query: &str, accept: &[&str], expected: Option<&str>) {
+        let layout = Layout::of(query, &headers(accept)).ok();
+        let mime = layout.and_then(|layout| layout.mime.strip_suffix(";charset=utf-8"));
+        assert_eq!(mime, expected, "{query} {accept:?}");
     }
 
     #[test]
-    fn json_is_what_we_write() {
-        check(&[], true);
-        check(&["*/*"], true);
-        check(&["application/fhir+json; fhirVersion=4.0"], true);
-        check(&["application/fhir+xml, application/json;q=0.5"], true);
-        check(&["application/fhir+xml"], false);
-        check(&["text/html"], false);
+    fn the_accept_header_chooses() {
+        let json = Some("application/fhir+json");
+        let xml = Some("application/fhir+xml");
+        check("", &[], json);
+        check("", &["*/*"], json);
+        check("", &["application/fhir+json; fhirVersion=4.0"], json);
+        check("", &["Application/FHIR+XML;charset=utf-8"], xml);
+        check("", &["application/fhir+json, application/fhir+xml"], json);
+        check("", &["application/fhir+xml, */*;q=0.8"], xml);
+        check(
+            "",
+            &["application/fhir+xml;q=0.5", "application/fhir+json"],
+            json,
+        );
+        check(
+            "",
+            &["application/fhir+json;q=0, application/fhir+xml; q=0.1"],
+            xml,
+        );
+        check("", &["text/html, application/*;q=0.2"], json);
+        check("", &["text/html"], None);
+        check("", &["application/fhir+json;q=0"], None);
+        check("", &["application/fhir+turtle"], None);
+    }
+
+    #[test]
+    fn a_generic_type_is_given_back() {
+        check("", &["application/json"], Some("application/json"));
+        check("", &["text/xml"], Some("text/xml"));
+        check("_format=application/xml", &[], Some("application/xml"));
     }
 
     #[test]
     fn the_format_parameter_wins() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::ACCEPT, "application/fhir+json".parse().unwrap());
-        assert!(acceptable(Some("xml"), &headers).is_err());
-        assert!(acceptable(Some("application/fhir json"), &headers).is_ok());
+        let xml = Some("application/fhir+xml");
+        check("_format=xml", &["application/fhir+json"], xml);
+        check("_format=application/fhir+xml", &["text/html"], xml);
+        check("_format=application%2Ffhir%2Bxml", &[], xml);
+        check(
+            "_format=json",
+            &["application/fhir+xml"],
+            Some("application/fhir+json"),
+        );
+        check("_format=html", &["application/fhir+json"], None);
+    }
+
+    #[test]
+    fn a_body_says_what_it_is() {
+        let format = |content_type: &str| {
+            let mut headers = HeaderMap::new();
+            headers.append(header::CONTENT_TYPE, content_type.parse().unwrap());
+            body_format(&headers).ok()
+        };
+        assert_eq!(body_format(&HeaderMap::new()).ok(), Some(Format::Json));
+        assert_eq!(
+            format("application/fhir+xml; charset=UTF-8"),
+            Some(Format::Xml)
+        );
+        assert_eq!(format("text/xml"), Some(Format::Xml));
+        assert_eq!(format("application/json"), Some(Format::Json));
+        assert_eq!(format("application/octet-stream"), None);
+        assert_eq!(format("*/*"), None);
     }
 }

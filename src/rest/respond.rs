@@ -4,7 +4,6 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use chrono::{DateTime, Utc};
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
-use fhir_model::tree::Tree;
 
 use crate::interaction::write::{Outcome, Written};
 use crate::interaction::{Services, bundle};
@@ -65,24 +64,6 @@ pub(super) fn written(services: &Services, written: &Written, wanted: Return) ->
         insert(&mut response, header::LOCATION, &location);
     }
     response
-}
-
-/// The answer again, its body indented for a human reader.
-pub(super) fn pretty(services: &Services, text: String) -> String {
-    let parsed = Tree::parse(
-        text.as_str(),
-        services.definitions.names(),
-        &services.parse_limits,
-    );
-    match parsed {
-        Ok(tree) => {
-            let mut out = String::with_capacity(text.len() * 2);
-            tree.write_pretty(tree.root().id(), &mut out);
-            out.push('\n');
-            out
-        }
-        Err(_) => text,
-    }
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

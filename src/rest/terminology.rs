@@ -8,16 +8,13 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::get;
 use axum::{Extension, Router};
-use fhir_model::issue::IssueType;
 use fhir_terminology::{OPERATIONS, Operation, Parameters};
-use serde_json::Value;
 
 use crate::error::Error;
-use crate::interaction::{Services, invalid, url};
+use crate::interaction::{Services, url};
 use crate::operation::terminology;
 use crate::rest::Shared;
-use crate::rest::interactions::{Read, Segments, Shape, too_large};
-use crate::rest::negotiate::readable;
+use crate::rest::interactions::{Read, Segments, received};
 use crate::rest::outcome::Refusal;
 use crate::rest::respond;
 
@@ -53,14 +50,10 @@ async fn type_by_get(
     State(services): State<Arc<Services>>,
     Extension(operation): Extension<&'static Operation>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let parameters = of_query(query.as_deref());
     let answer = terminology::on_type(Arc::clone(&services), operation, parameters).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, answer))
-        .await
+    Ok(respond::json(StatusCode::OK, answer))
 }
 
 /// `POST [base]/[type]/$[name]`
@@ -71,12 +64,9 @@ async fn type_by_post(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
-    let parameters = of_body(query.as_deref(), &headers, body)?;
+    let parameters = of_body(&services, query.as_deref(), &headers, body)?;
     let answer = terminology::on_type(Arc::clone(&services), operation, parameters).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, answer))
-        .await
+    Ok(respond::json(StatusCode::OK, answer))
 }
 
 /// `GET [base]/[type]/[id]/$[name]`
@@ -85,16 +75,12 @@ async fn instance_by_get(
     Extension(operation): Extension<&'static Operation>,
     Segments(id): Segments<String>,
     RawQuery(query): RawQuery,
-    headers: HeaderMap,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(operation.resource_type, &id)?;
     let parameters = of_query(query.as_deref());
     let shared = Arc::clone(&services);
     let answer = terminology::on_instance(shared, operation, &key, parameters).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, answer))
-        .await
+    Ok(respond::json(StatusCode::OK, answer))
 }
 
 /// `POST [base]/[type]/[id]/$[name]`
@@ -106,14 +92,11 @@ async fn instance_by_post(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(operation.resource_type, &id)?;
-    let parameters = of_body(query.as_deref(), &headers, body)?;
+    let parameters = of_body(&services, query.as_deref(), &headers, body)?;
     let shared = Arc::clone(&services);
     let answer = terminology::on_instance(shared, operation, &key, parameters).await?;
-    shape
-        .finish(&services, respond::json(StatusCode::OK, answer))
-        .await
+    Ok(respond::json(StatusCode::OK, answer))
 }
 
 fn of_query(query: Option<&str>) -> Parameters {
@@ -122,15 +105,14 @@ fn of_query(query: Option<&str>) -> Parameters {
 }
 
 /// The parameters of a body, and those that the URL adds.
-fn of_body(query: Option<&str>, headers: &HeaderMap, body: Read) -> Result<Parameters, Refusal> {
-    readable(headers)?;
-    let body = body.map_err(too_large)?;
-    let resource: Value = serde_json::from_slice(&body).map_err(|error| {
-        invalid(
-            IssueType::Structure,
-            format!("the body is no JSON: {error}"),
-        )
-    })?;
+fn of_body(
+    services: &Services,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Read,
+) -> Result<Parameters, Refusal> {
+    let tree = received(services, headers, body)?;
+    let resource = tree.to_value(tree.root().id());
     let mut parameters = Parameters::from_resource(&resource).map_err(Error::Terminology)?;
     parameters.extend(of_query(query));
     Ok(parameters)

@@ -7,6 +7,7 @@ mod capabilities;
 mod conditional;
 mod create;
 mod delete;
+mod format;
 mod history;
 mod read;
 mod refusal;

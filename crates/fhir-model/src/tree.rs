@@ -19,6 +19,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use crate::element::Element;
 use crate::name::{Name, Names};
@@ -133,6 +134,14 @@ pub struct Tree {
     nodes: Vec<Entry>,
     /// No white space between tokens and nothing edited: a subtree's text is its compact form.
     verbatim: bool,
+    origin: Option<Arc<Origin>>,
+}
+
+/// The text of another format that a tree's source was made of: what a sender knows places of.
+struct Origin {
+    text: String,
+    /// Where the value of each node stands in it.
+    offsets: Vec<u32>,
 }
 
 /// What a lookup by a wrong number finds. Numbers are made by the tree only, so nobody sees it.
@@ -186,9 +195,28 @@ impl Tree {
         self.nodes.len()
     }
 
-    /// The text as sent.
+    /// The JSON text that was parsed.
     pub fn source(&self) -> &str {
         self.slice(0, self.source_len)
+    }
+
+    /// The text that was sent, which offsets and lines are places of: the source, unless that was
+    /// made of another format.
+    pub fn sent(&self) -> &str {
+        match &self.origin {
+            Some(origin) => &origin.text,
+            None => self.source(),
+        }
+    }
+
+    /// The same tree, made of this text: for each node, where its value stands in it.
+    #[must_use]
+    pub(crate) fn made_of(mut self, text: &str, offsets: Vec<u32>) -> Self {
+        self.origin = Some(Arc::new(Origin {
+            text: text.to_owned(),
+            offsets,
+        }));
+        self
     }
 
     /// The `resourceType` of the object at the top, if it is a string.
@@ -463,18 +491,26 @@ impl<'a> Node<'a> {
         self.entry.next <= self.id + 1
     }
 
-    /// The byte of the source where the value starts; nothing for what was edited.
+    /// The byte of the text that was sent ([`Tree::sent`]) where the value starts; nothing for what
+    /// was edited.
     pub fn offset(self) -> Option<usize> {
+        if self.entry.start >= self.tree.source_len {
+            return None;
+        }
+        if let Some(origin) = &self.tree.origin {
+            let offset = origin.offsets.get(self.id as usize);
+            return offset.map(|offset| *offset as usize);
+        }
         let quote = u32::from(self.entry.kind == Kind::String);
-        (self.entry.start < self.tree.source_len).then(|| (self.entry.start - quote) as usize)
+        Some((self.entry.start - quote) as usize)
     }
 
-    /// Where the value stands in the source; nothing for what was edited.
+    /// Where the value stands in the text that was sent; nothing for what was edited.
     ///
     /// Counts lines from the start, so it is for what is reported, not for every node.
     pub fn line_column(self) -> Option<LineColumn> {
         self.offset()
-            .map(|offset| text::line_column(self.tree.text.as_bytes(), offset))
+            .map(|offset| text::line_column(self.tree.sent().as_bytes(), offset))
     }
 
     /// Where the node is, as a FHIRPath; see [`Tree::location`].

@@ -38,21 +38,18 @@ const XHTML: &str = "http://www.w3.org/1999/xhtml";
 /// Properties come in the order of the document, the items of one in one array. The text is
 /// compact and has no duplicate keys, so [`Tree::parse`] takes it.
 pub fn to_json(xml: impl AsRef<[u8]>, definitions: &Definitions) -> Result<String, XmlError> {
-    read::read(xml.as_ref(), definitions, &Limits::default())
+    read::read(xml.as_ref(), definitions, &Limits::default()).map(|(json, _)| json.text)
 }
 
-/// The tree of a resource in XML. The limits are those of its JSON: depth counts arrays too.
+/// The tree of a resource in XML; its nodes know their places in the XML.
+///
+/// The limits are those of its JSON: depth counts arrays too.
 pub fn parse(
     xml: impl AsRef<[u8]>,
     definitions: &Definitions,
     limits: &Limits,
 ) -> Result<Tree, XmlError> {
-    let json = read::read(xml.as_ref(), definitions, limits)?;
-    Tree::parse(json, definitions.names(), &Limits::CEILING).map_err(XmlError::from)
-}
-
-/// Whether a text can only be XML: its first character is `<`, which no JSON starts with.
-pub fn is_xml(text: &[u8]) -> bool {
-    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    text.trim_ascii_start().first() == Some(&b'<')
+    let (json, source) = read::read(xml.as_ref(), definitions, limits)?;
+    let tree = Tree::parse(json.text, definitions.names(), &Limits::CEILING)?;
+    Ok(tree.made_of(source, json.offsets))
 }

@@ -164,7 +164,7 @@ impl<'a> Findings<'a> {
     }
 }
 
-/// Where nodes stand in the source: lines are counted once for all of them.
+/// Where nodes stand in what was sent: lines are counted once for all of them.
 fn places<'a>(nodes: impl Iterator<Item = Node<'a>>) -> Vec<Option<LineColumn>> {
     let nodes: Vec<Node<'a>> = nodes.collect();
     let mut places = vec![None; nodes.len()];
@@ -174,7 +174,7 @@ fn places<'a>(nodes: impl Iterator<Item = Node<'a>>) -> Vec<Option<LineColumn>> 
         .filter_map(|(node, place)| Some((node.offset()?, place)))
         .collect();
     order.sort_by_key(|(offset, _)| *offset);
-    let source = nodes.first().map_or("", |node| node.tree().source());
+    let source = nodes.first().map_or("", |node| node.tree().sent());
     let mut counter = LineCounter::default();
     for (offset, place) in order {
         counter.advance(source, offset);

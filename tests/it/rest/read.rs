@@ -141,14 +141,15 @@ async fn a_client_chooses_how_the_answer_looks() {
             ("", "application/fhir+json", 200),
             ("", "application/json", 200),
             ("", "text/html, */*;q=0.1", 200),
-            ("", "application/fhir+xml", 406),
-            ("?_format=json", "application/fhir+xml", 200),
+            ("", "application/fhir+xml", 200),
+            ("", "application/fhir+turtle", 406),
+            ("?_format=json", "application/fhir+turtle", 200),
             (
                 "?_format=application/fhir%2Bjson",
-                "application/fhir+xml",
+                "application/fhir+turtle",
                 200,
             ),
-            ("?_format=xml", "application/fhir+json", 406),
+            ("?_format=ttl", "application/fhir+json", 406),
         ] {
             let request = baton.request(&format!("GET /Patient/anna{query}"));
             let answer = request.header("Accept", accept).send().await;

@@ -76,10 +76,10 @@ async fn what_is_within_the_limits_is_taken() {
 }
 
 #[tokio::test]
-async fn a_format_that_is_not_json_is_refused() {
+async fn a_format_that_is_not_of_fhir_is_refused() {
     on_each_store("", NOW, async |baton| {
         for (content_type, expected) in [
-            ("application/fhir+xml", "415 not-supported"),
+            ("application/fhir+turtle", "415 not-supported"),
             ("text/plain", "415 not-supported"),
         ] {
             let request = baton.request("POST /Patient");
@@ -94,7 +94,7 @@ async fn a_format_that_is_not_json_is_refused() {
         }
         let request = baton
             .request("GET /metadata")
-            .header("Accept", "application/fhir+xml");
+            .header("Accept", "application/fhir+turtle");
         let refusal = request.send().await.refusal();
         assert!(refusal.starts_with("406 not-supported"), "{refusal}");
     })

@@ -37,6 +37,7 @@ pub(super) fn parse(source: Vec<u8>, names: &Names, limits: &Limits) -> Result<T
         text,
         nodes,
         verbatim,
+        origin: None,
     })
 }
 

@@ -50,6 +50,8 @@ pub(super) struct Node {
     pub(super) type_id: TypeId,
     pub(super) content: Content,
     pub(super) is_array: bool,
+    /// Where it stands in the source.
+    at: u32,
     /// Where its value is in the text; [`NONE`] if it has none.
     start: u32,
     end: u32,
@@ -71,6 +73,7 @@ impl Node {
             type_id,
             content,
             is_array: false,
+            at: 0,
             start: NONE,
             end: NONE,
             first: NONE,
@@ -132,14 +135,16 @@ impl<'x> Document<'x> {
         }
     }
 
-    /// Hangs a node under its parent; nothing if its property is there and must not repeat.
-    pub(super) fn add(&mut self, parent: u32, node: Node) -> Option<u32> {
+    /// Hangs a node, which stands here, under its parent; nothing if its property is there and must
+    /// not repeat.
+    pub(super) fn add(&mut self, parent: u32, node: Node, at: usize) -> Option<u32> {
         let number = offset(self.nodes.len());
         let first_item = self.first_item(parent, node.name);
         if first_item != NONE && !node.is_array {
             return None;
         }
         self.nodes.push(Node {
+            at: offset(at),
             last_item: number,
             ..node
         });
@@ -250,14 +255,18 @@ impl<'x> Document<'x> {
     }
 
     /// The document as compact JSON.
-    pub(super) fn to_json(&self, definitions: &Definitions) -> String {
+    pub(super) fn to_json(&self, definitions: &Definitions) -> Json {
         let mut writer = Writer {
             document: self,
             definitions,
             out: String::with_capacity(self.source.len()),
+            offsets: Vec::with_capacity(self.nodes.len() * 2),
         };
         writer.object(0);
-        writer.out
+        Json {
+            text: writer.out,
+            offsets: writer.offsets,
+        }
     }
 }
 
@@ -272,21 +281,30 @@ fn offset(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(NONE)
 }
 
+/// JSON text, and for each of its values, in their order, where it stands in the XML.
+pub(super) struct Json {
+    pub(super) text: String,
+    pub(super) offsets: Vec<u32>,
+}
+
 /// Recursion is as deep as the limits let elements nest.
 struct Writer<'a, 'x> {
     document: &'a Document<'x>,
     definitions: &'a Definitions,
     out: String,
+    offsets: Vec<u32>,
 }
 
 impl Writer<'_, '_> {
     /// The properties of an element as an object.
     fn object(&mut self, node: u32) {
-        self.out.push('{');
         let found = self.document.at(node);
+        self.offsets.push(found.at);
+        self.out.push('{');
         let mut is_first = true;
         if found.content == Content::Resource {
             self.key("", "resourceType", is_first);
+            self.offsets.push(found.at);
             self.out.push('"');
             self.out.push_str(self.definitions.type_name(found.type_id));
             self.out.push('"');
@@ -318,6 +336,7 @@ impl Writer<'_, '_> {
             return;
         }
         let document = self.document;
+        self.offsets.push(document.at(first).at);
         let mut separator = '[';
         for item in document.items(first) {
             self.out.push(separator);
@@ -352,6 +371,7 @@ impl Writer<'_, '_> {
     fn scalar(&mut self, item: u32) {
         let node = self.document.at(item);
         let value = self.document.value(node);
+        self.offsets.push(node.at);
         match node.content {
             _ if !node.has_value() => self.out.push_str("null"),
             Content::Boolean | Content::Number => self.out.push_str(value),
@@ -363,6 +383,7 @@ impl Writer<'_, '_> {
         if self.document.at(item).has_shadow() {
             self.object(item);
         } else {
+            self.offsets.push(self.document.at(item).at);
             self.out.push_str("null");
         }
     }

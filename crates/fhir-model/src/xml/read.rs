@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::tree::{Limits, is_number};
 use crate::xml::XHTML;
 use crate::xml::error::{XmlError, XmlErrorKind};
-use crate::xml::json::{Content, Document, NONE, Node};
+use crate::xml::json::{Content, Document, Json, NONE, Node};
 use crate::xml::namespace::{Namespaces, Space};
 use crate::xml::text::{decode, ill_formed, illegal_character, is_blank, is_plain};
 use crate::xml::xhtml;
@@ -23,12 +23,12 @@ const ATTRIBUTES_MAX: usize = 64;
 
 const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// The JSON text of a resource in XML.
-pub(super) fn read(
-    xml: &[u8],
+/// The JSON text of a resource in XML, and the text that its offsets are places of.
+pub(super) fn read<'x>(
+    xml: &'x [u8],
     definitions: &Definitions,
     limits: &Limits,
-) -> Result<String, XmlError> {
+) -> Result<(Json, &'x str), XmlError> {
     let fail = |kind, offset| XmlError::new(kind, xml, offset, String::new());
     let bytes_max = limits.bytes_max.min(Limits::BYTES_CEILING / 2);
     if xml.len() > bytes_max {
@@ -43,7 +43,7 @@ pub(super) fn read(
     let source = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut reading = Reading::new(source, definitions, limits);
     match reading.run() {
-        Ok(()) => Ok(reading.document.to_json(definitions)),
+        Ok(()) => Ok((reading.document.to_json(definitions), source)),
         Err(fault) => {
             let offset = fault.offset + (text.len() - source.len());
             Err(XmlError::new(fault.kind, xml, offset, reading.path()))
@@ -288,7 +288,7 @@ impl<'x, 'd> Reading<'x, 'd> {
             let limit = self.limits.nodes_max;
             return Err(fault(XmlErrorKind::TooManyElements { limit }, at));
         }
-        self.document.add(parent, node).ok_or_else(|| {
+        self.document.add(parent, node, at).ok_or_else(|| {
             let name = self.definitions.names().text(node.name).to_owned();
             fault(XmlErrorKind::Repeated { name }, at)
         })

@@ -1,5 +1,6 @@
 //! XML → JSON: <https://hl7.org/fhir/R4/xml.html> beside <https://hl7.org/fhir/R4/json.html>.
 
+use fhir_model::tree::Limits;
 use fhir_model::xml;
 
 use crate::definitions;
@@ -180,8 +181,44 @@ fn white_space_in_base64_stays_white_space() {
 }
 
 #[test]
-fn xml_is_told_by_its_first_character() {
-    assert!(xml::is_xml(b"\xef\xbb\xbf \n<Patient/>"));
-    assert!(!xml::is_xml(b" {\"a\":\"<\"}"));
-    assert!(!xml::is_xml(b""));
+fn a_node_knows_its_place_in_the_xml() {
+    let xml = "\u{feff}<Patient xmlns=\"http://hl7.org/fhir\">\n  <birthDate id=\"b\"\n    value=\"1974\"/>\n\
+               <name><given value=\"A\"/> <given id=\"g\"/>\n<family value=\"F\"/></name>\n\
+               <contained><Basic><id value=\"b\"/></Basic></contained></Patient>";
+    let tree = xml::parse(xml, &definitions(), &Limits::default()).unwrap();
+    let places: Vec<(String, u32, u32)> = std::iter::once(tree.root())
+        .chain(tree.root().descendants())
+        .map(|node| {
+            let place = node.line_column().unwrap();
+            let underscore = if node.is_shadow() { "_" } else { "" };
+            (
+                format!("{underscore}{}", node.location()),
+                place.line,
+                place.column,
+            )
+        })
+        .collect();
+    let expected = [
+        ("Patient", 1, 1),
+        ("Patient.resourceType", 1, 1),
+        ("Patient.birthDate", 2, 3),
+        ("_Patient.birthDate", 2, 3),
+        ("Patient.birthDate.id", 2, 14),
+        ("Patient.name", 4, 1),
+        ("Patient.name[0]", 4, 1),
+        ("Patient.name[0].given", 4, 7),
+        ("Patient.name[0].given[0]", 4, 7),
+        ("Patient.name[0].given[1]", 4, 26),
+        ("_Patient.name[0].given", 4, 7),
+        ("_Patient.name[0].given[0]", 4, 7),
+        ("_Patient.name[0].given[1]", 4, 26),
+        ("Patient.name[0].given[1].id", 4, 33),
+        ("Patient.name[0].family", 5, 1),
+        ("Patient.contained", 6, 1),
+        ("Patient.contained[0]", 6, 1),
+        ("Patient.contained[0].resourceType", 6, 1),
+        ("Patient.contained[0].id", 6, 19),
+    ];
+    let expected = expected.map(|(path, line, column)| (path.to_owned(), line, column));
+    assert_eq!(places, expected);
 }
