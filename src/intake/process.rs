@@ -220,9 +220,8 @@ impl Work for GiveUp {
         } else {
             MessageState::SetAside
         };
-        transaction
-            .set_message_state(self.row, state, &self.reason)
-            .await
+        transaction.set_message_state(self.row, state, &self.reason);
+        Ok(())
     }
 }
 
@@ -279,18 +278,15 @@ impl Work for Process {
         }
         let Some(read) = self.read(stored) else {
             let reason = "the message can no longer be read";
-            transaction
-                .set_message_state(self.row, MessageState::SetAside, reason)
-                .await?;
+            transaction.set_message_state(self.row, MessageState::SetAside, reason);
             return Ok(());
         };
         let (state, reason) = match self.take_effect(transaction, &read).await? {
             Effect::Whole => (MessageState::Processed, ""),
             Effect::PersonOnly => (MessageState::SetAside, NO_VISIT),
         };
-        Ok(transaction
-            .set_message_state(self.row, state, reason)
-            .await?)
+        transaction.set_message_state(self.row, state, reason);
+        Ok(())
     }
 }
 
@@ -323,11 +319,15 @@ impl Process {
         self.claim(transaction, &identifiers, visit_identifier.as_ref())
             .await?;
 
-        let messages = match &visit_identifier {
-            Some(identifier) => self.visit_messages(transaction, read, identifier).await?,
+        let others = match &visit_identifier {
+            Some(identifier) => self.enter_visit(transaction, read, identifier).await?,
             None => Vec::new(),
         };
-        let arrivals: Vec<Arrival<'_>> = messages.iter().map(Read::arrival).collect();
+        let mut arrivals: Vec<Arrival<'_>> = others.iter().map(Read::arrival).collect();
+        if visit_identifier.is_some() {
+            let place = arrivals.partition_point(|other| other.row < self.row);
+            arrivals.insert(place, read.arrival());
+        }
         let is_newest = arrivals
             .iter()
             .all(|other| visit::event_order(other, &arrival).is_le());
@@ -394,27 +394,25 @@ impl Process {
         Ok(transaction.claim(&claims).await?)
     }
 
-    /// Puts the message in its visit; gives all messages of it.
-    async fn visit_messages(
+    /// Puts the message in its visit; gives the others that are there, in order of arrival.
+    async fn enter_visit(
         &self,
         transaction: &mut Transaction<'_>,
         read: &Read,
         identifier: &VisitIdentifier,
     ) -> Result<Vec<Read>, Error> {
         let visit = identifier.token();
-        transaction
-            .put_in_visit(&VisitMessage {
-                visit: visit.clone(),
-                row: self.row,
-            })
-            .await?;
-        let mut messages = Vec::new();
+        let mut others = Vec::new();
         for stored in transaction.visit_messages(&visit).await? {
-            messages.extend(
-                self.read(stored)
-                    .filter(|other| other.feed.name == read.feed.name),
-            );
+            if stored.row != self.row {
+                let other = self.read(stored);
+                others.extend(other.filter(|other| other.feed.name == read.feed.name));
+            }
         }
-        Ok(messages)
+        transaction.put_in_visit(VisitMessage {
+            visit,
+            row: self.row,
+        });
+        Ok(others)
     }
 }

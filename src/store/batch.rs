@@ -1,10 +1,15 @@
 //! Many rows of many tables, written in few statements.
 //!
-//! SQLite gets rows as `VALUES` in a few fixed sizes, so that the prepared statements stay the
-//! same; PostgreSQL gets columns as arrays, and everything in one statement.
+//! SQLite gets rows as JSON, so that the prepared statements stay the same whatever their number,
+//! and all statements at once, because handing each to the driver's thread costs more than most of
+//! them do. Rows with real numbers go as `VALUES`: JSON would round them. PostgreSQL gets columns as
+//! arrays, and everything in one statement.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
+
+use fhir_model::tree::push_json_string;
 
 use crate::store::sql::{Bind, Connection, Dialect, Sql};
 use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS};
@@ -38,6 +43,8 @@ pub(crate) enum Table {
     Audit,
     /// `timer`: set, or moved.
     Timer,
+    /// `adt_visit_message`.
+    VisitMessage,
 }
 
 /// What a column holds.
@@ -57,6 +64,14 @@ struct Layout {
     conflict: &'static str,
 }
 
+impl Layout {
+    fn has_reals(&self) -> bool {
+        self.columns
+            .iter()
+            .any(|(_, column)| *column == Column::Real)
+    }
+}
+
 impl Table {
     fn layout(self) -> &'static Layout {
         match self {
@@ -73,6 +88,7 @@ impl Table {
             Self::Change => &CHANGE,
             Self::Audit => &AUDIT,
             Self::Timer => &TIMER,
+            Self::VisitMessage => &VISIT_MESSAGE,
         }
     }
 }
@@ -234,6 +250,27 @@ static TIMER: Layout = Layout {
         kind = excluded.kind",
 };
 
+static VISIT_MESSAGE: Layout = Layout {
+    name: "adt_visit_message",
+    columns: &[("visit", Column::Text), ("row_key", Column::Integer)],
+    conflict: " ON CONFLICT DO NOTHING",
+};
+
+/// How messages of the inbox stand, with the attempts to add.
+static MESSAGE_STATE: Layout = Layout {
+    name: "adt_message",
+    columns: &[
+        ("row_key", Column::Integer),
+        ("state", Column::Integer),
+        ("attempts", Column::Integer),
+        ("reason", Column::Text),
+    ],
+    conflict: "",
+};
+
+const SET_MESSAGE_STATE: &str = "UPDATE adt_message SET state = u.state, \
+     attempts = adt_message.attempts + u.attempts, reason = u.reason FROM ";
+
 /// Rows to write, each a list of values in the order of the table's columns.
 #[derive(Debug, Default)]
 pub(crate) struct Batches {
@@ -241,12 +278,18 @@ pub(crate) struct Batches {
     pub(crate) superseded: Vec<i64>,
     /// Timers taken back, by name.
     pub(crate) timers_cancelled: Vec<String>,
+    /// States of messages: row key, state, attempts to add, reason.
+    pub(crate) message_states: Vec<Vec<Bind>>,
     deletes: BTreeMap<Table, Vec<Vec<Bind>>>,
     inserts: BTreeMap<Table, Vec<Vec<Bind>>>,
 }
 
-/// Rows that one SQLite statement writes; what is left over goes in the next smaller size.
+/// Rows with real numbers that one SQLite statement writes; what is left over goes in the next
+/// smaller size.
 const STATEMENT_ROWS: [usize; 4] = [128, 32, 8, 1];
+
+/// Bytes of rows that one SQLite statement takes, and a row more.
+const JSON_BYTES_MAX: usize = 1 << 20;
 
 const MOVE_SUPERSEDED: &str = "INSERT INTO resource_version \
      (sequence, row_key, version, last_updated, kind, text) \
@@ -265,13 +308,15 @@ impl Batches {
 
     /// Sends everything. True when a resource was changed by a transaction that began later: then
     /// the feed would tell its versions in the wrong order, and the work has to run again.
+    /// SQLite gets it behind a text of statements that bind nothing.
     pub(crate) async fn send(
         self,
         connection: &mut Connection<'_>,
         epoch: i64,
+        before: &str,
     ) -> Result<bool, Error> {
         match connection.dialect() {
-            Dialect::Sqlite => self.send_sqlite(connection).await.map(|()| false),
+            Dialect::Sqlite => self.send_sqlite(connection, before).await.map(|()| false),
             Dialect::Postgres => match self.postgres(epoch) {
                 Some(sql) => match connection.fetch_first(sql).await? {
                     Some(row) => Ok(row.integer(0)? > 0),
@@ -282,31 +327,66 @@ impl Batches {
         }
     }
 
-    async fn send_sqlite(self, connection: &mut Connection<'_>) -> Result<(), Error> {
+    /// Everything in one text of several statements, but for tables with real numbers.
+    async fn send_sqlite(self, connection: &mut Connection<'_>, before: &str) -> Result<(), Error> {
+        let mut sql = Sql::new(Dialect::Sqlite);
+        sql.push(before);
+        let mut by_value = Vec::new();
         if !self.superseded.is_empty() {
-            let mut sql = Sql::new(Dialect::Sqlite);
-            sql.push(MOVE_SUPERSEDED).bind_keys(self.superseded);
-            connection.execute(sql).await?;
+            sql.push(MOVE_SUPERSEDED)
+                .bind_keys(self.superseded)
+                .push(";");
         }
-        for names in self.timers_cancelled.chunks(128) {
-            let mut sql = Sql::new(Dialect::Sqlite);
-            sql.push("DELETE FROM timer WHERE name IN ");
-            sql.bind_list(names.iter().map(String::as_str));
-            connection.execute(sql).await?;
+        if !self.timers_cancelled.is_empty() {
+            let names = self
+                .timers_cancelled
+                .into_iter()
+                .map(|name| vec![name.into()]);
+            for json in json_arrays(names) {
+                sql.push("DELETE FROM timer WHERE name IN (SELECT value ->> 0 FROM json_each(");
+                sql.bind(json).push("));");
+            }
+        }
+        for json in json_arrays(self.message_states) {
+            sql.push(SET_MESSAGE_STATE).push("(SELECT ");
+            push_json_columns(&mut sql, &MESSAGE_STATE);
+            sql.push(" FROM json_each(").bind(json);
+            sql.push(")) u WHERE adt_message.row_key = u.row_key;");
         }
         for (table, rows) in self.deletes {
-            for rows in in_statements(rows) {
-                connection
-                    .execute(sqlite_delete(table.layout(), rows))
-                    .await?;
+            let layout = table.layout();
+            if layout.has_reals() {
+                by_value.extend(in_statements(rows).map(|rows| sqlite_delete(layout, rows)));
+                continue;
+            }
+            for json in json_arrays(rows) {
+                sql.push("DELETE FROM ").push(layout.name).push(" WHERE ");
+                push_names(&mut sql, layout, "");
+                sql.push(" IN (");
+                push_json_rows(&mut sql, layout, json);
+                sql.push(");");
             }
         }
         for (table, rows) in self.inserts {
-            for rows in in_statements(rows) {
-                connection
-                    .execute(sqlite_insert(table.layout(), rows))
-                    .await?;
+            let layout = table.layout();
+            if layout.has_reals() {
+                by_value.extend(in_statements(rows).map(|rows| sqlite_insert(layout, rows)));
+                continue;
             }
+            for json in json_arrays(rows) {
+                sql.push("INSERT INTO ").push(layout.name).push(" ");
+                push_names(&mut sql, layout, "");
+                sql.push(" ");
+                push_json_rows(&mut sql, layout, json);
+                // Without a condition the parser takes ON CONFLICT for that of a join.
+                sql.push(" WHERE true").push(layout.conflict).push(";");
+            }
+        }
+        if !sql.is_empty() {
+            connection.execute(sql).await?;
+        }
+        for statement in by_value {
+            connection.execute(statement).await?;
         }
         Ok(())
     }
@@ -337,6 +417,12 @@ impl Batches {
                 .bind(Bind::Texts(names))
                 .push(")");
         }
+        if !self.message_states.is_empty() {
+            part(&mut sql);
+            sql.push(SET_MESSAGE_STATE).push("(SELECT *");
+            push_unnest(&mut sql, &MESSAGE_STATE, self.message_states);
+            sql.push(") u WHERE adt_message.row_key = u.row_key");
+        }
         for (table, rows) in self.deletes {
             part(&mut sql);
             postgres_delete(&mut sql, table.layout(), rows);
@@ -358,8 +444,62 @@ impl Batches {
     }
 }
 
+/// Rows as JSON arrays of arrays, none much longer than [`JSON_BYTES_MAX`].
+fn json_arrays(rows: impl IntoIterator<Item = Vec<Bind>>) -> Vec<String> {
+    let mut arrays = Vec::new();
+    let mut json = String::new();
+    for row in rows {
+        json.push(if json.is_empty() { '[' } else { ',' });
+        for (place, value) in row.iter().enumerate() {
+            json.push(if place == 0 { '[' } else { ',' });
+            push_json(&mut json, value);
+        }
+        json.push(']');
+        if json.len() >= JSON_BYTES_MAX {
+            json.push(']');
+            arrays.push(std::mem::take(&mut json));
+        }
+    }
+    if !json.is_empty() {
+        json.push(']');
+        arrays.push(json);
+    }
+    arrays
+}
+
+fn push_json(json: &mut String, value: &Bind) {
+    match value {
+        Bind::Integer(value) => {
+            let _ = write!(json, "{value}"); // a String takes everything
+        }
+        Bind::Text(text) => push_json_string(json, text),
+        Bind::Shared(text) => push_json_string(json, text),
+        _ => json.push_str("null"),
+    }
+}
+
+/// Adds a `SELECT` of the rows of a JSON array.
+fn push_json_rows(sql: &mut Sql, layout: &Layout, json: String) {
+    sql.push("SELECT ");
+    push_json_columns(sql, layout);
+    sql.push(" FROM json_each(").bind(json).push(")");
+}
+
+/// Adds the columns of a row that is a JSON array.
+fn push_json_columns(sql: &mut Sql, layout: &Layout) {
+    for (place, (name, _)) in layout.columns.iter().enumerate() {
+        sql.push(if place == 0 {
+            "value ->> "
+        } else {
+            ", value ->> "
+        });
+        sql.push_number(i64::try_from(place).unwrap_or_default());
+        sql.push(" AS ").push(name);
+    }
+}
+
 /// Splits rows into statements of the sizes of [`STATEMENT_ROWS`].
-fn in_statements(mut rows: Vec<Vec<Bind>>) -> Vec<Vec<Vec<Bind>>> {
+fn in_statements(mut rows: Vec<Vec<Bind>>) -> impl Iterator<Item = Vec<Vec<Bind>>> {
     let mut statements = Vec::new();
     for size in STATEMENT_ROWS {
         while rows.len() >= size {
@@ -367,7 +507,7 @@ fn in_statements(mut rows: Vec<Vec<Bind>>) -> Vec<Vec<Vec<Bind>>> {
             statements.push(std::mem::replace(&mut rows, rest));
         }
     }
-    statements
+    statements.into_iter()
 }
 
 fn sqlite_insert(layout: &Layout, rows: Vec<Vec<Bind>>) -> Sql {

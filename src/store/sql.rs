@@ -173,6 +173,17 @@ impl Sql {
         }
     }
 
+    /// The same behind a text of the source, which binds nothing.
+    pub(crate) fn after(mut self, text: &str) -> Self {
+        self.text.insert_str(0, text);
+        self
+    }
+
+    /// Whether there is nothing to run.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty()
+    }
+
     /// The statement that tells how this one would be run.
     #[cfg(test)]
     pub(crate) fn explained(mut self) -> Self {

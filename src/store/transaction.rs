@@ -32,6 +32,8 @@ pub struct Transaction<'t> {
     /// Where the rows of the present work start in the buffer.
     mark: Mark,
     has_savepoint: bool,
+    /// An earlier work's savepoint, which is to be released before the next is made.
+    has_earlier_savepoint: bool,
     known: HashMap<ResourceKey, Option<Base>>,
     claims: Vec<String>,
     ordinal: i64,
@@ -72,12 +74,22 @@ impl TimerChange {
     }
 }
 
+/// How a message of the inbox stands after one more attempt.
+#[derive(Debug)]
+struct StateChange {
+    row: i64,
+    state: MessageState,
+    reason: String,
+}
+
 #[derive(Debug, Default)]
 struct Buffer {
     versions: Vec<Pending>,
     latest: HashMap<ResourceKey, usize>,
     audit: Vec<AuditRow>,
     timers: Vec<TimerChange>,
+    places: Vec<VisitMessage>,
+    states: Vec<StateChange>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +97,8 @@ struct Mark {
     versions: usize,
     audit: usize,
     timers: usize,
+    places: usize,
+    states: usize,
 }
 
 impl Buffer {
@@ -93,6 +107,8 @@ impl Buffer {
             versions: self.versions.len(),
             audit: self.audit.len(),
             timers: self.timers.len(),
+            places: self.places.len(),
+            states: self.states.len(),
         }
     }
 
@@ -117,6 +133,16 @@ impl Buffer {
             .iter()
             .rev()
             .find(|change| change.name() == name)
+    }
+
+    /// A message as the buffer says that it stands.
+    fn with_state(&self, mut stored: StoredMessage) -> StoredMessage {
+        for change in self.states.iter().filter(|change| change.row == stored.row) {
+            stored.message.state = change.state;
+            stored.message.reason.clone_from(&change.reason);
+            stored.attempts += 1;
+        }
+        stored
     }
 
     /// Whether what is buffered may change what a search finds. Most conditional creates find that
@@ -145,6 +171,8 @@ impl Buffer {
         }
         self.audit.truncate(mark.audit);
         self.timers.truncate(mark.timers);
+        self.places.truncate(mark.places);
+        self.states.truncate(mark.states);
     }
 
     /// Takes the rows before `mark` out; those after it stay.
@@ -154,6 +182,8 @@ impl Buffer {
             latest: HashMap::new(),
             audit: self.audit.split_off(mark.audit),
             timers: self.timers.split_off(mark.timers),
+            places: self.places.split_off(mark.places),
+            states: self.states.split_off(mark.states),
         };
         let before = std::mem::replace(self, after);
         for (index, pending) in self.versions.iter_mut().enumerate() {
@@ -172,6 +202,7 @@ impl<'t> Transaction<'t> {
             buffer: Buffer::default(),
             mark: Mark::default(),
             has_savepoint: false,
+            has_earlier_savepoint: false,
             known: HashMap::new(),
             claims: Vec::new(),
             ordinal: 0,
@@ -288,7 +319,7 @@ impl<'t> Transaction<'t> {
     pub async fn receive(&mut self, message: &NewMessage) -> Result<Received, Error> {
         let sql = read::earlier_message(self.connection.dialect(), message);
         let earlier = match self.fetch(sql).await?.first() {
-            Some(row) => Some(read::message(row)?),
+            Some(row) => Some(self.buffer.with_state(read::message(row)?)),
             None => None,
         };
         let control_id_reused = match earlier {
@@ -311,25 +342,18 @@ impl<'t> Transaction<'t> {
     /// A message of the inbox, locked until the end.
     pub async fn message(&mut self, row: i64) -> Result<Option<StoredMessage>, Error> {
         let sql = read::message_for_update(self.connection.dialect(), row);
-        self.fetch(sql)
-            .await?
-            .first()
-            .map(read::message)
-            .transpose()
+        let rows = self.fetch(sql).await?;
+        let found = rows.first().map(read::message).transpose()?;
+        Ok(found.map(|stored| self.buffer.with_state(stored)))
     }
 
     /// Says how a message stands after one more attempt.
-    pub async fn set_message_state(
-        &mut self,
-        row: i64,
-        state: MessageState,
-        reason: &str,
-    ) -> Result<(), Error> {
-        let text = "UPDATE adt_message SET state = $2, reason = $3, attempts = attempts + 1 \
-                    WHERE row_key = $1";
-        let binds = [row.into(), state.code().into(), reason.into()];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds))
-            .await
+    pub fn set_message_state(&mut self, row: i64, state: MessageState, reason: &str) {
+        self.buffer.states.push(StateChange {
+            row,
+            state,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Takes in a message that was refused before: it has a feed, a state and an answer now.
@@ -348,18 +372,21 @@ impl<'t> Transaction<'t> {
     }
 
     /// Puts a message into a visit; nothing happens when it is there already.
-    pub async fn put_in_visit(&mut self, place: &VisitMessage) -> Result<(), Error> {
-        let text = "INSERT INTO adt_visit_message (visit, row_key) VALUES ($1, $2) \
-                    ON CONFLICT DO NOTHING";
-        let binds = [place.visit.as_str().into(), place.row.into()];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds))
-            .await
+    pub fn put_in_visit(&mut self, place: VisitMessage) {
+        self.buffer.places.push(place);
     }
 
     /// The messages of a visit in order of arrival.
     pub async fn visit_messages(&mut self, visit: &str) -> Result<Vec<StoredMessage>, Error> {
+        if self.buffer.places.iter().any(|place| place.visit == visit) {
+            self.expose().await?;
+        }
         let sql = read::visit_messages(self.connection.dialect(), visit);
-        self.fetch(sql).await?.iter().map(read::message).collect()
+        let rows = self.fetch(sql).await?;
+        let messages = rows.iter().map(read::message);
+        messages
+            .map(|found| found.map(|stored| self.buffer.with_state(stored)))
+            .collect()
     }
 
     /// Takes a timer away; `None` when there is none, or somebody else took it.
@@ -472,8 +499,9 @@ impl<'t> Transaction<'t> {
     /// Runs a statement that the buffer does not hold back.
     async fn write(&mut self, sql: Sql) -> Result<(), Error> {
         self.settle_earlier().await?;
-        self.ensure_savepoint().await?;
-        let result = self.connection.execute(sql).await;
+        let (savepoint, text) = self.savepoint();
+        let result = self.connection.execute(sql.after(text)).await;
+        self.opened(savepoint, &result);
         self.noted(result)
     }
 
@@ -491,9 +519,10 @@ impl<'t> Transaction<'t> {
         if self.buffer.mark() == Mark::default() {
             return Ok(());
         }
-        self.ensure_savepoint().await?;
+        let (savepoint, text) = self.savepoint();
         let own = std::mem::take(&mut self.buffer);
-        let sent = self.send(own).await;
+        let sent = self.send(own, text).await;
+        self.opened(savepoint, &sent);
         self.noted(sent)
     }
 
@@ -503,19 +532,30 @@ impl<'t> Transaction<'t> {
             return Ok(());
         }
         let earlier = self.buffer.take_before(std::mem::take(&mut self.mark));
-        let sent = self.send(earlier).await;
+        let sent = self.send(earlier, "").await;
         self.is_broken |= sent.is_err();
         self.noted(sent)
     }
 
-    async fn ensure_savepoint(&mut self) -> Result<(), Error> {
+    /// Whether the present work needs a savepoint before its first statement, and the text that makes
+    /// it: sent with that statement, because each trip to the driver's thread costs.
+    fn savepoint(&self) -> (bool, &'static str) {
         if self.has_savepoint || self.connection.dialect() == Dialect::Postgres {
-            return Ok(());
+            (false, "")
+        } else if self.has_earlier_savepoint {
+            (true, "RELEASE work; SAVEPOINT work; ")
+        } else {
+            (true, "SAVEPOINT work; ")
         }
-        let opened = self.command("SAVEPOINT work").await;
-        self.is_broken |= opened.is_err();
-        self.has_savepoint = opened.is_ok();
-        self.noted(opened)
+    }
+
+    /// Notes that a statement went out behind the text of [`Transaction::savepoint`]. When it fails
+    /// nobody knows how far it came, and each work of the group is tried alone.
+    fn opened<T>(&mut self, savepoint: bool, result: &Result<T, Error>) {
+        if savepoint {
+            self.is_broken |= result.is_err();
+            self.has_savepoint = true;
+        }
     }
 
     async fn command(&mut self, text: &'static str) -> Result<(), Error> {
@@ -539,11 +579,12 @@ impl<'t> Transaction<'t> {
         if !self.has_savepoint {
             return Ok(());
         }
-        if !keep {
-            self.known.clear();
-            self.command("ROLLBACK TO work").await?;
+        self.has_earlier_savepoint = true;
+        if keep {
+            return Ok(());
         }
-        self.command("RELEASE work").await
+        self.known.clear();
+        self.command("ROLLBACK TO work").await
     }
 
     /// The error that the present work must not overlook.
@@ -569,7 +610,7 @@ impl<'t> Transaction<'t> {
     /// Sends what is left, before the commit.
     pub(crate) async fn finish(&mut self) -> Result<(), Error> {
         let rest = std::mem::take(&mut self.buffer);
-        let sent = self.send(rest).await;
+        let sent = self.send(rest, "").await;
         self.noted(sent)?;
         if self.claims.is_empty() {
             return Ok(());
@@ -598,7 +639,8 @@ impl<'t> Transaction<'t> {
         Ok(self.ordinal)
     }
 
-    async fn send(&mut self, buffer: Buffer) -> Result<(), Error> {
+    /// Sends rows, behind a text of statements that bind nothing.
+    async fn send(&mut self, buffer: Buffer, before: &'static str) -> Result<(), Error> {
         let unknown = buffer.versions.iter().filter(|pending| {
             pending.row.is_none() && !self.known.contains_key(&pending.version.key)
         });
@@ -611,7 +653,16 @@ impl<'t> Transaction<'t> {
             batches.insert(Table::Audit, audit_row(sequence, audit)?);
         }
         add_timers(buffer.timers, &mut batches);
-        let superseded_later = batches.send(&mut self.connection, self.epoch).await?;
+        for place in buffer.places {
+            batches.insert(
+                Table::VisitMessage,
+                vec![place.visit.into(), place.row.into()],
+            );
+        }
+        add_states(buffer.states, &mut batches);
+        let superseded_later = batches
+            .send(&mut self.connection, self.epoch, before)
+            .await?;
         if superseded_later {
             Err(Error::Conflict)
         } else {
@@ -789,6 +840,23 @@ fn add_timers(changes: Vec<TimerChange>, batches: &mut Batches) {
                 ],
             ),
         }
+    }
+}
+
+/// Each message once: its last state, after as many attempts as there were changes.
+fn add_states(changes: Vec<StateChange>, batches: &mut Batches) {
+    let mut last: BTreeMap<i64, (i64, StateChange)> = BTreeMap::new();
+    for change in changes {
+        let attempts = last.get(&change.row).map_or(0, |(attempts, _)| *attempts);
+        last.insert(change.row, (attempts + 1, change));
+    }
+    for (row, (attempts, change)) in last {
+        batches.message_states.push(vec![
+            row.into(),
+            change.state.code().into(),
+            attempts.into(),
+            change.reason.into(),
+        ]);
     }
 }
 

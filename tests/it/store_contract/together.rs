@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use baton::search::expression::{Criterion, Filter, Search, TokenCriterion, Total};
 use baton::store::{
-    AuditRow, Claim, Error, HistoryQuery, HistoryScope, Received, Rows, Store, Timer, VisitMessage,
+    AuditRow, Claim, Error, HistoryQuery, HistoryScope, MessageState, Received, Rows, Store, Timer,
+    VisitMessage,
 };
 use futures_util::future::{join, join_all};
 use sqlx::{Connection as _, SqliteConnection};
@@ -55,12 +56,11 @@ async fn a_work_that_fails_leaves_nothing() {
                 let row = match transaction.receive(&new_message("1", "a")).await? {
                     Received::New(stored) | Received::Duplicate(stored) => stored.row,
                 };
-                transaction
-                    .put_in_visit(&VisitMessage {
-                        visit: "v".to_owned(),
-                        row,
-                    })
-                    .await?;
+                transaction.put_in_visit(VisitMessage {
+                    visit: "v".to_owned(),
+                    row,
+                });
+                transaction.set_message_state(row, MessageState::Processed, "");
                 transaction.set_position("engine", 7).await?;
                 transaction.append(Rows {
                     versions: vec![with_token(new_version("Patient/a", 1, "one"), "x")],
