@@ -8,6 +8,7 @@ use std::sync::Arc;
 use fhir_model::definition::{Builder, Definitions};
 use fhir_model::element::Element;
 use fhir_model::issue::Issue;
+use fhir_model::format::Format;
 use fhir_model::snapshot::Generator;
 use fhir_model::tree::{Limits, Node, Tree};
 use fhir_model::xml;
@@ -149,7 +150,7 @@ impl<'a> Worlds<'a> {
     /// The JSON of a file; what is wrong with its XML, if it is not of FHIR.
     fn json(&self, file: &str) -> Option<Result<String, String>> {
         let bytes = self.archive.bytes(file)?;
-        Some(if xml::is_xml(bytes) {
+        Some(if Format::of(bytes) == Format::Xml {
             xml::to_json(bytes, self.base.definitions()).map_err(|error| error.to_string())
         } else {
             String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string())
