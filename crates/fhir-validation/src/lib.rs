@@ -14,6 +14,7 @@ mod attachment;
 mod beside;
 mod beyond;
 mod binding;
+mod bundle;
 mod compare;
 mod conformance;
 mod contained;
