@@ -15,14 +15,15 @@ type Rule = for<'a> fn(&mut Walk<'a>, Node<'a>);
 /// The types that have such rules.
 const RULES: &[(&str, Rule)] = &[
     ("Attachment", |walk, node| walk.attachment(node)),
+    ("Bundle", |walk, node| walk.bundle(node)),
     ("Narrative", |walk, node| walk.narrative(node)),
     ("Questionnaire", |walk, node| walk.questionnaire(node)),
     ("QuestionnaireResponse", |walk, node| {
-        walk.questionnaire_response(node)
+        walk.questionnaire_response(node);
     }),
     ("SearchParameter", |walk, node| walk.search_parameter(node)),
     ("StructureDefinition", |walk, node| {
-        walk.structure_definition(node)
+        walk.structure_definition(node);
     }),
 ];
 

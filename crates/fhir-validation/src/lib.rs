@@ -15,6 +15,7 @@ mod attachment;
 mod beside;
 mod beyond;
 mod binding;
+mod bundle;
 mod coded;
 mod compare;
 mod conformance;

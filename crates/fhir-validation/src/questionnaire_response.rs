@@ -234,12 +234,8 @@ impl<'a> Filled<'_, 'a> {
         occurrences: &[(usize, Node<'a>)],
         is_needed: bool,
     ) {
-        self.count(
-            parent,
-            at,
-            occurrences.iter().map(|(_, node)| *node),
-            is_needed,
-        );
+        let groups: Vec<Node<'a>> = occurrences.iter().map(|(_, node)| *node).collect();
+        self.count(parent, at, &groups, is_needed);
         let Some(item) = self.form.item(at) else {
             return;
         };
@@ -285,7 +281,7 @@ impl<'a> Filled<'_, 'a> {
         let answers: Vec<Node<'a>> = answers
             .flat_map(|(_, item)| items_of(*item, "answer"))
             .collect();
-        self.count(here, at, answers.iter().copied(), is_needed);
+        self.count(here, at, &answers, is_needed);
         for (_, occurrence) in occurrences {
             for answer in items_of(*occurrence, "answer") {
                 self.answer(at, answer);
@@ -297,18 +293,12 @@ impl<'a> Filled<'_, 'a> {
     }
 
     /// How often an item is answered, or a group is there.
-    fn count(
-        &mut self,
-        here: Node<'a>,
-        at: usize,
-        found: impl Iterator<Item = Node<'a>> + Clone,
-        is_needed: bool,
-    ) {
+    fn count(&mut self, here: Node<'a>, at: usize, found: &[Node<'a>], is_needed: bool) {
         let Some(item) = self.form.item(at) else {
             return;
         };
         let link_id = item.link_id.clone();
-        let count = found.clone().count();
+        let count = found.len();
         let least = item
             .count(MIN_OCCURS)
             .unwrap_or(usize::from(item.is("required")));
@@ -329,7 +319,7 @@ impl<'a> Filled<'_, 'a> {
                 ),
             };
             self.wrong(here, IssueType::Required, &link_id, text);
-        } else if let Some(further) = found.clone().nth(most) {
+        } else if let Some(further) = found.get(most) {
             let text = match most {
                 1 => format!("{} does not repeat, and there are {count}", describe(item)),
                 _ => format!(
@@ -337,7 +327,7 @@ impl<'a> Filled<'_, 'a> {
                     describe(item)
                 ),
             };
-            self.wrong(further, IssueType::Structure, &link_id, text);
+            self.wrong(*further, IssueType::Structure, &link_id, text);
         }
     }
 

@@ -64,7 +64,7 @@ impl<'a> Filled<'_, 'a> {
             return;
         };
         let node = value.element.node();
-        if let Some(text) = self.type_breach(item, value) {
+        if let Some(text) = type_breach(item, value) {
             let link_id = item.link_id.clone();
             return self.wrong(node, IssueType::Value, &link_id, text);
         }
@@ -84,24 +84,6 @@ impl<'a> Filled<'_, 'a> {
             Some(text) => self.wrong(node, IssueType::Value, &link_id, text),
             None => self.option(question, value),
         }
-    }
-
-    /// What is wrong with the type of an answer.
-    fn type_breach(&self, item: &FormItem<'a>, value: Value<'a>) -> Option<String> {
-        let options;
-        let types: &[&'static str] = match item.asked {
-            Asked::Answer(types) => types,
-            Asked::Choice { is_open } => {
-                options = super::option::types(item, is_open);
-                &options
-            }
-            Asked::Group | Asked::Display | Asked::Anything => return None,
-        };
-        (!types.contains(&value.suffix)).then(|| {
-            let found = value.type_name;
-            let wanted = types_in_words(types);
-            format!("The question asks for an answer of type {wanted}, and this is a {found}")
-        })
     }
 
     fn length_breach(&self, item: &FormItem<'a>, value: Value<'a>) -> Option<String> {
@@ -222,6 +204,24 @@ fn attachment_breach(item: &FormItem<'_>, value: Value<'_>) -> Option<String> {
     let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     (f64::from(bytes) > megabytes * MEGABYTE)
         .then(|| format!("This is larger than {} megabytes", in_words(limit)))
+}
+
+/// What is wrong with the type of an answer.
+fn type_breach(item: &FormItem<'_>, value: Value<'_>) -> Option<String> {
+    let options;
+    let types: &[&'static str] = match item.asked {
+        Asked::Answer(types) => types,
+        Asked::Choice { is_open } => {
+            options = super::option::types(item, is_open);
+            &options
+        }
+        Asked::Group | Asked::Display | Asked::Anything => return None,
+    };
+    (!types.contains(&value.suffix)).then(|| {
+        let found = value.type_name;
+        let wanted = types_in_words(types);
+        format!("The question asks for an answer of type {wanted}, and this is a {found}")
+    })
 }
 
 /// More decimal places than the question admits.

@@ -114,7 +114,7 @@ impl<'a> Answers<'a> {
 }
 
 /// The items within an item or a response, also those within answers.
-fn children<'a>(node: Node<'a>) -> impl Iterator<Item = Node<'a>> {
+fn children(node: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     let of_answers = items_of(node, "answer").flat_map(|answer| items_of(answer, "item"));
     items_of(node, "item").chain(of_answers)
 }

@@ -75,16 +75,15 @@ impl<'a> Filled<'_, 'a> {
         let canonical = text_of(item.node, "answerValueSet")?;
         // A code without a system says too little to be looked up.
         let (system, code) = (text_of(coding, "system")?, text_of(coding, "code")?);
-        let membership = match canonical.strip_prefix('#') {
-            Some(id) => self.contained_membership(id, &system, &code),
-            None => {
-                let value_set = self.walk.definitions.value_set(&canonical)?;
-                let definitions = self.walk.definitions;
-                match definitions.membership(value_set, Some(&system), &code) {
-                    Membership::Member => Some(true),
-                    Membership::NotMember => Some(false),
-                    Membership::Unknown(_) => None,
-                }
+        let membership = if let Some(id) = canonical.strip_prefix('#') {
+            self.contained_membership(id, &system, &code)
+        } else {
+            let definitions = self.walk.definitions;
+            let value_set = definitions.value_set(&canonical)?;
+            match definitions.membership(value_set, Some(&system), &code) {
+                Membership::Member => Some(true),
+                Membership::NotMember => Some(false),
+                Membership::Unknown(_) => None,
             }
         };
         (membership == Some(false)).then(|| {

@@ -128,7 +128,13 @@ fn a_contained_target_satisfies_one_of_the_profiles_of_its_type() {
 fn bundle(entries: &[(&str, Value)]) -> Value {
     let entries: Vec<Value> = entries
         .iter()
-        .map(|(url, resource)| json!({"fullUrl": url, "resource": resource}))
+        .map(|(url, resource)| {
+            let mut resource = resource.clone();
+            if resource["id"].is_null() {
+                resource["id"] = json!(url.rsplit(['/', ':']).next());
+            }
+            json!({"fullUrl": url, "resource": resource})
+        })
         .collect();
     json!({"resourceType": "Bundle", "type": "collection", "entry": entries})
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use fhir_model::definition::{Builder, Definitions};
 use fhir_model::element::Element;
-use fhir_model::issue::Issue;
 use fhir_model::format::Format;
+use fhir_model::issue::Issue;
 use fhir_model::snapshot::Generator;
 use fhir_model::tree::{Limits, Node, Tree};
 use fhir_model::xml;
