@@ -11,6 +11,7 @@ mod history;
 mod read;
 mod refusal;
 mod search;
+mod terminology;
 mod transaction;
 mod update;
 mod validation;
