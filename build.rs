@@ -1,6 +1,9 @@
 //! Compiles the FHIR packages of `fhir-profiles/` into the image that the program embeds, and
 //! lists our own conformance resources for [`include_str!`].
 //!
+//! A package is a folder; they are taken in the order of their names, so that R4 itself comes first
+//! and HL7's newer terminology last. The codes of ISO that FHIR refers to are added to them.
+//!
 //! A package is a folder. Published ones hold `*.ndjson.zst`, a resource per line; ours, `baton`,
 //! holds a `*.json` file per resource. A published resource that the compiler cannot use is left
 //! out; one of ours stops the build.
@@ -41,6 +44,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         if add_published(&mut builder, &file)? {
             structure_files.push(file);
         }
+    }
+    for code_system in fhir_terminology::iso::code_systems() {
+        builder.add(code_system);
     }
     let own = files(&Path::new(PACKAGES).join(OWN_PACKAGE), ".json")?;
     let own = own

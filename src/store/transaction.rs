@@ -476,8 +476,11 @@ impl<'t> Transaction<'t> {
         base.entries.clone_from(&json);
         let mut batches = Batches::default();
         entries.replace(old, row, &mut batches);
-        self.ensure_savepoint().await?;
-        let sent = batches.send(&mut self.connection, self.epoch).await;
+        let (savepoint, before) = self.savepoint();
+        let sent = batches
+            .send(&mut self.connection, self.epoch, before)
+            .await;
+        self.opened(savepoint, &sent);
         self.noted(sent)?;
         let text = match self.connection.dialect() {
             Dialect::Sqlite => "UPDATE resource SET entries = $2 WHERE row_key = $1",

@@ -12,6 +12,7 @@ mod history;
 mod read;
 mod refusal;
 mod search;
+mod terminology;
 mod transaction;
 mod update;
 mod validation;

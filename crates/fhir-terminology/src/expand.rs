@@ -42,6 +42,7 @@ const KNOWN: Known = &[
     ("date", Use::Refused),
     ("property", Use::Ignored),
     ("useSupplement", Use::Refused),
+    ("default-valueset-version", Use::Refused),
 ];
 
 /// What an expansion says of itself.
@@ -127,7 +128,7 @@ impl<'a> Expander<'a> {
         let filter = parameters.text("filter")?.unwrap_or_default();
         let own_language = definitions.value_set_of(id).language;
         let language = parameters
-            .text("displayLanguage")?
+            .language()?
             .or(own_language.map(|language| definitions.text(language)));
         let expander = Self {
             definitions,
@@ -296,18 +297,36 @@ impl<'a> Expander<'a> {
             entry.insert("version".to_owned(), text(version));
         }
         entry.insert("code".to_owned(), text(member.code));
-        if let Some(display) = self.display(member) {
+        let display = self.display(member);
+        if let Some(display) = display {
             entry.insert("display".to_owned(), text(display));
         }
-        let designations: Vec<Value> = self
-            .designations_of(member)
-            .filter(|_| self.wants.designations)
-            .map(|it| designation(self.definitions, it))
-            .collect();
+        let designations = self.designations(member, display);
         if !designations.is_empty() {
             entry.insert("designation".to_owned(), designations.into());
         }
         entry
+    }
+
+    /// The texts that are not shown as the display, if they are asked for.
+    fn designations(&self, member: &Member, shown: Option<Text>) -> Vec<Value> {
+        if !self.wants.designations {
+            return Vec::new();
+        }
+        let system = member
+            .code_system
+            .map(|id| self.definitions.code_system_of(id));
+        let own = member.display.filter(|_| shown != member.display);
+        let own = own.map(|value| Designation {
+            language: system.and_then(|system| system.language),
+            use_coding: None,
+            value,
+        });
+        let others = self.designations_of(member).copied();
+        own.into_iter()
+            .chain(others.filter(|it| own.is_none() || Some(it.value) != shown))
+            .map(|it| designation(self.definitions, &it))
+            .collect()
     }
 
     /// The version of a code's system, where the value set draws from several.

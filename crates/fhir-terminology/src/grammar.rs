@@ -28,17 +28,10 @@ fn is_unit(code: &str) -> bool {
     expression.is_ok_and(|expression| octofhir_ucum::evaluate(&expression).is_ok())
 }
 
-/// An absolute URI, RFC 3986: a scheme and something without blanks.
+/// A URI or a reference that is relative to one, RFC 3986: nothing in it may be a blank or a delimiter
+/// of URIs in a text.
 fn is_uri(code: &str) -> bool {
-    code.split_once(':').is_some_and(|(scheme, rest)| {
-        let mut letters = scheme.chars();
-        letters
-            .next()
-            .is_some_and(|first| first.is_ascii_alphabetic())
-            && letters.all(|it| it.is_ascii_alphanumeric() || matches!(it, '+' | '-' | '.'))
-            && !rest.is_empty()
-            && !rest.contains(|it: char| it.is_whitespace() || matches!(it, '<' | '>' | '"'))
-    })
+    !code.contains(|it: char| it.is_whitespace() || matches!(it, '<' | '>' | '"'))
 }
 
 /// A subdivision of a country: `US-MI`.
@@ -75,6 +68,11 @@ mod tests {
                 true,
             ),
             ("urn:ietf:bcp:13", "json", true),
+            (
+                "urn:ietf:bcp:13",
+                "application/dicom; variant=IHE IID",
+                true,
+            ),
             ("urn:ietf:bcp:13", "text", false),
             ("urn:ietf:bcp:13", "text/", false),
             ("urn:ietf:bcp:13", "text/pl ain", false),

@@ -62,7 +62,7 @@ pub fn lookup(definitions: &Definitions, parameters: &Parameters) -> Result<Valu
         code_system: found,
         concept,
         wanted: parameters.texts("property").collect(),
-        language: parameters.text("displayLanguage")?,
+        language: parameters.language()?,
     };
     Ok(json!({ "resourceType": "Parameters", "parameter": lookup.parameters() }))
 }

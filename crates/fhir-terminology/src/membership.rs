@@ -183,12 +183,7 @@ fn differs_from_list(definitions: &Definitions, value_set: ValueSetId, coded: &C
     displays.peek().is_some() && !displays.any(|it| is_same_text(definitions.text(it), sent))
 }
 
-/// Whether two texts say the same: case and the kind of blanks do not matter.
+/// Whether two texts say the same: case does not matter.
 pub(crate) fn is_same_text(left: &str, right: &str) -> bool {
-    let words = |text: &'_ str| {
-        text.split_whitespace()
-            .map(str::to_lowercase)
-            .collect::<Vec<_>>()
-    };
-    left == right || words(left) == words(right)
+    left == right || left.to_lowercase() == right.to_lowercase()
 }

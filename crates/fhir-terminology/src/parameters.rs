@@ -130,6 +130,23 @@ impl Parameters {
             .ok_or_else(|| Error::Invalid(format!("The parameter {name} is missing")))
     }
 
+    /// The language that displays are wanted in, as `Accept-Language` writes it.
+    pub(crate) fn language(&self) -> Result<Option<&str>, Error> {
+        let language = self.text("displayLanguage")?;
+        let is_range = |range: &str| {
+            let tag = range.split(';').next().unwrap_or_default().trim();
+            let is_part =
+                |part: &str| !part.is_empty() && part.chars().all(|it| it.is_ascii_alphanumeric());
+            tag == "*" || tag.split('-').all(is_part)
+        };
+        match language {
+            Some(language) if !language.split(',').all(is_range) => {
+                Err(wrong("displayLanguage", "a language"))
+            }
+            language => Ok(language),
+        }
+    }
+
     /// All texts of a parameter.
     pub(crate) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.all(name).filter_map(Value::as_str)

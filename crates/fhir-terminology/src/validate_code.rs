@@ -48,6 +48,11 @@ const OF_VALUE_SET: Known = &[
     ("activeOnly", Use::Used),
     ("displayLanguage", Use::Used),
     ("inferSystem", Use::Ignored),
+    ("valueset-membership-only", Use::Refused),
+    ("default-valueset-version", Use::Refused),
+    ("system-version", Use::Refused),
+    ("check-system-version", Use::Refused),
+    ("force-system-version", Use::Refused),
     ("context", Use::Refused),
     ("date", Use::Refused),
     ("useSupplement", Use::Refused),
@@ -125,7 +130,7 @@ fn judge<'a>(
         value_set,
         admits_abstract: parameters.flag("abstract")?.unwrap_or(true),
         active_only: parameters.flag("activeOnly")?.unwrap_or_default(),
-        language: parameters.text("displayLanguage")?,
+        language: parameters.language()?,
     })
 }
 
@@ -168,6 +173,7 @@ fn answer(judge: &Judge<'_>, sent: &Sent<'_>) -> Value {
     if let Some(message) = issues.message() {
         parameters.push(json!({ "name": "message", "valueString": message }));
     }
+    let found = found.filter(|found| found.is_code || sent.concept.is_none());
     parameters.extend(found.into_iter().flat_map(|found| found.parameters));
     if let Some(concept) = sent.concept {
         parameters.push(json!({ "name": "codeableConcept", "valueCodeableConcept": concept }));

@@ -57,6 +57,9 @@ impl<'a> Walk<'a> {
             Answer::Code(Verdict::NotChecked(reason)) => {
                 self.binding_not_checked(value, value_set, reason, rule);
             }
+            // Words alone say what no code does; that is advised against at most.
+            Answer::Missing
+                if bound.strength != BindingStrength::Required && !self.options.best_practice => {}
             Answer::Missing | Answer::Code(_) => {
                 self.not_a_member(value, bound.form, value_set, severity, rule);
             }

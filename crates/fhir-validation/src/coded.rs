@@ -120,8 +120,9 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// A Coding, or the unit of a Quantity, against its own code system.
-    pub(crate) fn coding(&mut self, coding: Node<'a>) {
+    /// A Coding, or the unit of a Quantity, against its own code system. A Quantity says its unit in
+    /// words too, so that a wrong code is graver in a Coding.
+    pub(crate) fn coding(&mut self, coding: Node<'a>, is_quantity: bool) {
         let Some(parts) = self.parts(coding) else {
             return;
         };
@@ -139,7 +140,12 @@ impl<'a> Walk<'a> {
                     "{} is not a code of the code system {system}",
                     quote(&parts.code)
                 );
-                self.wrong_coding(coding, Severity::Error, text);
+                let severity = if is_quantity {
+                    Severity::Warning
+                } else {
+                    Severity::Error
+                };
+                self.wrong_coding(coding, severity, text);
             }
             CodeCheck::UnknownSystem => self.unknown_system(coding, system),
             CodeCheck::UnknownVersion | CodeCheck::NotChecked => {}
@@ -175,6 +181,8 @@ impl<'a> Walk<'a> {
             )
         } else if self.definitions.value_set(system).is_some() {
             format!("{system} is a value set, and not a code system")
+        } else if self.definitions.is_supplement(system) {
+            format!("{system} only adds to another code system, and has no codes of its own")
         } else {
             return;
         };

@@ -304,9 +304,14 @@ impl Known {
         })
     }
 
-    /// Whether a value of this type is a Coding, or a Quantity, whose unit is coded likewise.
+    /// Whether a value of this type is a Coding.
     pub(crate) fn is_coding(&self, type_id: TypeId) -> bool {
-        self.coding == Some(type_id) || self.quantity == Some(type_id)
+        self.coding == Some(type_id)
+    }
+
+    /// Whether a value of this type is a Quantity, whose unit is coded as a Coding is.
+    pub(crate) fn is_quantity(&self, type_id: TypeId) -> bool {
+        self.quantity == Some(type_id)
     }
 }
 

@@ -449,8 +449,9 @@ impl<'a> Walk<'a> {
             return;
         }
         let known = &self.rules.known;
-        if known.is_coding(rule.type_id) {
-            self.coding(value);
+        let is_quantity = known.is_quantity(rule.type_id);
+        if is_quantity || known.is_coding(rule.type_id) {
+            self.coding(value, is_quantity);
         }
         if let Some(bound) = rule.binding {
             self.binding(value, bound, rule.element);

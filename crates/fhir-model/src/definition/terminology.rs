@@ -166,6 +166,7 @@ pub struct Designation {
 pub(crate) struct TerminologyTables {
     pub(crate) code_systems: Vec<CodeSystem>,
     pub(crate) systems_by_url: CanonicalIndex,
+    pub(crate) supplements_by_url: CanonicalIndex,
     pub(crate) property_definitions: Vec<PropertyDefinition>,
     /// Those of a code system in preorder.
     pub(crate) concepts: Vec<Concept>,
@@ -239,6 +240,12 @@ impl Definitions {
         let index = &self.terminology.systems_by_url;
         let numbers = index.all(&self.pool, url);
         numbers.map(|number| self.code_system_of(CodeSystemId(number)))
+    }
+
+    /// Whether this URL is that of a supplement, which is no code system itself.
+    pub fn is_supplement(&self, url: &str) -> bool {
+        let index = &self.terminology.supplements_by_url;
+        index.all(&self.pool, url).next().is_some()
     }
 
     /// All code systems, in the order of loading.

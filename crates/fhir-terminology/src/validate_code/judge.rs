@@ -16,6 +16,8 @@ use crate::validate_code::sent::Placed;
 /// What became of a code.
 pub(super) struct Judged {
     pub(super) is_member: bool,
+    /// Whether its code system has it.
+    pub(super) is_code: bool,
     /// The code as it was found.
     pub(super) parameters: Vec<Value>,
 }
@@ -42,8 +44,11 @@ impl Judge<'_> {
     pub(super) fn judge(&self, placed: &Placed<'_>, issues: &mut Issues) -> Judged {
         let coded = &placed.coded;
         let mut parameters = vec![json!({ "name": "code", "valueCode": coded.code })];
-        let is_member = match coded.system {
-            None => self.without_system(placed, issues, &mut parameters),
+        let (is_member, is_code) = match coded.system {
+            None => {
+                let is_member = self.without_system(placed, issues, &mut parameters);
+                (is_member, is_member)
+            }
             Some(system) => {
                 parameters.push(json!({ "name": "system", "valueUri": system }));
                 self.with_system(placed, system, issues, &mut parameters)
@@ -51,6 +56,7 @@ impl Judge<'_> {
         };
         Judged {
             is_member,
+            is_code,
             parameters,
         }
     }
@@ -96,9 +102,10 @@ impl Judge<'_> {
         system: &str,
         issues: &mut Issues,
         parameters: &mut Vec<Value>,
-    ) -> bool {
+    ) -> (bool, bool) {
         if !system.contains(':') {
-            return self.relative_system(placed, issues);
+            self.relative_system(placed, system, issues);
+            return (false, false);
         }
         let asked = self.asked(placed);
         let id = self.code_system(placed, system, asked.as_ref(), issues);
@@ -117,7 +124,7 @@ impl Judge<'_> {
         if let (Some(id), Some(concept)) = (id, concept) {
             self.found(placed, id, concept, issues, parameters);
         }
-        is_member
+        (is_member, is_code)
     }
 
     fn question<'q>(&self, placed: &Placed<'q>, version: Option<&'q str>) -> Question<'q> {
@@ -215,13 +222,13 @@ impl Judge<'_> {
         issues.say(kind, text, placed.part("version"));
     }
 
-    fn relative_system(&self, placed: &Placed<'_>, issues: &mut Issues) -> bool {
+    fn relative_system(&self, placed: &Placed<'_>, system: &str, issues: &mut Issues) {
         self.not_in_value_set(placed, issues);
         let expression = placed.part("system");
         let place = expression.as_deref().unwrap_or_default();
         let text = format!("{place} must be an absolute reference, not a local reference");
         issues.say(issues::UNUSABLE_SYSTEM, text, expression);
-        false
+        self.unknown_system(placed, system, issues);
     }
 
     /// Whether a code that was not found could be one all the same, because its code system is not
@@ -269,10 +276,7 @@ impl Judge<'_> {
     }
 
     fn unknown_system(&self, placed: &Placed<'_>, system: &str, issues: &mut Issues) {
-        let is_supplement = self.definitions.code_systems().iter().any(|it| {
-            it.content == CodeSystemContent::Supplement && self.definitions.text(it.url) == system
-        });
-        if is_supplement {
+        if self.definitions.is_supplement(system) {
             let name = canonical(system, placed.coded.version);
             let place = placed.part("system");
             let text = format!(
@@ -458,6 +462,7 @@ impl Judge<'_> {
             let text =
                 format!("Code '{system}#{code}' is abstract, and not allowed in this context");
             issues.say(issues::ABSTRACT, text, placed.part("code"));
+            self.not_in_value_set(placed, issues);
         }
         if is_inactive {
             let text = format!(
@@ -468,6 +473,7 @@ impl Judge<'_> {
         if is_inactive && self.active_only {
             let text = format!("The concept '{code}' is valid but is not active");
             issues.say(issues::NOT_ACTIVE, text, placed.part("code"));
+            self.not_in_value_set(placed, issues);
         }
     }
 }

@@ -18,6 +18,11 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "writes the parts of hla-genotyping-results-allele-database as \"uri\" instead of \"url\"",
     ),
     (
+        "smart-app-launch-2.2.0/Bundle-example1.json",
+        "Coding",
+        "laboratory is not a code of organization-type",
+    ),
+    (
         "r4-spec/DeviceUseStatement-example.json",
         "DeviceUseStatement.reasonReference",
         "leads to a Procedure, which is not among the target types",

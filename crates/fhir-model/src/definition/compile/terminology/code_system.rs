@@ -96,6 +96,7 @@ impl Compiler {
         }
         let tables = &mut self.definitions.terminology;
         tables.systems_by_url.sort();
+        tables.supplements_by_url.sort();
         for edges in [&mut tables.further_children, &mut tables.further_parents] {
             edges.sort_unstable();
             edges.dedup();
@@ -135,11 +136,12 @@ impl Compiler {
         self.relate(&code_system, &reading.relatives);
         let tables = &mut self.definitions.terminology;
         let number = row(tables.code_systems.len());
-        if code_system.content != CodeSystemContent::Supplement {
-            tables
-                .systems_by_url
-                .push(code_system.url, code_system.version, number);
-        }
+        let index = if code_system.content == CodeSystemContent::Supplement {
+            &mut tables.supplements_by_url
+        } else {
+            &mut tables.systems_by_url
+        };
+        index.push(code_system.url, code_system.version, number);
         tables.code_systems.push(code_system);
     }
 

@@ -103,7 +103,7 @@ impl<'a> Test<'a> {
             "in" => Some(Self::Equals(name, list())),
             "not-in" => Some(Self::Differs(name, list())),
             "regex" => Some(Self::Matches(name, Box::new(whole(value)?))),
-            "exists" => Some(Self::Exists(name, value.eq_ignore_ascii_case("true"))),
+            "exists" => Some(Self::Exists(name, value == "true")),
             _ => None,
         }
     }
@@ -145,19 +145,12 @@ impl<'a> Test<'a> {
         match self {
             Self::Among(found) => found.contains(&id),
             Self::NotAmong(found) => !found.contains(&id),
-            Self::Equals(name, wanted) => name.any(definitions, id, |it| is_one_of(it, wanted)),
-            Self::Differs(name, other) => !name.any(definitions, id, |it| is_one_of(it, other)),
+            Self::Equals(name, wanted) => name.any(definitions, id, |it| wanted.contains(&it)),
+            Self::Differs(name, other) => !name.any(definitions, id, |it| other.contains(&it)),
             Self::Matches(name, pattern) => name.any(definitions, id, |it| pattern.is_match(it)),
             Self::Exists(name, expected) => name.any(definitions, id, |_| true) == *expected,
         }
     }
-}
-
-/// Whether a value is in a list; booleans may be written in any case.
-fn is_one_of(value: &str, list: &[&str]) -> bool {
-    let is_boolean = matches!(value, "true" | "false");
-    list.iter()
-        .any(|it| *it == value || (is_boolean && it.eq_ignore_ascii_case(value)))
 }
 
 /// A regular expression that matches a value as a whole.
