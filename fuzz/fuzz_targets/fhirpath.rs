@@ -8,7 +8,9 @@
 
 use baton_fuzz::definitions;
 use fhir_model::tree::{Limits as TreeLimits, Tree};
-use fhirpath::{BundleResolver, Context, Expression, Item, Limits, Options, Temporal};
+use fhirpath::{
+    BundleResolver, Context, Expression, Item, Limits, Options, ParseErrorKind, Temporal,
+};
 use libfuzzer_sys::fuzz_target;
 
 const PATIENT: &str = r#"{"resourceType":"Patient","id":"p","active":true,"name":[{"use":"official",
@@ -28,8 +30,14 @@ fuzz_target!(|data: &str| {
         return;
     };
     let printed = syntax.to_string();
-    let again = fhirpath::parse(&printed).expect("what is printed can be read");
-    assert_eq!(again.to_string(), printed);
+    match fhirpath::parse(&printed) {
+        Ok(again) => assert_eq!(again.to_string(), printed),
+        // Parentheses show how it is understood, and count.
+        Err(error) => assert!(
+            matches!(error.kind, ParseErrorKind::TooDeep { .. }),
+            "{error}"
+        ),
+    }
     let definitions = definitions();
     let Ok(tree) = Tree::parse(resource, definitions.names(), &TreeLimits::default()) else {
         return;

@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let written = tree.to_json();
-    let again = Tree::parse(written.as_str(), names, &Limits::CEILING).expect("what is written can be read");
+    let again = Tree::parse(written.as_str(), names, &Limits::CEILING)
+        .expect("what is written can be read");
     assert_eq!(again.to_json(), written);
     let resource_type = tree.resource_type().unwrap_or_default();
     let issues = validator.validate(tree.root(), &resource_type, &[], &Options::default());

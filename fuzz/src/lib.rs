@@ -14,7 +14,8 @@ const FILES: [&str; 2] = [
 ];
 
 static DEFINITIONS: LazyLock<Arc<Definitions>> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fhir-profiles/hl7.fhir.r4.core-4.0.1");
+    let folder =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../fhir-profiles/hl7.fhir.r4.core-4.0.1");
     let mut builder = Builder::new();
     for file in FILES {
         let file = File::open(folder.join(file)).expect("the package is part of the repository");

@@ -75,7 +75,11 @@ fn main() {
             ..Context::new(&definitions)
         })
         .collect();
-    let resources: Vec<Value> = walk.resources.iter().map(|item| json(item, &definitions)).collect();
+    let resources: Vec<Value> = walk
+        .resources
+        .iter()
+        .map(|item| json(item, &definitions))
+        .collect();
     let mut rows = Vec::new();
     let mut left_out = 0;
     for work in &walk.work {

@@ -1,7 +1,8 @@
 //! The syntax tree of an expression, as the parser gives it and as it is printed.
 //!
 //! It says what was written, not what it means: names of types, elements and functions are texts.
-//! `Display` writes an expression that parses to the same tree.
+//! `Display` writes an expression that parses to the same tree, unless the parentheses that show how it
+//! is understood make one near [`crate::DEPTH_MAX`] too deep.
 
 use std::fmt;
 

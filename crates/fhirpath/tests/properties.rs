@@ -1,7 +1,11 @@
 //! What holds for every expression: nothing panics, everything ends within its limits, and knowing
 //! the type beforehand changes nothing but the speed.
 
-#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic_in_result_fn,
+    reason = "a failing test may panic"
+)]
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
