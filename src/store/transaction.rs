@@ -477,9 +477,7 @@ impl<'t> Transaction<'t> {
         let mut batches = Batches::default();
         entries.replace(old, row, &mut batches);
         let (savepoint, before) = self.savepoint();
-        let sent = batches
-            .send(&mut self.connection, self.epoch, before)
-            .await;
+        let sent = batches.send(&mut self.connection, self.epoch, before).await;
         self.opened(savepoint, &sent);
         self.noted(sent)?;
         let text = match self.connection.dialect() {
