@@ -16,8 +16,6 @@ use crate::validate_code::sent::Placed;
 /// What became of a code.
 pub(super) struct Judged {
     pub(super) is_member: bool,
-    /// Whether its code system has it.
-    pub(super) is_code: bool,
     /// The code as it was found.
     pub(super) parameters: Vec<Value>,
 }
@@ -44,11 +42,8 @@ impl Judge<'_> {
     pub(super) fn judge(&self, placed: &Placed<'_>, issues: &mut Issues) -> Judged {
         let coded = &placed.coded;
         let mut parameters = vec![json!({ "name": "code", "valueCode": coded.code })];
-        let (is_member, is_code) = match coded.system {
-            None => {
-                let is_member = self.without_system(placed, issues, &mut parameters);
-                (is_member, is_member)
-            }
+        let is_member = match coded.system {
+            None => self.without_system(placed, issues, &mut parameters),
             Some(system) => {
                 parameters.push(json!({ "name": "system", "valueUri": system }));
                 self.with_system(placed, system, issues, &mut parameters)
@@ -56,7 +51,6 @@ impl Judge<'_> {
         };
         Judged {
             is_member,
-            is_code,
             parameters,
         }
     }
@@ -102,10 +96,10 @@ impl Judge<'_> {
         system: &str,
         issues: &mut Issues,
         parameters: &mut Vec<Value>,
-    ) -> (bool, bool) {
+    ) -> bool {
         if !system.contains(':') {
             self.relative_system(placed, system, issues);
-            return (false, false);
+            return false;
         }
         let asked = self.asked(placed);
         let id = self.code_system(placed, system, asked.as_ref(), issues);
@@ -124,7 +118,7 @@ impl Judge<'_> {
         if let (Some(id), Some(concept)) = (id, concept) {
             self.found(placed, id, concept, issues, parameters);
         }
-        (is_member, is_code)
+        is_member
     }
 
     fn question<'q>(&self, placed: &Placed<'q>, version: Option<&'q str>) -> Question<'q> {
