@@ -69,7 +69,7 @@ impl Judge<'_> {
             issues.say(issues::NO_SYSTEM, text.to_owned(), placed.part(""));
             return false;
         };
-        let membership = self.membership(value_set, &self.question(placed, None));
+        let membership = self.membership(value_set, &question(placed, None));
         if membership == Membership::Member {
             let found = concept_of_member(self.definitions, value_set, &placed.coded);
             if let Some((id, concept)) = found {
@@ -121,16 +121,6 @@ impl Judge<'_> {
         is_member
     }
 
-    fn question<'q>(&self, placed: &Placed<'q>, version: Option<&'q str>) -> Question<'q> {
-        Question {
-            system: placed.coded.system,
-            version,
-            code: placed.coded.code,
-            admits_abstract: true,
-            grammars: Some(&grammar::has_code),
-        }
-    }
-
     fn membership(&self, value_set: ValueSetId, question: &Question<'_>) -> Membership {
         self.definitions.answer(value_set, question)
     }
@@ -138,8 +128,8 @@ impl Judge<'_> {
     /// What the value set says: of the version that was sent if it draws from that, else of any.
     fn asked(&self, placed: &Placed<'_>) -> Option<Asked> {
         let value_set = self.value_set?;
-        let of_version = self.question(placed, placed.coded.version);
-        let of_any = self.question(placed, None);
+        let of_version = question(placed, placed.coded.version);
+        let of_any = question(placed, None);
         let included = |question| self.definitions.included_from(value_set, question);
         let exact = placed.coded.version.and_then(|_| included(&of_version));
         let (question, included) = match exact {
@@ -479,4 +469,16 @@ struct Asked {
     code_system: Option<CodeSystemId>,
     /// Whether it asks for a version of it.
     is_pinned: bool,
+}
+
+/// What is asked of the value set. Abstract concepts are let through: whether they may be used is said
+/// apart.
+fn question<'q>(placed: &Placed<'q>, version: Option<&'q str>) -> Question<'q> {
+    Question {
+        system: placed.coded.system,
+        version,
+        code: placed.coded.code,
+        admits_abstract: true,
+        grammars: Some(&grammar::has_code),
+    }
 }
