@@ -1,5 +1,6 @@
 //! The commands and their help.
 
+use std::io::Read as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +15,9 @@ use crate::telemetry;
 
 mod adt;
 mod demo;
+mod fhirpath;
 mod packages;
+mod schema;
 mod validate;
 
 /// Baton: takes the baton when a hospital discharges a patient.
@@ -44,6 +47,11 @@ enum Command {
     Adt(adt::Command),
     /// Validate resources, offline.
     Validate(validate::Validate),
+    /// Evaluate a FHIRPath expression on a resource and print what it gives as JSON.
+    #[command(name = "fhirpath")]
+    FhirPath(fhirpath::FhirPath),
+    /// Print a JSON Schema (draft 2020-12) for the resources of a type.
+    Schema(schema::Schema),
     /// List the FHIR packages of a configuration; fetch one.
     Packages(packages::Packages),
 }
@@ -110,7 +118,11 @@ pub fn run(arguments: Arguments) -> ExitCode {
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let default = match arguments.command {
         Command::Serve(_) => telemetry::FILTER_DEFAULT,
-        Command::Adt(_) | Command::Validate(_) | Command::Packages(_) => "warn",
+        Command::Adt(_)
+        | Command::Validate(_)
+        | Command::FhirPath(_)
+        | Command::Schema(_)
+        | Command::Packages(_) => "warn",
         // Its story has a message that is refused: no news for whoever reads it.
         Command::Demo(_) => "error",
     };
@@ -122,7 +134,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Serve(options) => on_runtime(serve(options)),
         Command::Demo(place) => on_runtime(demo::run(place)),
         Command::Adt(command) => on_runtime(adt::run(command)),
-        Command::Validate(options) => validate::run(&options),
+        Command::Validate(options) => on_runtime(validate::run(options)),
+        Command::FhirPath(options) => fhirpath::run(&options),
+        Command::Schema(options) => schema::run(&options),
         Command::Packages(options) => on_runtime(packages::run(options)),
     }
 }
@@ -211,6 +225,22 @@ impl Place {
     }
 }
 
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// The bytes of a file, or of standard input.
+fn input(path: &Path) -> anyhow::Result<Vec<u8>> {
+    if path != Path::new(STANDARD_INPUT) {
+        return std::fs::read(path).with_context(|| format!("cannot read {}", path.display()));
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .context("cannot read standard input")?;
+    Ok(bytes)
+}
+
+/// Prints a line of what went wrong.
 #[expect(clippy::print_stderr, reason = "this is what a command line is for")]
 fn complain(text: &str) {
     eprintln!("{text}");

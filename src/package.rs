@@ -7,7 +7,7 @@
 //! What follows from the definitions is left to those who use them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fhir_model::definition::Definitions;
@@ -27,7 +27,8 @@ mod source;
 pub use content::Content;
 pub use coordinate::{Coordinate, Wanted};
 pub use image::Guide;
-pub use resolve::{Note, Package, Resolution, resolve};
+pub use registry::install_tls;
+pub use resolve::{Note, Package, Resolution, resolve, resolve_at};
 pub use source::Sources;
 
 /// A SHA-256.
@@ -184,4 +185,20 @@ pub async fn load(config: &Config) -> Result<Loaded, Error> {
         tracing::warn!("{note}");
     }
     image::load(resolution, config.image_folder().as_deref())
+}
+
+/// Loads the packages at these paths and what they depend on, as far as that lies beside the first
+/// of them or in the package cache: the network is not asked.
+///
+/// # Errors
+/// When there is no package at a path, or it cannot be used.
+pub async fn load_at(paths: &[PathBuf]) -> Result<Loaded, Error> {
+    let beside = paths.first().and_then(|path| path.parent());
+    let sources = Sources {
+        folder: beside.map(Path::to_owned),
+        registry: None,
+        ..Sources::new(&Config::default())
+    };
+    let resolution = resolve_at(paths, &sources).await?;
+    image::load(resolution, None)
 }

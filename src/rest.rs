@@ -83,7 +83,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         .route("/{type}/{id}/_history/{version}", get(interactions::vread))
         .route(
             "/{type}/{id}/$validate",
-            post(interactions::validate_instance),
+            get(interactions::validate_instance).post(interactions::validate_instance),
         )
         .route(
             "/{type}/{id}/{member}",

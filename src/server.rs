@@ -53,6 +53,7 @@ impl Server {
     /// # Errors
     /// When an address may not or cannot be bound, or the store cannot be opened.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        package::install_tls();
         let http = bind(&config, &config.listen.http, "HTTP").await?;
         let mllp = bind(&config, &config.listen.mllp, "MLLP").await?;
         let database = config

@@ -38,6 +38,7 @@ const SETTINGS: &str = "[[feed]]\nname = \"GENHOSP\"\nzone = \"America/New_York\
 
 #[tokio::main]
 async fn main() {
+    baton::package::install_tls();
     let folder = tempfile::tempdir().unwrap();
     let settings = folder.path().join("baton.toml");
     std::fs::write(&settings, SETTINGS).unwrap();

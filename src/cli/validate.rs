@@ -1,55 +1,177 @@
 //! `baton validate`: resources against the base definitions and their profiles, offline.
+//!
+//! It says what `$validate` says, in the same words: a line per issue for a person, or the
+//! OperationOutcome for a program.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use anyhow::Context as _;
-use clap::Args;
-use fhir_model::issue::Issue;
-use fhir_model::tree::{Limits, Tree};
+use clap::{Args, ValueEnum};
+use fhir_model::definition::Definitions;
+use fhir_model::issue::{Issue, OperationOutcome};
+use fhir_model::tree::{Limits, LineColumn, Tree};
 use fhir_validation::{Options, Validator};
 
-use crate::cli::say;
-use crate::definitions;
+use crate::cli::{complain, input, say};
+use crate::{definitions, package};
+
+/// The exit code where something could not be read.
+const UNREADABLE: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(super) struct Validate {
-    /// FHIR JSON files, a resource each.
+    /// FHIR JSON files, a resource each, or of .ndjson files one in each line; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Check against this profile too (canonical URL; may be repeated).
     #[arg(long, value_name = "URL")]
     profile: Vec<String>,
+    /// Use this package too: a .tgz or a folder (may be repeated). What it depends on is looked for
+    /// beside it and in ~/.fhir/packages.
+    #[arg(long, value_name = "PATH")]
+    package: Vec<PathBuf>,
+    /// How much is checked.
+    #[arg(long, value_enum, default_value_t)]
+    level: Level,
+    /// Print an OperationOutcome for each resource, a line each, as $validate gives it.
+    #[arg(long)]
+    json: bool,
 }
 
-/// Prints every issue; fails when one is an error.
-pub(super) fn run(options: &Validate) -> anyhow::Result<ExitCode> {
-    let definitions = definitions::embedded();
-    let validator = Validator::new(definitions.clone());
-    let profiles: Vec<&str> = options.profile.iter().map(String::as_str).collect();
-    let mut wrong = 0_usize;
+/// How much is checked.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum Level {
+    /// The base definitions of the types.
+    Base,
+    /// Those, and the profiles that are claimed or asked for.
+    #[default]
+    Profile,
+}
+
+impl From<Level> for fhir_validation::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Base => Self::Base,
+            Level::Profile => Self::Profile,
+        }
+    }
+}
+
+/// Prints every issue; fails with 1 when one is an error, with 2 when a file cannot be read.
+pub(super) async fn run(options: Validate) -> anyhow::Result<ExitCode> {
+    let definitions = definitions(&options.package).await?;
+    let judge = Judge {
+        validator: Validator::new(definitions),
+        options: &options,
+    };
+    let mut wrong = 0;
+    let mut unreadable = 0;
     for path in &options.files {
-        let shown = path.display();
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read {shown}"))?;
-        let issues = match Tree::parse(bytes, definitions.names(), &Limits::default()) {
+        match input(path) {
+            Ok(bytes) => wrong += judge.file(path, bytes),
+            Err(error) => {
+                complain(&format!("baton: {error:#}"));
+                unreadable += 1;
+            }
+        }
+    }
+    Ok(match (unreadable, wrong) {
+        (0, 0) => ExitCode::SUCCESS,
+        (0, _) => ExitCode::FAILURE,
+        _ => UNREADABLE.into(),
+    })
+}
+
+/// The embedded definitions, and those of the packages.
+async fn definitions(packages: &[PathBuf]) -> anyhow::Result<Arc<Definitions>> {
+    if packages.is_empty() {
+        return Ok(definitions::embedded());
+    }
+    let loaded = package::load_at(packages).await?;
+    for note in &loaded.resolution.notes {
+        complain(&format!("baton: {note}"));
+    }
+    Ok(loaded.definitions)
+}
+
+struct Judge<'o> {
+    validator: Validator,
+    options: &'o Validate,
+}
+
+impl Judge<'_> {
+    /// The resources of a file; how many of them have errors.
+    fn file(&self, path: &Path, bytes: Vec<u8>) -> usize {
+        let is_lines = path.extension().is_some_and(|ending| ending == "ndjson");
+        if !is_lines {
+            return usize::from(self.resource(path, None, bytes));
+        }
+        let lines = (1_u32..).zip(bytes.split(|byte| *byte == b'\n'));
+        let resources = lines.filter(|(_, line)| !line.trim_ascii().is_empty());
+        resources
+            .filter(|(number, line)| self.resource(path, Some(*number), line.to_vec()))
+            .count()
+    }
+
+    /// Prints what there is to say about one resource; whether it has errors.
+    fn resource(&self, path: &Path, line: Option<u32>, bytes: Vec<u8>) -> bool {
+        let issues = self.issues(line, bytes);
+        let is_wrong = issues.iter().any(Issue::is_error);
+        if self.options.json {
+            say(&OperationOutcome::new(issues).to_json());
+            return is_wrong;
+        }
+        let shown = path.display().to_string();
+        if issues.is_empty() {
+            say(&format!("{} valid", place(&shown, line, None)));
+        }
+        for issue in &issues {
+            say(&in_words(&shown, line, issue));
+        }
+        is_wrong
+    }
+
+    fn issues(&self, line: Option<u32>, bytes: Vec<u8>) -> Vec<Issue> {
+        let names = self.validator.definitions().names();
+        let mut issues = match Tree::parse(bytes, names, &Limits::default()) {
             Ok(tree) => {
                 let resource_type = tree.resource_type().unwrap_or_default();
-                validator.validate(tree.root(), &resource_type, &profiles, &Options::default())
+                let profiles: Vec<&str> = self.options.profile.iter().map(String::as_str).collect();
+                let options = Options {
+                    level: self.options.level.into(),
+                    ..Options::default()
+                };
+                self.validator
+                    .validate(tree.root(), &resource_type, &profiles, &options)
             }
             Err(error) => vec![Issue::from(&error)],
         };
-        let errors = issues.iter().filter(|issue| issue.is_error()).count();
-        for issue in &issues {
-            say(&format!("{shown}: {issue}"));
+        for place in issues.iter_mut().filter_map(|issue| issue.place.as_mut()) {
+            place.line = line.unwrap_or(place.line);
         }
-        if errors == 0 {
-            say(&format!("{shown}: valid"));
-        }
-        wrong += usize::from(errors > 0);
+        issues
     }
-    Ok(if wrong == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+}
+
+/// `FILE:LINE:COLUMN severity location rule message`; a dash for what there is not.
+fn in_words(file: &str, line: Option<u32>, issue: &Issue) -> String {
+    let location = Some(issue.location.as_str()).filter(|location| !location.is_empty());
+    format!(
+        "{} {} {} {} {}",
+        place(file, line, issue.place),
+        issue.severity,
+        location.unwrap_or("-"),
+        issue.rule.as_deref().unwrap_or("-"),
+        issue.text,
+    )
+}
+
+/// `FILE:LINE:COLUMN`, as far as it is known.
+fn place(file: &str, line: Option<u32>, place: Option<LineColumn>) -> String {
+    match (place, line) {
+        (Some(LineColumn { line, column }), _) => format!("{file}:{line}:{column}"),
+        (None, Some(line)) => format!("{file}:{line}"),
+        (None, None) => file.to_owned(),
+    }
 }

@@ -25,6 +25,12 @@ const DEADLINE: Duration = Duration::from_mins(2);
 /// Largest list of versions.
 const LISTING_BYTES_MAX: u64 = 16 << 20;
 
+/// Says by which library TLS is done in this process; no HTTP client can be made before. Whoever
+/// said so earlier has the last word, which is as good.
+pub fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// A registry that may be asked.
 pub(super) struct Registry<'u> {
     url: &'u str,
@@ -41,8 +47,7 @@ struct Listed {
 impl<'u> Registry<'u> {
     /// The registry at this URL.
     pub(super) fn new(url: &'u str) -> Result<Self, Error> {
-        // Whoever installed a provider before wins; that is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_tls();
         let client = Client::builder()
             .timeout(DEADLINE)
             .build()

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::definitions;
 use crate::package::content::Content;
@@ -124,12 +125,7 @@ struct Resolver<'s> {
 /// # Errors
 /// When one that is asked for is not found or cannot be used.
 pub async fn resolve(wanted: &[Wanted], sources: &Sources) -> Result<Resolution, Error> {
-    let mut resolver = Resolver {
-        sources,
-        packages: Vec::new(),
-        pending: VecDeque::new(),
-        notes: Vec::new(),
-    };
+    let mut resolver = Resolver::new(sources);
     for wanted in wanted {
         let found = sources.find(&wanted.coordinate).await?;
         let found = found.ok_or_else(|| Error::NotFound {
@@ -138,13 +134,49 @@ pub async fn resolve(wanted: &[Wanted], sources: &Sources) -> Result<Resolution,
         })?;
         resolver.add(wanted, &found)?;
     }
-    while let Some((from, dependency)) = resolver.pending.pop_front() {
-        resolver.follow(from, &dependency).await?;
-    }
-    Ok(resolver.finish())
+    resolver.follow_all().await
 }
 
-impl Resolver<'_> {
+/// The packages that lie at these paths, and everything that they depend on.
+///
+/// # Errors
+/// When there is no package at a path, or it cannot be used.
+pub async fn resolve_at(paths: &[PathBuf], sources: &Sources) -> Result<Resolution, Error> {
+    let mut resolver = Resolver::new(sources);
+    for path in paths {
+        let content = Content::at(path).ok_or_else(|| Error::Content {
+            path: path.clone(),
+            reason: "it is neither an archive nor a folder with a package.json".to_owned(),
+        })?;
+        let coordinate = Manifest::read(&content)?.coordinate;
+        let found = Found::new(content, &coordinate.version);
+        let wanted = Wanted {
+            coordinate,
+            hash: None,
+        };
+        resolver.add(&wanted, &found)?;
+    }
+    resolver.follow_all().await
+}
+
+impl<'s> Resolver<'s> {
+    fn new(sources: &'s Sources) -> Self {
+        Self {
+            sources,
+            packages: Vec::new(),
+            pending: VecDeque::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// Finds what the packages depend on, until nothing is left to be found.
+    async fn follow_all(mut self) -> Result<Resolution, Error> {
+        while let Some((from, dependency)) = self.pending.pop_front() {
+            self.follow(from, &dependency).await?;
+        }
+        Ok(self.finish())
+    }
+
     /// Takes a package in, once. Returns its number.
     fn add(&mut self, wanted: &Wanted, found: &Found) -> Result<usize, Error> {
         let content = &found.content;

@@ -106,6 +106,12 @@ impl Sources {
 }
 
 impl Found {
+    /// A package at a place that is known.
+    pub(super) fn new(content: Content, version: &str) -> Self {
+        let version = version.to_owned();
+        Self { content, version }
+    }
+
     /// Checks that a package is what the configuration says it must be. One that was unpacked from
     /// an archive is known by the hash of that as long as its files are the same.
     pub(super) fn check(&self, wanted: &Wanted, hash: Hash) -> Result<(), Error> {

@@ -16,17 +16,18 @@ use serde::de::DeserializeOwned;
 use crate::access::Caller;
 use crate::error::Error;
 use crate::interaction::url::parameter;
+use crate::interaction::validate::{self, Mode, Question};
 use crate::interaction::write::{self, Change, Document, Written};
 use crate::interaction::{
     Context, Services, capabilities as statement, history, invalid, read as reading,
-    search as searching, transaction, url, validate,
+    search as searching, transaction, url,
 };
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
 use crate::rest::negotiate::{
     Return, acceptable, prefer_handling, prefer_return, readable, readable_form,
 };
 use crate::rest::outcome::Refusal;
-use crate::rest::policy::policy;
+use crate::rest::policy::{level, policy};
 use crate::rest::respond;
 use crate::store::{HistoryQuery, HistoryScope};
 
@@ -346,22 +347,17 @@ pub(super) async fn validate_type(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let query = query.unwrap_or_default();
-    let shape = Shape::of(Some(&query), &headers)?;
+    let shape = Shape::of(query.as_deref(), &headers)?;
     let resource_type = services.resource_type(&resource_type)?;
-    let document = document(&services, &headers, body)?;
-    let outcome = validate::validate(
-        &services,
-        &resource_type,
-        document,
-        parameter(&query, "profile"),
-    )?;
+    let question = question(query.as_deref(), &headers)?;
+    let sent = sent(&services, &headers, body)?;
+    let outcome = validate::of_type(&services, &resource_type, sent, question)?;
     shape
         .finish(&services, respond::json(StatusCode::OK, outcome.to_json()))
         .await
 }
 
-/// `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
+/// `GET` and `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
 pub(super) async fn validate_instance(
     State(services): Shared,
     Segments((resource_type, id)): Segments<(String, String)>,
@@ -369,26 +365,34 @@ pub(super) async fn validate_instance(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let query = query.unwrap_or_default();
-    let shape = Shape::of(Some(&query), &headers)?;
+    let shape = Shape::of(query.as_deref(), &headers)?;
     let key = services.key(&resource_type, &id)?;
-    let body = body.map_err(too_large)?;
-    let document = if body.is_empty() {
-        let stored = reading::read(&services, &key).await?;
-        let text = stored.text.as_deref().unwrap_or_default().to_owned();
-        Document::new(parse(&services, text.into())?)
-    } else {
-        document(&services, &headers, Ok(body))?
-    };
-    let outcome = validate::validate(
-        &services,
-        &key.resource_type,
-        document,
-        parameter(&query, "profile"),
-    )?;
+    let question = question(query.as_deref(), &headers)?;
+    let sent = sent(&services, &headers, body)?;
+    let outcome = validate::of_instance(&services, &key, sent, question).await?;
     shape
         .finish(&services, respond::json(StatusCode::OK, outcome.to_json()))
         .await
+}
+
+/// What the URL and the headers ask of `$validate`.
+fn question(query: Option<&str>, headers: &HeaderMap) -> Result<Question, Error> {
+    let query = query.unwrap_or_default();
+    let mode = parameter(query, "mode");
+    Ok(Question {
+        mode: mode.as_deref().map(Mode::parse).transpose()?,
+        profile: parameter(query, "profile"),
+        level: level(headers)?,
+    })
+}
+
+/// The body, if there is one.
+fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<Document>, Refusal> {
+    let body = body.map_err(too_large)?;
+    if body.is_empty() {
+        return Ok(None);
+    }
+    document(services, headers, Ok(body)).map(Some)
 }
 
 /// What shapes an answer whatever the interaction.

@@ -6,6 +6,7 @@
 
 use axum::http::HeaderMap;
 use fhir_model::issue::IssueType;
+use fhir_validation::Level;
 
 use crate::config::{OnFailure, ValidationLevel};
 use crate::error::Error;
@@ -48,6 +49,24 @@ pub(super) fn policy(services: &Services, headers: &HeaderMap) -> Result<Policy,
         ));
     }
     Ok(wanted)
+}
+
+/// How much `$validate` is to check, which writes nothing and may do less than the configuration
+/// says.
+///
+/// # Errors
+/// [`Error::Invalid`] for a value that is none of the header's, and for `off`, by which there would
+/// be nothing to say.
+pub(super) fn level(headers: &HeaderMap) -> Result<Option<Level>, Error> {
+    match choice(headers, LEVEL, LEVELS)? {
+        None => Ok(None),
+        Some(ValidationLevel::Base) => Ok(Some(Level::Base)),
+        Some(ValidationLevel::Profile) => Ok(Some(Level::Profile)),
+        Some(ValidationLevel::Off) => Err(invalid(
+            IssueType::Value,
+            format!("{LEVEL}: off leaves nothing to validate"),
+        )),
+    }
 }
 
 fn choice<T: Copy>(

@@ -37,7 +37,7 @@ async fn every_example_of_the_seven_types_comes_back_as_it_was_sent() {
     .await;
 }
 
-fn examples() -> Vec<PathBuf> {
+pub(crate) fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/resources/r4-spec");
     let entries = std::fs::read_dir(folder)
         .unwrap()

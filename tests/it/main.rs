@@ -5,12 +5,14 @@
     reason = "a failing test may panic"
 )]
 
+mod cli;
 mod damage;
 mod examples;
 mod intake;
 mod packages;
 mod rest;
 mod scenario;
+mod schema;
 mod store_contract;
 mod support;
 mod wire;

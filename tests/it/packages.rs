@@ -59,7 +59,7 @@ fn value_set(version: &str, code: &str) -> Value {
 fn profile(id: &str, version: &str) -> Value {
     let element = |id: &str, min: u32, max: &str| {
         json!({
-            "id": id, "path": id, "min": min, "max": max,
+            "id": id, "path": id, "definition": "x", "min": min, "max": max,
             "base": { "path": id, "min": min, "max": max },
         })
     };

@@ -23,6 +23,7 @@ pub mod compartment;
 pub mod compile;
 pub mod concept_map;
 mod image;
+pub mod json_schema;
 pub mod search_parameter;
 pub mod structure;
 pub mod terminology;

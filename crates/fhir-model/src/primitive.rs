@@ -96,7 +96,7 @@ primitives! {
     /// A logical id.
     Id = "id", String, "1 to 64 letters, digits, '-' and '.'", key::is_logical_id;
     /// A URI.
-    Uri = "uri", String, "a URI, which has no white space", is_uri;
+    Uri = "uri", String, "a URI, which has no white space and, if it is urn:uuid: or urn:oid:, a UUID or an OID", is_uri_or_urn;
     /// A URL.
     Url = "url", String, "a URL, which has no white space", is_uri;
     /// The URL of a definition.
@@ -220,6 +220,15 @@ fn is_code(text: &str) -> bool {
 /// `\S*`, and not empty, as no string in JSON may be.
 fn is_uri(text: &str) -> bool {
     !text.is_empty() && !text.contains(|next: char| next.is_whitespace() || next.is_control())
+}
+
+/// A URI; a URN of an OID or a UUID is of the form that these types have, if perhaps in upper case.
+fn is_uri_or_urn(text: &str) -> bool {
+    let of_form =
+        |prefix: &str, is_form: &dyn Fn() -> bool| !text.starts_with(prefix) || is_form();
+    is_uri(text)
+        && of_form("urn:oid:", &|| is_oid(text))
+        && of_form("urn:uuid:", &|| is_uuid(&text.to_ascii_lowercase()))
 }
 
 /// `urn:oid:[0-2](\.(0|[1-9][0-9]*))+`

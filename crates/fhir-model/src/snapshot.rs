@@ -20,6 +20,7 @@ mod choice;
 mod differential;
 mod merge;
 mod problem;
+mod profile;
 mod property;
 mod slice;
 mod tree;

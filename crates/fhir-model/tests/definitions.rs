@@ -843,3 +843,32 @@ fn value_sets_that_import_each_other_end() {
         assert_eq!(definitions.membership(value_set, None, "x"), expected);
     }
 }
+
+#[test]
+fn types_never_specialise_one_another_in_a_circle() {
+    let structure = |name: &str, type_name: &str, base: &str| {
+        json!({
+            "resourceType": "StructureDefinition", "url": format!("http://example.org/{name}"),
+            "name": "Own", "kind": "resource", "abstract": false, "type": type_name,
+            "baseDefinition": format!("http://hl7.org/fhir/StructureDefinition/{base}"),
+            "derivation": "specialization",
+            "snapshot": { "element": [{ "id": type_name, "path": type_name, "min": 0, "max": "*" }] }
+        })
+    };
+    let base = r4_core::definitions();
+    let mut builder = Builder::extending(&base);
+    for (name, type_name, base) in [
+        ("own", "Practitioner", "Practitioner"),
+        ("a", "CircleA", "CircleB"),
+        ("b", "CircleB", "CircleA"),
+    ] {
+        assert!(builder.add(structure(name, type_name, base)));
+    }
+    let (extended, _) = builder.finish();
+    for (type_id, _) in extended.types() {
+        assert!(extended.ancestors(type_id).take(100).count() < 10);
+    }
+    // What has its own type for a base is a profile of it.
+    let practitioner = extended.type_named("Practitioner").unwrap();
+    assert!(!extended.properties(practitioner).is_empty());
+}

@@ -26,6 +26,8 @@ pub(crate) struct Beside<'a> {
     /// The Bundle or the Parameters.
     holder: Node<'a>,
     index: OnceCell<Index<'a>>,
+    /// The Questionnaires among the resources.
+    questionnaires: OnceCell<Box<[Node<'a>]>>,
 }
 
 /// What a reference leads to.
@@ -65,7 +67,19 @@ impl<'a> Beside<'a> {
         Self {
             holder,
             index: OnceCell::new(),
+            questionnaires: OnceCell::new(),
         }
+    }
+
+    /// The Bundle or the Parameters around a resource that is looked at alone.
+    pub(crate) fn around(resource: Node<'a>) -> Option<Self> {
+        let tree = resource.tree();
+        let is_holder = tree.root() != resource
+            && matches!(
+                tree.resource_type().as_deref(),
+                Some("Bundle" | "Parameters")
+            );
+        is_holder.then(|| Self::new(tree.root()))
     }
 
     /// The resource that a reference at a node leads to.
@@ -83,6 +97,25 @@ impl<'a> Beside<'a> {
             None if index.is_by_key => index.find(url, version),
             None => Found::Nothing,
         }
+    }
+
+    /// The Questionnaire that a canonical URL means, with its version or without.
+    pub(crate) fn questionnaire(&self, canonical: &str) -> Option<Node<'a>> {
+        let index = self.index.get_or_init(|| Index::of(self.holder));
+        let questionnaires = self.questionnaires.get_or_init(|| {
+            let resources = index.entries.iter().filter_map(|entry| entry.resource);
+            let has_type =
+                |resource: &Node<'a>| has_text(*resource, "resourceType", "Questionnaire");
+            resources.filter(has_type).collect()
+        });
+        let (url, version) = canonical
+            .split_once('|')
+            .map_or((canonical, None), |(url, version)| (url, Some(version)));
+        let is_meant = |resource: &&Node<'a>| {
+            has_text(**resource, "url", url)
+                && version.is_none_or(|version| has_text(**resource, "version", version))
+        };
+        questionnaires.iter().find(is_meant).copied()
     }
 
     /// The resource whose entry is identified by a UUID alone, which some write as an id.
@@ -176,6 +209,10 @@ impl<'a> Index<'a> {
             _ => None,
         }
     }
+}
+
+fn has_text(node: Node<'_>, name: &str, text: &str) -> bool {
+    node.get_str(name).and_then(Node::as_str).as_deref() == Some(text)
 }
 
 fn has_version(resource: Node<'_>, version: &str) -> bool {

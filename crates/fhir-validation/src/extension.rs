@@ -40,7 +40,7 @@ impl ExtensionRules {
         Self {
             is_modifier: definitions.element(found.root).is_modifier,
             contexts: contexts
-                .map(|context| Context::compile(definitions, context))
+                .map(|context| Context::compile(definitions, *context))
                 .collect(),
             invariants: invariants
                 .map(|text| ContextInvariant::compile(definitions, definitions.text(*text)))
@@ -162,8 +162,17 @@ impl<'a> Walk<'a> {
         Some(url.and_then(Node::as_str).unwrap_or_default())
     }
 
+    /// An extension that is not known: unless it is an error, it is named once.
     fn unknown_extension(&mut self, extension: Node<'a>, url: &str, is_modifier: bool) {
-        let (severity, text) = match (is_modifier, self.options.unknown_extensions) {
+        let policy = self.options.unknown_extensions;
+        let is_error = is_modifier || policy == UnknownExtensions::Error;
+        if !is_error {
+            if policy == UnknownExtensions::Ignore || self.unknown_extensions.contains(url) {
+                return;
+            }
+            self.unknown_extensions.insert(url.to_owned());
+        }
+        let (severity, text) = match (is_modifier, policy) {
             (true, _) => (
                 Severity::Error,
                 format!(
@@ -177,9 +186,6 @@ impl<'a> Walk<'a> {
             (false, UnknownExtensions::Warning) => (Severity::Warning, unknown(url)),
             (false, UnknownExtensions::Error) => (Severity::Error, unknown(url)),
         };
-        if severity < Severity::Error && self.findings.is_said(&text) {
-            return;
-        }
         self.findings.push(Finding {
             node: extension,
             severity,

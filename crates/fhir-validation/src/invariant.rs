@@ -21,6 +21,10 @@ use crate::walk::Walk;
 /// Constraints that are not evaluated, each with the reason.
 const NOT_EVALUATED: &[(&str, &str)] = &[
     (
+        "dom-3",
+        "checked with contained resources: that they are referred to",
+    ),
+    (
         "ele-1",
         "checked by the walk: what has neither value nor content",
     ),
@@ -32,6 +36,8 @@ const NOT_EVALUATED: &[(&str, &str)] = &[
         "ref-1",
         "checked with references: a contained target that is not there",
     ),
+    ("txt-1", "checked with narratives, to say what is wrong"),
+    ("txt-2", "checked with narratives"),
 ];
 
 /// Constraints for which an empty result means that they are broken: `max.toInteger() > 0` for a

@@ -5,19 +5,28 @@
 //! an error of the validator. One problem gives one issue.
 //!
 //! A map: `rules` compiles what a type may contain and `walk` goes through the JSON of a resource
-//! with it, asking `primitive`, `coded`, `binding`, `reference_target`, `extension` and `invariant`;
+//! with it, asking `primitive`, `coded`, `binding`, `reference_target`, `contained`, `extension` and `invariant`;
 //! `profile` compiles what profiles add to that, and holds instances to it; `beside` finds what a
 //! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
 //! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
 
+mod attachment;
 mod beside;
+mod beyond;
 mod binding;
+mod bundle;
 mod coded;
+mod compare;
+mod conformance;
+mod contained;
 mod extension;
 mod finding;
 mod invariant;
+mod narrative;
 mod primitive;
 mod profile;
+mod questionnaire;
+mod questionnaire_response;
 mod reference_target;
 mod rules;
 mod suggest;

@@ -4,17 +4,20 @@
 //! A snapshot repeats everything that the base says, and the base is checked anyway. So only what
 //! differs becomes a rule, and an element without rules of its own or below is left out. [`compile`]
 //! makes the rules, [`discriminator`] those that tell slices apart; [`apply`] and [`slicing`] hold
-//! instances to them, and [`conformance`] says whether one satisfies a profile where several may
-//! be meant. What cannot be judged is reported as not checked: a profile is checked less, never
-//! wrongly.
+//! instances to them, [`matching`] says which slice one belongs to, and [`conformance`] whether one
+//! satisfies a profile where several may be meant. What cannot be judged is reported as not checked:
+//! a profile is checked less, never wrongly.
 
 mod apply;
 mod compile;
 mod conformance;
 mod discriminator;
 mod limit;
+mod matching;
 mod slicing;
 mod value;
+
+use std::sync::Arc;
 
 use fhir_model::definition::{ConstraintId, ElementId, StructureId, Text, TypeId};
 use fhir_model::name::Name;
@@ -158,8 +161,8 @@ enum Step {
 /// What is tested.
 #[derive(Debug)]
 enum Test {
-    Fixed(Expected),
-    Pattern(Expected),
+    Fixed(Arc<Expected>),
+    Pattern(Arc<Expected>),
     /// Its code is in a value set that is known completely.
     Code(Bound),
     /// Whether there is anything at all.

@@ -273,6 +273,7 @@ impl<'a> Walk<'a> {
                 self.judge(reference, resource_type, targets, rule);
                 self.uuid_as_id(reference, resource_type, id);
             }
+            (_, Reference::Malformed(url)) => self.malformed(reference, url, rule),
             // A reference elsewhere need not follow the REST interface: a type that is none says
             // nothing.
             _ => {
@@ -281,6 +282,14 @@ impl<'a> Walk<'a> {
                 }
             }
         }
+    }
+
+    fn malformed(&mut self, reference: Node<'a>, url: &str, rule: ElementId) {
+        let text = format!(
+            "{} is no reference; it is written as Type/id, as an absolute URL or as #id",
+            quote(url)
+        );
+        self.wrong_target(reference, IssueType::Value, self.rule_of(rule), text);
     }
 
     fn known_type<'t>(&self, target: Reference<'t>) -> Option<&'t str> {

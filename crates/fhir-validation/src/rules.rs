@@ -14,6 +14,8 @@ use fhir_model::definition::{
 use fhir_model::name::Name;
 use fhir_model::primitive::Primitive;
 
+use crate::beyond::Beyond;
+use crate::compare::Comparison;
 use crate::invariant::{Expressions, constraints};
 use crate::primitive::of_system;
 use crate::profile::{ElementRule, OneOf, ProfileRules};
@@ -27,6 +29,8 @@ pub(crate) struct Rules {
     /// What content references of profiles lead to.
     contents: HashMap<ElementId, OnceLock<ContentRules>>,
     pub(crate) expressions: Expressions,
+    pub(crate) comparison: Comparison,
+    pub(crate) beyond: Beyond,
     pub(crate) known: Known,
 }
 
@@ -184,6 +188,8 @@ impl Rules {
                 .collect(),
             contents: contents(definitions),
             expressions: Expressions::new(definitions),
+            comparison: Comparison::new(definitions),
+            beyond: Beyond::new(definitions),
             known: Known {
                 element: type_named("Element"),
                 extension: type_named("Extension"),

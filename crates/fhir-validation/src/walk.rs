@@ -45,6 +45,8 @@ pub(crate) struct Walk<'a> {
     pub(crate) applied: HashSet<(NodeId, StructureId)>,
     /// Which values satisfy which profiles, as far as that was asked.
     pub(crate) conformance: Conformance,
+    /// The URLs of extensions that were said to be unknown.
+    pub(crate) unknown_extensions: HashSet<String>,
     /// Occurrences of slices, of all slicings that are being checked.
     pub(crate) counts: Vec<u32>,
     /// How many validations this one is within, by `conformsTo()`.
@@ -76,11 +78,12 @@ impl<'a> Walk<'a> {
             root: None,
             findings: Findings::new(options.issues_max),
             container: resource,
-            beside: holder_of(resource),
+            beside: Beside::around(resource).map(Rc::new),
             resolver,
             places: Vec::new(),
             applied: HashSet::new(),
             conformance: Conformance::default(),
+            unknown_extensions: HashSet::new(),
             counts: Vec::new(),
             depth: 0,
         }
@@ -101,7 +104,11 @@ impl<'a> Walk<'a> {
         if [known.bundle, known.parameters].contains(&Some(type_id)) {
             self.beside = Some(Rc::new(Beside::new(resource)));
         }
+        let misshapen = self.findings.misshapen_count();
         self.object(resource, Name::UNKNOWN, type_id, type_id);
+        if self.options.invariants && self.findings.misshapen_count() == misshapen {
+            self.connected(resource);
+        }
         if self.options.level == Level::Profile {
             self.declared_profiles(resource, type_id);
         }
@@ -179,6 +186,7 @@ impl<'a> Walk<'a> {
         // An expression is meant for what has the right shape.
         if self.findings.misshapen_count() == misshapen {
             self.invariants(Element::of(object), type_id, &rules.constraints);
+            self.beyond(object, type_id);
         }
     }
 
@@ -492,17 +500,6 @@ impl<'a> Walk<'a> {
         self.findings
             .error(node, IssueType::Structure, element, text);
     }
-}
-
-/// The Bundle or the Parameters around a resource that is looked at alone.
-fn holder_of(resource: Node<'_>) -> Option<Rc<Beside<'_>>> {
-    let root = resource.tree().root();
-    let is_holder = root != resource
-        && matches!(
-            root.tree().resource_type().as_deref(),
-            Some("Bundle" | "Parameters")
-        );
-    is_holder.then(|| Rc::new(Beside::new(root)))
 }
 
 const EMPTY_ARRAY: &str = "An array must not be empty; a property without values is left out";

@@ -72,6 +72,13 @@ pub enum ExprKind {
         /// What stands after it.
         right: Box<Expr>,
     },
+    /// `family desc`: a key of `sort()`, and which way it sorts.
+    Direction {
+        /// Whether the greatest comes first.
+        is_descending: bool,
+        /// What is compared.
+        key: Box<Expr>,
+    },
     /// `value is Quantity`, `value as Quantity`
     Type {
         /// Whether it asks (`is`) or filters (`as`).
@@ -132,7 +139,10 @@ impl Expr {
     /// Whether it is written without an operator, so that a dot may follow it.
     fn is_term(&self) -> bool {
         match &self.kind {
-            ExprKind::Sign { .. } | ExprKind::Binary { .. } | ExprKind::Type { .. } => false,
+            ExprKind::Sign { .. }
+            | ExprKind::Binary { .. }
+            | ExprKind::Direction { .. }
+            | ExprKind::Type { .. } => false,
             ExprKind::Literal(Literal::Quantity(_, unit)) => !unit.is_calendar(),
             _ => true,
         }
@@ -257,6 +267,10 @@ impl fmt::Display for Expr {
                 operator.text(),
                 Term(right)
             ),
+            ExprKind::Direction { is_descending, key } => {
+                let direction = if *is_descending { "desc" } else { "asc" };
+                write!(formatter, "{key} {direction}")
+            }
             ExprKind::Type {
                 is_test,
                 operand,

@@ -17,6 +17,9 @@ pub(crate) enum Code {
     Index,
     Total,
     Variable(Box<Variable>),
+    /// What an enclosing [`Let`] keeps here.
+    Slot(usize),
+    Let(Box<Let>),
     /// The name of a type at the start of a path: the context, if it is of that type.
     Start(TypeId),
     Member(Box<Member>),
@@ -33,6 +36,22 @@ pub(crate) struct Variable {
     pub(crate) position: usize,
     pub(crate) name: Box<str>,
     pub(crate) meaning: Meaning,
+}
+
+/// A path that `defineVariable()` divides: what stands before it, its value, and the rest.
+#[derive(Debug)]
+pub(crate) struct Let {
+    pub(crate) position: usize,
+    /// What `defineVariable()` is called on, and passes on.
+    pub(crate) input: Code,
+    /// The value of the variable; the input itself if none is given.
+    pub(crate) value: Option<Code>,
+    /// Where the input is kept.
+    pub(crate) input_slot: usize,
+    /// Where the value is kept.
+    pub(crate) value_slot: usize,
+    /// The rest, which takes both from there.
+    pub(crate) body: Code,
 }
 
 /// What a variable means.
@@ -86,6 +105,9 @@ pub(crate) struct Binary {
     pub(crate) operator: Operator,
     pub(crate) left: Code,
     pub(crate) right: Code,
+    /// Whether the left side is the count of a path of elements, which need not be counted to the
+    /// end.
+    pub(crate) is_count: bool,
 }
 
 /// `is` and `as`.

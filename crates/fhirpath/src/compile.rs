@@ -9,7 +9,7 @@ use fhir_model::name::Name;
 
 use crate::ast::{Expr, ExprKind, Literal, Operator, TypeName};
 use crate::code::{
-    Access, Binary, Call, Code, Meaning, Member, Sign, TypeStep, TypeTest, Variable,
+    Access, Binary, Call, Code, Let, Meaning, Member, Sign, TypeStep, TypeTest, Variable,
 };
 use crate::error::{ParseError, ParseErrorKind};
 use crate::expression::Options;
@@ -27,24 +27,48 @@ pub(crate) fn compile(
     definitions: &Definitions,
     options: Options,
 ) -> Result<Code, ParseError> {
-    let compiler = Compiler {
+    let mut compiler = Compiler {
         definitions,
         options,
+        variables: Vec::new(),
+        pending: Vec::new(),
+        slots: 0,
     };
     let this = match options.root {
         Some(root) => Shape::of(root, definitions),
         None => Shape::Unknown,
     };
-    compiler.expression(expression, &this).map(|(code, _)| code)
+    compiler.scoped(expression, &this).map(|(code, _)| code)
 }
 
 /// Code and what it gives, as far as that is known.
 type Typed = (Code, Shape);
 
-#[derive(Clone, Copy)]
 struct Compiler<'a> {
     definitions: &'a Definitions,
     options: Options,
+    /// The variables that `defineVariable()` has made here, the innermost last.
+    variables: Vec<Defined>,
+    /// The definitions in the path that is being compiled, which end with it.
+    pending: Vec<Pending>,
+    /// How many slots there are.
+    slots: usize,
+}
+
+/// A variable, where its value is kept and what that is.
+struct Defined {
+    name: String,
+    slot: usize,
+    shape: Shape,
+}
+
+/// A [`Let`] whose body is not compiled yet.
+struct Pending {
+    position: usize,
+    input: Code,
+    value: Option<Code>,
+    input_slot: usize,
+    value_slot: usize,
 }
 
 /// Makes the meaning of a variable.
@@ -79,7 +103,101 @@ const SYSTEM_NAMES: &[(&str, SystemKind)] = &[
 ];
 
 impl Compiler<'_> {
-    fn expression(&self, expression: &Expr, this: &Shape) -> Result<Typed, ParseError> {
+    /// An expression of its own: variables that it defines end with it.
+    fn scoped(&mut self, expression: &Expr, this: &Shape) -> Result<Typed, ParseError> {
+        let count = self.variables.len();
+        let outer = std::mem::take(&mut self.pending);
+        let (code, shape) = self.expression(expression, this)?;
+        self.variables.truncate(count);
+        let pending = std::mem::replace(&mut self.pending, outer);
+        let code = pending.into_iter().rev().fold(code, |body, pending| {
+            Code::Let(Box::new(Let {
+                position: pending.position,
+                input: pending.input,
+                value: pending.value,
+                input_slot: pending.input_slot,
+                value_slot: pending.value_slot,
+                body,
+            }))
+        });
+        Ok((code, shape))
+    }
+
+    fn slot(&mut self) -> usize {
+        self.slots += 1;
+        self.slots - 1
+    }
+
+    /// `%name`: what `defineVariable()` has made, or what every expression has.
+    fn variable(&self, name: &str, position: usize) -> Typed {
+        let defined = self.variables.iter().rfind(|defined| defined.name == name);
+        match defined {
+            Some(defined) => (Code::Slot(defined.slot), defined.shape.clone()),
+            None => (variable(name, position), Shape::Unknown),
+        }
+    }
+
+    /// `defineVariable(name, value)`: the rest of the path is compiled with the variable.
+    fn definition(
+        &mut self,
+        (input, from): Typed,
+        arguments: &[Expr],
+        position: usize,
+    ) -> Result<Typed, ParseError> {
+        let refused = |name: String| {
+            let kind = ParseErrorKind::VariableName(name);
+            Err(ParseError::new(position, kind))
+        };
+        let name = match arguments.first().map(|argument| &argument.kind) {
+            Some(ExprKind::Literal(Literal::String(name))) => name.clone(),
+            Some(_) => return refused("an expression".to_owned()),
+            None => return refused("nothing".to_owned()),
+        };
+        let is_taken = self.variables.iter().any(|defined| defined.name == name)
+            || VARIABLES.iter().any(|(fixed, _)| *fixed == name);
+        if is_taken {
+            return refused(name);
+        }
+        let (value, shape) = match arguments.get(1) {
+            Some(value) => {
+                let (code, shape) = self.scoped(value, &from)?;
+                (Some(code), shape)
+            }
+            None => (None, from.clone()),
+        };
+        let (input_slot, slot) = (self.slot(), self.slot());
+        self.pending.push(Pending {
+            position,
+            input,
+            value,
+            input_slot,
+            value_slot: slot,
+        });
+        self.variables.push(Defined { name, slot, shape });
+        Ok((Code::Slot(input_slot), from))
+    }
+
+    /// A key of `sort()`: one that descends is written with a sign, as FHIRPath once had it.
+    fn directed(
+        &mut self,
+        is_descending: bool,
+        key: &Expr,
+        this: &Shape,
+        position: usize,
+    ) -> Result<Typed, ParseError> {
+        let (operand, shape) = self.scoped(key, this)?;
+        if !is_descending {
+            return Ok((operand, shape));
+        }
+        let sign = Sign {
+            position,
+            is_negative: true,
+            operand,
+        };
+        Ok((Code::Sign(Box::new(sign)), shape))
+    }
+
+    fn expression(&mut self, expression: &Expr, this: &Shape) -> Result<Typed, ParseError> {
         let position = expression.position;
         Ok(match &expression.kind {
             ExprKind::Empty => (Code::Empty, Shape::Unknown),
@@ -87,7 +205,10 @@ impl Compiler<'_> {
             ExprKind::This => (Code::This, this.clone()),
             ExprKind::Index => (Code::Index, Shape::System(SystemKind::Integer)),
             ExprKind::Total => (Code::Total, Shape::Unknown),
-            ExprKind::External(name) => (variable(name, position), Shape::Unknown),
+            ExprKind::External(name) => self.variable(name, position),
+            ExprKind::Direction { is_descending, key } => {
+                return self.directed(*is_descending, key, this, position);
+            }
             ExprKind::Member { input, name } => {
                 return self.member(input.as_deref(), name, this, position);
             }
@@ -98,13 +219,14 @@ impl Compiler<'_> {
             } => return self.call(input.as_deref(), name, arguments, this, position),
             ExprKind::Indexer { input, index } => {
                 let (left, shape) = self.expression(input, this)?;
-                let (right, _) = self.expression(index, this)?;
+                let (right, _) = self.scoped(index, this)?;
                 self.check_ordered(&shape, "[]", position)?;
                 let indexer = Binary {
                     position,
                     operator: Operator::Contains,
                     left,
                     right,
+                    is_count: false,
                 };
                 (Code::Indexer(Box::new(indexer)), shape)
             }
@@ -117,13 +239,14 @@ impl Compiler<'_> {
                 left,
                 right,
             } => {
-                let left = self.expression(left, this)?;
-                let right = self.expression(right, this)?;
+                let left = self.scoped(left, this)?;
+                let right = self.scoped(right, this)?;
                 self.check_operands(*operator, &left.1, &right.1, position)?;
                 let shape = Shape::of_operator(*operator, &left.1, &right.1);
                 let binary = Binary {
                     position,
                     operator: *operator,
+                    is_count: is_count(&left.0),
                     left: left.0,
                     right: right.0,
                 };
@@ -134,7 +257,7 @@ impl Compiler<'_> {
                 operand,
                 type_name,
             } => {
-                let (operand, _) = self.expression(operand, this)?;
+                let (operand, _) = self.scoped(operand, this)?;
                 let test = self.type_test(type_name, position)?;
                 let shape = if *is_test {
                     Shape::System(SystemKind::Boolean)
@@ -154,13 +277,13 @@ impl Compiler<'_> {
 
     /// A signed number is a literal.
     fn sign(
-        &self,
+        &mut self,
         is_negative: bool,
         operand: &Expr,
         this: &Shape,
         position: usize,
     ) -> Result<Typed, ParseError> {
-        let (operand, shape) = self.expression(operand, this)?;
+        let (operand, shape) = self.scoped(operand, this)?;
         let folded = match &operand {
             Code::Literal(literal) if is_negative => negated(literal),
             Code::Literal(Literal::Integer(_) | Literal::Decimal(_)) => {
@@ -182,7 +305,7 @@ impl Compiler<'_> {
     }
 
     fn member(
-        &self,
+        &mut self,
         input: Option<&Expr>,
         name: &str,
         this: &Shape,
@@ -199,13 +322,13 @@ impl Compiler<'_> {
         let number = number.unwrap_or(Name::UNKNOWN);
         let (expected, shape) = self.accesses(&from, number);
         if self.options.check && expected.is_empty() && shape.is_impossible() {
-            return Err(ParseError {
+            return Err(ParseError::new(
                 position,
-                kind: ParseErrorKind::UnknownElement {
+                ParseErrorKind::UnknownElement {
                     type_name: from.describe(self.definitions),
                     name: name.to_owned(),
                 },
-            });
+            ));
         }
         let member = Member {
             input,
@@ -230,13 +353,13 @@ impl Compiler<'_> {
         let shape = match this.narrowed(type_id, self.definitions) {
             Some(shape) => shape,
             None if self.options.check => {
-                return Err(ParseError {
+                return Err(ParseError::new(
                     position,
-                    kind: ParseErrorKind::WrongContext {
+                    ParseErrorKind::WrongContext {
                         expected: name.to_owned(),
                         found: this.describe(self.definitions),
                     },
-                });
+                ));
             }
             None => Shape::of(type_id, self.definitions),
         };
@@ -264,14 +387,14 @@ impl Compiler<'_> {
     }
 
     fn call(
-        &self,
+        &mut self,
         input: Option<&Expr>,
         name: &str,
         arguments: &[Expr],
         this: &Shape,
         position: usize,
     ) -> Result<Typed, ParseError> {
-        let fail = |kind| Err(ParseError { position, kind });
+        let fail = |kind| Err(ParseError::new(position, kind));
         let Some(function) = function::find(name) else {
             return fail(ParseErrorKind::UnknownFunction(name.to_owned()));
         };
@@ -287,18 +410,20 @@ impl Compiler<'_> {
             None => (Code::This, this.clone()),
         };
         self.check_input(function, &from, position)?;
-        if function.argument == Argument::Type {
-            return self.type_call(function, (input, from), arguments, position);
+        match function.argument {
+            Argument::Type => return self.type_call(function, (input, from), arguments, position),
+            Argument::Definition => return self.definition((input, from), arguments, position),
+            _ => {}
         }
         let inner = match function.argument {
-            Argument::Value | Argument::Type => this,
+            Argument::Value | Argument::Type | Argument::Definition => this,
             Argument::Lambda | Argument::Whole => &from,
             Argument::Unknown => &Shape::Unknown,
         };
         let mut shapes = Vec::new();
         let mut codes = Vec::new();
         for argument in arguments {
-            let (code, shape) = self.expression(argument, inner)?;
+            let (code, shape) = self.scoped(argument, inner)?;
             codes.push(code);
             shapes.push(shape);
         }
@@ -317,7 +442,7 @@ impl Compiler<'_> {
 
     /// `is(T)`, `as(T)`, `ofType(T)`
     fn type_call(
-        &self,
+        &mut self,
         function: &'static Function,
         (input, from): Typed,
         arguments: &[Expr],
@@ -325,10 +450,10 @@ impl Compiler<'_> {
     ) -> Result<Typed, ParseError> {
         let type_name = arguments.first().and_then(Expr::type_name);
         let Some(type_name) = type_name else {
-            return Err(ParseError {
+            return Err(ParseError::new(
                 position,
-                kind: ParseErrorKind::TypeExpected(function.name),
-            });
+                ParseErrorKind::TypeExpected(function.name),
+            ));
         };
         let test = self.type_test(&type_name, position)?;
         let shape = function.shape(&from, &[Shape::of_test(test, self.definitions)]);
@@ -363,10 +488,10 @@ impl Compiler<'_> {
         });
         let is_namespace = matches!(namespace, None | Some("FHIR" | "System"));
         if system.is_none() && fhir.is_none() || !is_namespace {
-            return Err(ParseError {
+            return Err(ParseError::new(
                 position,
-                kind: ParseErrorKind::UnknownType(name.to_string()),
-            });
+                ParseErrorKind::UnknownType(name.to_string()),
+            ));
         }
         Ok(TypeTest { system, fhir })
     }
@@ -381,13 +506,13 @@ impl Compiler<'_> {
             self.check_ordered(from, function.name, position)?;
         }
         if self.options.check && !function.accepts(from, self.definitions) {
-            return Err(ParseError {
+            return Err(ParseError::new(
                 position,
-                kind: ParseErrorKind::WrongType {
+                ParseErrorKind::WrongType {
                     what: format!("{}()", function.name),
                     type_name: from.describe(self.definitions),
                 },
-            });
+            ));
         }
         Ok(())
     }
@@ -400,7 +525,7 @@ impl Compiler<'_> {
     ) -> Result<(), ParseError> {
         if self.options.check && *from == Shape::Unordered {
             let kind = ParseErrorKind::Unordered(what);
-            return Err(ParseError { position, kind });
+            return Err(ParseError::new(position, kind));
         }
         Ok(())
     }
@@ -413,13 +538,13 @@ impl Compiler<'_> {
         position: usize,
     ) -> Result<(), ParseError> {
         if self.options.check && !Shape::are_operands(operator, left, right) {
-            return Err(ParseError {
+            return Err(ParseError::new(
                 position,
-                kind: ParseErrorKind::WrongType {
+                ParseErrorKind::WrongType {
                     what: operator.text().to_owned(),
                     type_name: left.describe(self.definitions),
                 },
-            });
+            ));
         }
         Ok(())
     }
@@ -447,6 +572,23 @@ pub(crate) fn access(definitions: &Definitions, type_id: TypeId, name: Name) -> 
         .collect();
     sorted.sort_unstable_by_key(|(name, _)| *name);
     Some(Access::Choice(sorted.into()))
+}
+
+/// Whether code is the count of a path of elements, which cannot fail.
+fn is_count(code: &Code) -> bool {
+    matches!(code, Code::Call(call) if call.function.name == "count" && is_path(&call.input))
+}
+
+/// Whether code gives elements below the context, and cannot fail.
+fn is_path(code: &Code) -> bool {
+    match code {
+        Code::This => true,
+        Code::Member(member) => is_path(&member.input),
+        Code::Call(call) => {
+            matches!(call.function.name, "children" | "descendants") && is_path(&call.input)
+        }
+        _ => false,
+    }
 }
 
 /// A literal with the other sign.
@@ -489,9 +631,9 @@ fn regex(
     };
     match prepare(pattern) {
         Some(regex) => Ok(Some(regex)),
-        None => Err(ParseError {
+        None => Err(ParseError::new(
             position,
-            kind: ParseErrorKind::Regex(pattern.clone()),
-        }),
+            ParseErrorKind::Regex(pattern.clone()),
+        )),
     }
 }

@@ -6,6 +6,8 @@
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::element::Element;
 
+use rust_decimal::Decimal;
+
 use crate::value::{Item, Temporal};
 
 /// How much work one evaluation may do.
@@ -48,6 +50,8 @@ pub struct Context<'a> {
     pub profiles: Option<&'a dyn Profiles>,
     /// Further variables, by name without `%`.
     pub variables: &'a [(&'a str, &'a [Item<'a>])],
+    /// Is told what `trace()` sees; without it `trace()` does nothing.
+    pub trace: Option<&'a dyn Trace>,
     /// What `now()`, `today()` and `timeOfDay()` say.
     pub now: Option<Temporal>,
     /// How much work may be done.
@@ -65,6 +69,7 @@ impl<'a> Context<'a> {
             terminology: None,
             profiles: None,
             variables: &[],
+            trace: None,
             now: None,
             limits: Limits::default(),
         }
@@ -102,10 +107,36 @@ pub trait Terminology {
         let _ = (ancestor, descendant);
         None
     }
+
+    /// The score of a code, Coding or `CodeableConcept` by its code system, for `weight()`;
+    /// `None` if it has none.
+    fn weight(&self, item: &Item<'_>) -> Option<Decimal> {
+        let _ = item;
+        None
+    }
 }
 
 /// Answers questions about profiles.
 pub trait Profiles {
     /// Whether a resource or element conforms to a profile; `None` if the profile is not known.
     fn conforms_to(&self, item: &Item<'_>, profile: &str) -> Option<bool>;
+
+    /// Whether an element is in a slice of a profile; `None` if there is no such slice.
+    fn is_in_slice(&self, item: &Item<'_>, profile: &str, slice: &str) -> Option<bool> {
+        let _ = (item, profile, slice);
+        None
+    }
+
+    /// The `ElementDefinition` of an element; `None` if it is not at hand.
+    fn element_definition<'a>(&'a self, item: &Item<'_>) -> Option<Item<'a>> {
+        let _ = item;
+        None
+    }
+}
+
+/// Is told what `trace()` sees. Resources are not for logs: show it to whoever wrote the
+/// expression, and to nobody else.
+pub trait Trace {
+    /// The name that `trace()` was given, and its input or what its projection made of it.
+    fn trace(&self, name: &str, items: &[Item<'_>]);
 }

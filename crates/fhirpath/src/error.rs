@@ -1,16 +1,52 @@
 //! Why an expression cannot be compiled or evaluated; both kinds say where in the expression.
 //!
 //! An error never holds content of a resource: only words of the expression and names of types.
+//! Inside the crate it knows its byte; line and column are counted at the door, where the text is.
 
 use std::fmt;
+
+use fhir_model::tree::LineColumn;
 
 /// Why a text is not an expression that can be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParseError {
     /// The byte of the expression at which it is found.
     pub position: usize,
+    /// The line and column of that byte, in characters from 1.
+    pub place: LineColumn,
     /// What is wrong.
     pub kind: ParseErrorKind,
+}
+
+impl ParseError {
+    pub(crate) const fn new(position: usize, kind: ParseErrorKind) -> Self {
+        Self {
+            position,
+            place: START,
+            kind,
+        }
+    }
+
+    /// The same with its place in the expression.
+    pub(crate) fn in_text(self, text: &str) -> Self {
+        let place = place(text, self.position);
+        Self { place, ..self }
+    }
+}
+
+/// Where an expression starts.
+const START: LineColumn = LineColumn { line: 1, column: 1 };
+
+/// The line and column of a byte of an expression.
+fn place(text: &str, position: usize) -> LineColumn {
+    let before = text.get(..position).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |end| end + 1);
+    let line = before.get(line_start..).unwrap_or_default();
+    let count = |number: usize| u32::try_from(number + 1).unwrap_or(u32::MAX);
+    LineColumn {
+        line: count(before.matches('\n').count()),
+        column: count(line.chars().count()),
+    }
 }
 
 /// The kinds of [`ParseError`].
@@ -99,6 +135,9 @@ pub enum ParseErrorKind {
         /// The type that it is given.
         type_name: String,
     },
+    /// `defineVariable()` with a name that is computed, or that something has already.
+    #[error("defineVariable() takes a name as a literal that is not in use: {0} is")]
+    VariableName(String),
     /// A function that depends on the order is used where there is none.
     #[error("{0} depends on an order, but the items have none")]
     Unordered(&'static str),
@@ -106,19 +145,46 @@ pub enum ParseErrorKind {
 
 impl fmt::Display for ParseError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "at byte {}: {}", self.position, self.kind)
+        write_error(formatter, self.place, &self.kind)
     }
 }
 
 impl std::error::Error for ParseError {}
+
+fn write_error(
+    formatter: &mut fmt::Formatter<'_>,
+    place: LineColumn,
+    kind: &dyn fmt::Display,
+) -> fmt::Result {
+    let LineColumn { line, column } = place;
+    write!(formatter, "at line {line}, column {column}: {kind}")
+}
 
 /// Why the evaluation of an expression was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EvaluateError {
     /// The byte of the expression that was being evaluated.
     pub position: usize,
+    /// The line and column of that byte, in characters from 1.
+    pub place: LineColumn,
     /// What went wrong.
     pub kind: EvaluateErrorKind,
+}
+
+impl EvaluateError {
+    pub(crate) const fn new(position: usize, kind: EvaluateErrorKind) -> Self {
+        Self {
+            position,
+            place: START,
+            kind,
+        }
+    }
+
+    /// The same with its place in the expression.
+    pub(crate) fn in_text(self, text: &str) -> Self {
+        let place = place(text, self.position);
+        Self { place, ..self }
+    }
 }
 
 /// The kinds of [`EvaluateError`].
@@ -177,7 +243,7 @@ pub enum EvaluateErrorKind {
 
 impl fmt::Display for EvaluateError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "at byte {}: {}", self.position, self.kind)
+        write_error(formatter, self.place, &self.kind)
     }
 }
 

@@ -8,20 +8,20 @@
 //! Recursion is bounded by the depth of expressions, work by [`crate::Limits`].
 
 use std::borrow::Cow;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use fhir_model::definition::{Definitions, TypeId, TypeKind};
 use fhir_model::element::Element;
 use fhir_model::tree::Node;
 
 use crate::ast::{Literal, Operator};
-use crate::code::{Access, Binary, Call, Code, Meaning, Member, Sign, TypeStep, Variable};
+use crate::code::{Access, Binary, Call, Code, Let, Meaning, Member, Sign, TypeStep, Variable};
 use crate::compile::Known;
 use crate::context::Context;
 use crate::error::{EvaluateError, EvaluateErrorKind};
 use crate::function::{Invocation, Run};
 use crate::value::compare::{Comparer, Work};
-use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, system_name};
+use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, name_of};
 
 mod operator;
 
@@ -89,6 +89,8 @@ pub(crate) struct Evaluator<'c, 'a> {
     pub(crate) focus: &'c [Item<'a>],
     pub(crate) is_exact: bool,
     steps: Cell<u32>,
+    /// What `defineVariable()` keeps.
+    slots: RefCell<Vec<Collection<'a>>>,
 }
 
 impl<'c, 'a> Evaluator<'c, 'a> {
@@ -104,6 +106,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             focus,
             is_exact,
             steps: Cell::new(0),
+            slots: RefCell::default(),
         }
     }
 
@@ -135,7 +138,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
 
     #[cold]
     pub(crate) fn failure(position: usize, kind: EvaluateErrorKind) -> Failure {
-        Failure(Box::new(EvaluateError { position, kind }))
+        Failure(Box::new(EvaluateError::new(position, kind)))
     }
 
     /// Counts one step of work.
@@ -178,6 +181,8 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             Code::Index => sink(Item::Integer(to_integer(scope.index))),
             Code::Total => scope.total.iter().cloned().try_for_each(sink),
             Code::Variable(variable) => self.variable(variable, sink),
+            Code::Slot(slot) => self.slot(*slot).into_iter().try_for_each(sink),
+            Code::Let(binding) => self.bind(binding, scope, sink),
             Code::Start(type_id) => {
                 let is_meant = |item: &&Item<'a>| self.is_of(item, *type_id);
                 scope
@@ -362,19 +367,56 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         let item = match &variable.meaning {
             Meaning::Context => focus(),
             Meaning::Resource => resource().or_else(focus),
-            Meaning::RootResource => {
-                let root = self.context.root_resource.as_ref();
-                root.or_else(resource).or_else(focus)
-            }
+            Meaning::RootResource => self.root_resource(),
             Meaning::Text(text) => return sink(Item::String(Cow::Borrowed(text))),
             Meaning::External => return self.external(variable, sink),
         };
         emit(item.cloned(), sink)
     }
 
-    fn external(&self, variable: &'a Variable, sink: Sink<'_, 'a>) -> Flow {
+    /// `%rootResource`
+    pub(crate) fn root_resource(&self) -> Option<&Item<'a>> {
+        let root = self.context.root_resource.as_ref();
+        root.or(self.context.resource.as_ref())
+            .or_else(|| self.focus.first())
+    }
+
+    /// What is kept in a slot: nothing before its [`Let`] has filled it.
+    fn slot(&self, slot: usize) -> Collection<'a> {
+        self.slots.borrow().get(slot).cloned().unwrap_or_default()
+    }
+
+    fn fill(&self, slot: usize, items: Collection<'a>) {
+        let mut slots = self.slots.borrow_mut();
+        if slots.len() <= slot {
+            slots.resize(slot + 1, Collection::new());
+        }
+        if let Some(place) = slots.get_mut(slot) {
+            *place = items;
+        }
+    }
+
+    /// `defineVariable()` and what follows it.
+    fn bind(&self, binding: &'a Let, scope: &Scope<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
+        let input = self.gather(&binding.input, scope)?;
+        let value = match &binding.value {
+            Some(code) => self.gather(code, &scope.with(&input, scope.index))?,
+            None => input.clone(),
+        };
+        self.fill(binding.input_slot, input);
+        self.fill(binding.value_slot, value);
+        self.each(&binding.body, scope, sink)
+    }
+
+    /// What the caller says that a variable holds.
+    pub(crate) fn variable_named(&self, name: &str) -> Option<&'a [Item<'a>]> {
         let mut variables = self.context.variables.iter();
-        let Some((_, items)) = variables.find(|(name, _)| *name == &*variable.name) else {
+        let found = variables.find(|(own, _)| *own == name);
+        found.map(|(_, items)| *items)
+    }
+
+    fn external(&self, variable: &'a Variable, sink: Sink<'_, 'a>) -> Flow {
+        let Some(items) = self.variable_named(&variable.name) else {
             let kind = EvaluateErrorKind::UnknownVariable(variable.name.clone().into());
             return Err(Stop::Failed(Self::failure(variable.position, kind)));
         };
@@ -477,18 +519,10 @@ impl<'c, 'a> Evaluator<'c, 'a> {
 
     /// `type().name`, `type().namespace`: <http://hl7.org/fhirpath/N1/#reflection>.
     fn type_member(&self, info: TypeInfo, name: &str, sink: Sink<'_, 'a>) -> Flow {
-        let definitions = self.context.definitions;
-        let text = match (name, info) {
-            ("namespace", TypeInfo::System(_)) => "System",
-            ("namespace", TypeInfo::Fhir(_)) => "FHIR",
-            ("name", TypeInfo::System(kind)) => system_name(kind),
-            ("name", TypeInfo::Fhir(type_id)) => match definitions.type_of(type_id) {
-                // The type of a nested element has no name of its own in FHIR.
-                nested if nested.kind == TypeKind::Backbone => nested
-                    .base
-                    .map_or("Element", |base| definitions.type_name(base)),
-                _ => definitions.type_name(type_id),
-            },
+        let (namespace, type_name) = name_of(info, self.context.definitions);
+        let text = match name {
+            "namespace" => namespace,
+            "name" => type_name,
             _ => return Ok(()),
         };
         sink(Item::String(Cow::Borrowed(text)))
@@ -622,6 +656,7 @@ fn position_of(code: &Code) -> usize {
         Code::Variable(variable) => variable.position,
         Code::Indexer(binary) | Code::Binary(binary) => binary.position,
         Code::Sign(sign) => sign.position,
+        Code::Let(binding) => binding.position,
         Code::Type(step) => step.position,
         Code::Call(call) => call.position,
         Code::Member(member) => position_of(&member.input),

@@ -6,7 +6,7 @@ use crate::code::Code;
 use crate::compile::{self, Known};
 use crate::context::Context;
 use crate::error::{EvaluateError, ParseError};
-use crate::evaluate::{Evaluator, Stop, is_through};
+use crate::evaluate::{Evaluator, Failure, Stop, is_through};
 use crate::parser::parse;
 use crate::value::{Collection, Item};
 
@@ -16,6 +16,7 @@ mod tests;
 /// An expression, ready to be evaluated any number of times by any number of threads.
 #[derive(Debug)]
 pub struct Expression {
+    text: Box<str>,
     code: Code,
     known: Known,
     is_exact: bool,
@@ -62,12 +63,30 @@ impl Expression {
     ) -> Result<Self, ParseError> {
         let syntax = parse(text)?;
         let known = Known::new(definitions);
-        let code = compile::compile(&syntax, definitions, *options)?;
+        let code = compile::compile(&syntax, definitions, *options)
+            .map_err(|error| error.in_text(text))?;
         Ok(Self {
+            text: text.into(),
             code,
             known,
             is_exact: options.exact,
         })
+    }
+
+    /// The expression as it was written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// What came out, or why not, with the place in the expression.
+    fn finish<T>(
+        &self,
+        evaluator: &Evaluator<'_, '_>,
+        result: Result<T, Failure>,
+    ) -> Result<T, EvaluateError> {
+        evaluator
+            .finish(result)
+            .map_err(|error| error.in_text(&self.text))
     }
 
     /// What the expression gives for an item, which is `%context`.
@@ -79,7 +98,7 @@ impl Expression {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
         let items = evaluator.gather(&self.code, &evaluator.scope());
-        evaluator.finish(items)
+        self.finish(&evaluator, items)
     }
 
     /// Calls a function with each item that the expression gives, until it gives `false`.
@@ -100,7 +119,7 @@ impl Expression {
                 Err(Stop::Enough)
             }
         });
-        evaluator.finish(is_through(flow).map(|_| ()))
+        self.finish(&evaluator, is_through(flow).map(|_| ()))
     }
 
     /// The truth of the expression for an item; `None` if it is empty, and so not known.
@@ -114,7 +133,7 @@ impl Expression {
         let focus = [item];
         let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
         let truth = evaluator.truth(&self.code, &evaluator.scope());
-        evaluator.finish(truth)
+        self.finish(&evaluator, truth)
     }
 
     /// Whether an invariant holds: whether it is not false.

@@ -19,6 +19,7 @@ mod existence;
 mod fhir;
 mod filtering;
 mod math;
+mod path;
 mod string;
 mod subsetting;
 mod temporal;
@@ -57,6 +58,8 @@ pub(crate) enum Argument {
     Unknown,
     /// The name of a type.
     Type,
+    /// The name of a variable, and an expression for its value: see `Compiler::definition`.
+    Definition,
 }
 
 /// What a function works on.

@@ -101,10 +101,10 @@ pub(crate) fn unescape(text: &str) -> Option<String> {
 pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, ParseError> {
     if text.len() > EXPRESSION_BYTES_MAX {
         let limit_bytes = EXPRESSION_BYTES_MAX;
-        return Err(ParseError {
-            position: limit_bytes,
-            kind: ParseErrorKind::TooLong { limit_bytes },
-        });
+        return Err(ParseError::new(
+            limit_bytes,
+            ParseErrorKind::TooLong { limit_bytes },
+        ));
     }
     let mut lexer = Lexer { text, at: 0 };
     let mut tokens = Vec::new();
@@ -135,10 +135,7 @@ impl<'a> Lexer<'a> {
     }
 
     fn fail(&self, position: usize, kind: ParseErrorKind) -> ParseError {
-        ParseError {
-            position: position.min(self.text.len()),
-            kind,
-        }
+        ParseError::new(position.min(self.text.len()), kind)
     }
 
     /// Takes the characters that satisfy a condition.

@@ -12,6 +12,7 @@
 //! [`DEPTH_MAX`] for expressions, [`Limits`] for evaluations.
 
 pub mod ast;
+mod bundle;
 mod code;
 mod compile;
 mod context;
@@ -20,10 +21,12 @@ mod evaluate;
 mod expression;
 mod function;
 mod lexer;
+pub mod narrative;
 mod parser;
 mod value;
 
-pub use context::{Context, Limits, Profiles, Resolved, Resolver, Terminology};
+pub use bundle::BundleResolver;
+pub use context::{Context, Limits, Profiles, Resolved, Resolver, Terminology, Trace};
 pub use error::{EvaluateError, EvaluateErrorKind, ParseError, ParseErrorKind};
 pub use expression::{Expression, Options};
 pub use lexer::EXPRESSION_BYTES_MAX;

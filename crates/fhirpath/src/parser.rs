@@ -15,8 +15,15 @@ pub const DEPTH_MAX: usize = 160;
 /// The words that are operators and never names.
 const RESERVED: &[&str] = &["and", "div", "false", "implies", "mod", "or", "true", "xor"];
 
+/// The only function whose arguments may have a direction.
+const SORT: &str = "sort";
+
 /// Reads an expression.
 pub fn parse(text: &str) -> Result<Expr, ParseError> {
+    read(text).map_err(|error| error.in_text(text))
+}
+
+fn read(text: &str) -> Result<Expr, ParseError> {
     let mut parser = Parser {
         tokens: tokens(text)?,
         at: 0,
@@ -53,17 +60,17 @@ impl Parser {
 
     fn fail<T>(&self, kind: ParseErrorKind) -> Result<T, ParseError> {
         let position = self.position();
-        Err(ParseError { position, kind })
+        Err(ParseError::new(position, kind))
     }
 
     fn unexpected(&self, expected: &'static str) -> ParseError {
-        ParseError {
-            position: self.position(),
-            kind: ParseErrorKind::Expected {
+        ParseError::new(
+            self.position(),
+            ParseErrorKind::Expected {
                 expected,
                 found: self.peek().describe(),
             },
-        }
+        )
     }
 
     fn take_symbol(&mut self, symbol: &str) -> bool {
@@ -273,7 +280,13 @@ impl Parser {
         let mut arguments = Vec::new();
         if !self.take_symbol(")") {
             loop {
-                let (argument, depth) = self.expression(0)?;
+                let argument = self.expression(0)?;
+                let (argument, depth) = match self.direction() {
+                    Some(is_descending) if name == SORT => {
+                        self.directed(argument, is_descending)?
+                    }
+                    _ => argument,
+                };
                 arguments.push(argument);
                 below = below.max(depth);
                 if !self.take_symbol(",") {
@@ -288,6 +301,26 @@ impl Parser {
             arguments,
         };
         self.node(position, kind, below)
+    }
+
+    /// Whether `desc` or `asc` comes next: true for the former.
+    fn direction(&self) -> Option<bool> {
+        match self.peek() {
+            TokenKind::Word(word) if word == "desc" => Some(true),
+            TokenKind::Word(word) if word == "asc" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A key of `sort()` with its direction.
+    fn directed(&mut self, key: Deep, is_descending: bool) -> Result<Deep, ParseError> {
+        let position = self.position();
+        self.at += 1;
+        let kind = ExprKind::Direction {
+            is_descending,
+            key: Box::new(key.0),
+        };
+        self.node(position, kind, key.1)
     }
 
     fn identifier(&mut self) -> Result<String, ParseError> {

@@ -16,13 +16,15 @@ use smallvec::SmallVec;
 use crate::compile::Known;
 
 pub(crate) mod compare;
+mod json;
 mod quantity;
 mod temporal;
 pub(crate) mod units;
 
+pub(crate) use json::name_of;
 pub use quantity::{Quantity, Unit};
+pub(crate) use temporal::{Period, TimeText, TimeUnit};
 pub use temporal::{Precision, Temporal};
-pub(crate) use temporal::{TimeText, TimeUnit};
 
 /// What an expression gives: items in order. One or two, which are most, need no allocation.
 pub type Collection<'a> = SmallVec<[Item<'a>; 2]>;

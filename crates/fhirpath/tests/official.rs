@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use fhir_model::definition::Definitions;
 use fhir_model::tree::{Limits, Tree};
+use fhir_model::xml;
 use fhirpath::{Context, Expression, Item, Options, Temporal, TypeInfo};
 use serde_json::Value;
 
@@ -84,6 +85,14 @@ fn check(
     let tree = Tree::parse(source, definitions.names(), &Limits::default()).unwrap();
     let item = Item::resource(tree.element(), definitions).unwrap();
     let found = evaluate(text, &item, definitions);
+    if let Some(twin) = input.and_then(|name| files.get(&name.replace(".json", ".xml"))) {
+        let tree = xml::parse(twin, definitions, &Limits::default()).unwrap();
+        let item = Item::resource(tree.element(), definitions).unwrap();
+        let of_twin = evaluate(text, &item, definitions);
+        if of_twin != found {
+            return Err(format!("{text}: {found:?} from JSON, {of_twin:?} from XML"));
+        }
+    }
     let expected: Vec<(Option<&str>, &str)> = case["outputs"]
         .as_array()
         .unwrap()

@@ -153,6 +153,99 @@ async fn validating_says_what_writing_would() {
     .await;
 }
 
+/// The body of `$validate`: a Parameters with these parameters.
+fn asked(parameters: &Value) -> Value {
+    json!({ "resourceType": "Parameters", "parameter": parameters })
+}
+
+#[tokio::test]
+async fn a_mode_says_what_validating_is_for() {
+    const TASK: &str = "http://baton.health/fhir/StructureDefinition/tcm-task";
+    on_each_store("", NOW, async |baton| {
+        let task = json!({ "resourceType": "Task", "id": "call", "status": "requested",
+                           "intent": "order" });
+        baton.put("/Task/call", &task).await.expect(201);
+        let mut unnamed = task.clone();
+        unnamed.as_object_mut().unwrap().remove("id");
+        let versions = baton.version_count().await;
+        let with = |mode: &str, resource: &Value| {
+            asked(&json!([{ "name": "mode", "valueCode": mode },
+                          { "name": "resource", "resource": resource }]))
+        };
+        let only = |mode: &str| asked(&json!([{ "name": "mode", "valueCode": mode }]));
+        let profile = asked(&json!([{ "name": "mode", "valueCode": "profile" },
+                                    { "name": "profile", "valueUri": TASK }]));
+        for (path, body, expected) in [
+            (
+                "/Task/$validate",
+                with("create", &unnamed),
+                "200 information",
+            ),
+            ("/Task/$validate", with("update", &task), "200 information"),
+            ("/Task/$validate", with("update", &unnamed), "200 error"),
+            ("/Task/$validate", with("delete", &task), "400 error"),
+            ("/Task/$validate", with("profile", &task), "400 error"),
+            ("/Task/$validate", with("upsert", &task), "400 error"),
+            ("/Task/$validate", only("create"), "400 error"),
+            (
+                "/Task/call/$validate",
+                with("update", &task),
+                "200 information",
+            ),
+            (
+                "/Task/call/$validate",
+                with("update", &unnamed),
+                "200 error",
+            ),
+            ("/Task/call/$validate", with("create", &task), "400 error"),
+            ("/Task/call/$validate", only("update"), "400 error"),
+            ("/Task/call/$validate", only("delete"), "200 information"),
+            ("/Task/none/$validate", only("delete"), "404 error"),
+            ("/Task/call/$validate", profile, "200 error"),
+            ("/Task/call/$validate", only("profile"), "400 error"),
+            ("/Task/call/$validate", with("profile", &task), "400 error"),
+        ] {
+            let answer = baton.post(path, &body).await;
+            let severity = answer.json()["issue"][0]["severity"].clone();
+            let found = format!("{} {}", answer.status, severity.as_str().unwrap());
+            assert_eq!(found, expected, "{path} {body}: {}", answer.text);
+        }
+        assert_eq!(baton.version_count().await, versions);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_stored_can_be_validated_by_get() {
+    const TASK: &str = "http://baton.health/fhir/StructureDefinition/tcm-task";
+    on_each_store("", NOW, async |baton| {
+        let task = json!({ "resourceType": "Task", "id": "call", "status": "requested",
+                           "intent": "order" });
+        baton.put("/Task/call", &task).await.expect(201);
+        let severity = async |path: &str, level: &str| {
+            let request = baton.request(&format!("GET {path}"));
+            let answer = request.header("X-Validation-Level", level).send().await;
+            let severity = answer.json()["issue"][0]["severity"].clone();
+            format!("{} {}", answer.status, severity.as_str().unwrap())
+        };
+        let named = format!("/Task/call/$validate?profile={TASK}");
+        assert_eq!(
+            severity("/Task/call/$validate", "profile").await,
+            "200 information"
+        );
+        assert_eq!(severity(&named, "profile").await, "200 error");
+        assert_eq!(severity(&named, "base").await, "200 information");
+        assert_eq!(severity(&named, "off").await, "400 error");
+        assert_eq!(severity(&named, "some").await, "400 error");
+        assert_eq!(severity("/Task/none/$validate", "base").await, "404 error");
+        assert_eq!(
+            severity(&format!("{named}&mode=profile"), "profile").await,
+            "200 error"
+        );
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_profile_is_enforced_where_it_is_named() {
     const TASK: &str = "http://baton.health/fhir/StructureDefinition/tcm-task";

@@ -58,6 +58,29 @@ pub enum SearchParameterType {
     Special,
 }
 
+impl SearchParameterType {
+    /// The types by their codes.
+    pub(crate) const CODES: &[(&str, Self)] = &[
+        ("number", Self::Number),
+        ("date", Self::Date),
+        ("string", Self::String),
+        ("token", Self::Token),
+        ("reference", Self::Reference),
+        ("composite", Self::Composite),
+        ("quantity", Self::Quantity),
+        ("uri", Self::Uri),
+        ("special", Self::Special),
+    ];
+
+    /// The code of the type.
+    pub fn code(self) -> &'static str {
+        let mut codes = Self::CODES.iter();
+        codes
+            .find(|(_, known)| *known == self)
+            .map_or("", |(code, _)| code)
+    }
+}
+
 /// A part of a composite search parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SearchComponent {

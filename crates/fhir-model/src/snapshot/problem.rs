@@ -113,6 +113,9 @@ pub enum SnapshotProblemKind {
     /// Two slices have the same name.
     #[error("there are two slices of this name")]
     SliceTwice,
+    /// An element is there twice, and not as a slice.
+    #[error("the element is there again without the name of a slice")]
+    SliceUnnamed,
     /// The slice of a type must be named after it.
     #[error("the slice must be named {0}")]
     SliceName(String),
@@ -145,7 +148,8 @@ impl SnapshotProblemKind {
             | Self::BindingWeakened(_)
             | Self::MustSupportTakenBack
             | Self::NotSliced
-            | Self::SliceTwice => Severity::Error,
+            | Self::SliceTwice
+            | Self::SliceUnnamed => Severity::Error,
             _ => Severity::Fatal,
         }
     }

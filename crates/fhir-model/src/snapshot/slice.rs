@@ -9,6 +9,7 @@ use std::rc::Rc;
 use serde_json::{Value, json};
 
 use super::differential::Change;
+use super::profile::describe_extension;
 use super::property::{self, Object};
 use super::tree::{Node, Tree};
 use super::walk::Walk;
@@ -47,6 +48,15 @@ impl Role<'_> {
             Self::First { slice, .. } | Self::Added(slice) | Self::Again(slice) => Some(slice),
         }
     }
+
+    /// Whether the minimum is that of the base where none is stated.
+    fn keeps_min(&self) -> bool {
+        match self {
+            Self::Same => true,
+            Self::First { keeps_min, .. } => *keeps_min,
+            Self::Added(_) | Self::Again(_) => false,
+        }
+    }
 }
 
 impl Walk<'_, '_> {
@@ -64,12 +74,12 @@ impl Walk<'_, '_> {
         let is_plain = |change: &&&Change<'_>| {
             change.slice.is_none() && !(base.is_choice() && change.name != &*base.name)
         };
-        let unsliced = changes.iter().find(is_plain).copied();
-        let slices: Vec<&Change<'_>> = changes
-            .iter()
-            .filter(|change| !unsliced.is_some_and(|unsliced| std::ptr::eq(unsliced, **change)))
-            .copied()
-            .collect();
+        let (plain, slices): (Vec<&Change<'_>>, Vec<&Change<'_>>) =
+            changes.iter().partition(is_plain);
+        for again in plain.iter().skip(1) {
+            self.note(again, SnapshotProblemKind::SliceUnnamed);
+        }
+        let unsliced = plain.first().copied();
         if slices.is_empty() {
             return self.unsliced(base, unsliced, scope).map(Rc::new);
         }
@@ -108,6 +118,7 @@ impl Walk<'_, '_> {
             self.check_slicing(base, unsliced, first);
         }
         if !node.element.contains_key("slicing") && base.is_extension() {
+            describe_extension(Rc::make_mut(&mut node.element));
             set(&mut node, "slicing", by_url());
         }
         let is_closed = slicing_rules(&node.element) == Some("closed");
@@ -142,7 +153,7 @@ impl Walk<'_, '_> {
             } else {
                 Role::First {
                     slice: name,
-                    keeps_min: is_closed,
+                    keeps_min: false,
                 }
             };
             let parent = parent.unwrap_or_else(|| Rc::clone(base));
@@ -243,118 +254,17 @@ impl Walk<'_, '_> {
             element.shift_remove("slicing");
             element.insert("sliceName".to_owned(), Value::from(slice));
         }
-        match role {
-            Role::Same | Role::First { .. } => self.start_from_profile(&mut element, change)?,
-            Role::Added(_) => self.limit_by_profile(&mut element, change)?,
-            Role::Again(_) => {}
+        if matches!(role, Role::Same | Role::First { .. }) {
+            self.start_from_profile(&mut element, change)?;
         }
-        if !matches!(
-            role,
-            Role::Same
-                | Role::First {
-                    keeps_min: true,
-                    ..
-                }
-        ) {
-            let stated = change.has("min");
-            let min = property::min(&element);
-            if !stated && !(matches!(role, Role::Added(_)) && min > property::min(&base.element)) {
-                element.insert("min".to_owned(), Value::from(0));
-            }
+        if !role.keeps_min() && !change.has("min") {
+            element.insert("min".to_owned(), Value::from(0));
+        }
+        if matches!(role, Role::Added(_)) {
+            self.limit_by_profile(&mut element, change)?;
         }
         Ok(property::ordered(element))
     }
-
-    /// Starts an extension, or a resource, from the root of the profile that it is to conform to.
-    fn start_from_profile(
-        &mut self,
-        element: &mut Object,
-        change: &Change<'_>,
-    ) -> Result<(), SnapshotProblem> {
-        let Some((code, profile)) = new_profile(element, change) else {
-            return Ok(());
-        };
-        let [of_base] = property::list(element, "type") else {
-            return Ok(());
-        };
-        let is_open = property::profiles(of_base).next().is_none()
-            && matches!(property::type_code(of_base), "Extension" | "Resource");
-        if !is_open {
-            return Ok(());
-        }
-        let Some(root) = self.generator.root(profile)? else {
-            return Ok(());
-        };
-        let mut started = Object::clone(&root.element);
-        started.shift_remove("sliceName");
-        if root.is_resource {
-            // `%resource` of its constraints would be another one here.
-            started.shift_remove("constraint");
-        }
-        if code != "Extension" {
-            for cardinality in ["min", "max"] {
-                started.shift_remove(cardinality);
-            }
-        }
-        for (name, value) in std::mem::take(element) {
-            let is_own = matches!(name.as_str(), "base" | "sliceName" | "type" | "id" | "path");
-            match started.get(&name) {
-                Some(Value::Array(_))
-                    if matches!(name.as_str(), "constraint" | "code" | "alias") =>
-                {
-                    super::merge::append(&mut started, &name, &value, |item, other| {
-                        item == other
-                            || item
-                                .get("key")
-                                .is_some_and(|key| other.get("key") == Some(key))
-                    });
-                }
-                Some(_) if !is_own => {}
-                _ => {
-                    started.insert(name, value);
-                }
-            }
-        }
-        *element = started;
-        Ok(())
-    }
-
-    /// Takes over the cardinality of the root of a profile.
-    fn limit_by_profile(
-        &mut self,
-        element: &mut Object,
-        change: &Change<'_>,
-    ) -> Result<(), SnapshotProblem> {
-        let profile = change.element.and_then(property::only_profile);
-        let Some(profile) = profile
-            .or_else(|| property::only_profile(element))
-            .map(str::to_owned)
-        else {
-            return Ok(());
-        };
-        let Some(root) = self.generator.root(&profile)? else {
-            return Ok(());
-        };
-        if property::min(&root.element) > property::min(element) {
-            element.insert("min".to_owned(), Value::from(property::min(&root.element)));
-        }
-        if property::max(&root.element) == Some(1) && property::max(element) != Some(0) {
-            element.insert("max".to_owned(), Value::from("1"));
-        }
-        Ok(())
-    }
-}
-
-/// The type and profile that a differential newly demands of an element.
-fn new_profile<'c>(element: &Object, change: &Change<'c>) -> Option<(&'c str, &'c str)> {
-    let [of_type] = change.types() else {
-        return None;
-    };
-    let profile = property::profiles(of_type).next()?;
-    let code = property::type_code(of_type);
-    let of_base = property::list(element, "type").first();
-    let is_new = of_base.and_then(|of_type| property::profiles(of_type).next()) != Some(profile);
-    (is_new && code != "Reference").then_some((code, profile))
 }
 
 /// The slice that a slice of this name is a slice of, and where the new one belongs.

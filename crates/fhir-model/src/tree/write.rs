@@ -36,14 +36,22 @@ pub struct TagStamp<'a> {
     pub code: Option<&'a str>,
 }
 
+impl Node<'_> {
+    /// Appends the value as compact JSON.
+    pub fn write(self, out: &mut String) {
+        if self.tree.verbatim {
+            push_scalar_or_span(self, out);
+        } else {
+            self.tree.write_subtree(self, Layout::Compact, out);
+        }
+    }
+}
+
 impl Tree {
     /// Appends a node as compact JSON.
     pub fn write(&self, id: NodeId, out: &mut String) {
-        let Some(node) = self.node(id) else { return };
-        if self.verbatim {
-            push_scalar_or_span(node, out);
-        } else {
-            self.write_subtree(node, Layout::Compact, out);
+        if let Some(node) = self.node(id) {
+            node.write(out);
         }
     }
 

@@ -53,7 +53,7 @@ const ANYWHERE: &[&str] = &[
 const CANONICAL: &[&str] = &["CanonicalResource", "MetadataResource"];
 
 impl Context {
-    pub(super) fn compile(definitions: &Definitions, context: &ExtensionContext) -> Self {
+    pub(super) fn compile(definitions: &Definitions, context: ExtensionContext) -> Self {
         let text = definitions.text(context.expression);
         let kind = match context.kind {
             ContextKind::Element => element_kind(text),

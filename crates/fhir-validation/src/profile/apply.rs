@@ -153,13 +153,15 @@ impl<'a> Walk<'a> {
         if rules.is_empty() || !self.applied.insert((value.id(), structure)) {
             return;
         }
-        let misshapen = self.findings.misshapen_count();
-        let instance = Instance::of(value);
-        self.element_rules(instance, &rules.elements);
-        if self.findings.misshapen_count() == misshapen {
-            let type_id = self.definitions.structure_of(structure).type_id;
-            self.invariants(instance, type_id, &rules.constraints);
-        }
+        let type_id = self.definitions.structure_of(structure).type_id;
+        self.within_value(value, type_id, |walk| {
+            let misshapen = walk.findings.misshapen_count();
+            let instance = Instance::of(value);
+            walk.element_rules(instance, &rules.elements);
+            if walk.findings.misshapen_count() == misshapen {
+                walk.invariants(instance, type_id, &rules.constraints);
+            }
+        });
     }
 
     fn element_rules(&mut self, parent: Instance<'a>, rules: &'a [ElementRule]) {
@@ -206,34 +208,37 @@ impl<'a> Walk<'a> {
         if let Some(limits) = &rules.limits {
             self.limits(instance, type_id, rules, limits);
         }
-        if let Some(value) = instance.value() {
-            if !rules.resource_types.is_empty() {
-                self.resource_type_rule(value, rules);
-            }
-            if !rules.by_type.is_empty() {
-                self.type_rules(value, type_id, rules);
-            }
+        let value = instance.value();
+        let actual = value.map_or(Some(type_id), |value| self.actual_type(value, type_id));
+        if let (Some(value), Some(actual)) = (value, actual) {
+            self.type_rules(value, actual, rules);
         }
-        self.element_rules(instance, &rules.elements);
+        if !rules.elements.is_empty() {
+            self.within_value(instance.node(), type_id, |walk| {
+                walk.element_rules(instance, &rules.elements);
+            });
+        }
         let content = rules.content;
         let content = content.and_then(|element| self.rules.of_content(self.definitions, element));
         if let Some(content) = content {
             self.element_rules(instance, &content.elements);
         }
         if self.findings.misshapen_count() == misshapen {
-            self.invariants(instance, type_id, &rules.constraints);
+            let actual = actual.unwrap_or(type_id);
+            self.invariants(instance, actual, &rules.constraints);
             if let Some(content) = content {
-                self.invariants(instance, type_id, &content.constraints);
+                self.invariants(instance, actual, &content.constraints);
             }
         }
     }
 
-    fn type_rules(&mut self, value: Node<'a>, type_id: TypeId, rules: &'a ValueRules) {
-        let Some(actual) = self.actual_type(value, type_id) else {
-            return;
-        };
+    fn type_rules(&mut self, value: Node<'a>, actual: TypeId, rules: &'a ValueRules) {
+        let definitions = self.definitions;
+        if !rules.resource_types.is_empty() {
+            self.resource_type_rule(value, actual, rules);
+        }
         for rule in &rules.by_type {
-            if self.definitions.is_subtype_of(actual, rule.type_id) {
+            if definitions.is_subtype_of(actual, rule.type_id) {
                 self.type_rule(value, rule, rules.element);
             }
         }
@@ -263,12 +268,8 @@ impl<'a> Walk<'a> {
     }
 
     /// A resource against the types that the profile narrows it to.
-    fn resource_type_rule(&mut self, resource: Node<'a>, rules: &'a ValueRules) {
+    fn resource_type_rule(&mut self, resource: Node<'a>, type_id: TypeId, rules: &'a ValueRules) {
         let definitions = self.definitions;
-        let name = resource.get_str("resourceType").and_then(Node::as_str);
-        let Some(type_id) = name.and_then(|name| definitions.resource_type(&name)) else {
-            return;
-        };
         let mut types = rules.resource_types.iter();
         if !types.any(|wanted| definitions.is_subtype_of(type_id, *wanted)) {
             let types = rules.resource_types.iter();

@@ -49,19 +49,19 @@ impl OneOf {
         if element_types.clone().any(is_free) {
             return Self::default();
         }
-        let canonicals = element_types.flat_map(|found| definitions.profiles(found));
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for canonical in canonicals {
-            match definitions.structure(definitions.text(*canonical)) {
-                Some(structure) => known.push(structure),
-                None => unknown.push(*canonical),
-            }
-        }
-        let is_type = |structure: &StructureId| {
-            definitions.structure_of(*structure).derivation != Some(Derivation::Constraint)
+        let is_type = |structure: StructureId, type_id: TypeId| {
+            let found = definitions.structure_of(structure);
+            found.derivation != Some(Derivation::Constraint) && found.type_id == type_id
         };
-        if known.iter().any(is_type) {
-            return Self::default();
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for found in element_types {
+            for canonical in definitions.profiles(found) {
+                match definitions.structure(definitions.text(*canonical)) {
+                    Some(structure) if is_type(structure, found.type_id) => return Self::default(),
+                    Some(structure) => known.push(structure),
+                    None => unknown.push(*canonical),
+                }
+            }
         }
         Self {
             known: known.into_boxed_slice(),
@@ -74,8 +74,8 @@ impl<'a> Walk<'a> {
     /// A value of which one of some profiles is demanded.
     pub(crate) fn one_of(&mut self, value: Node<'a>, profiles: &OneOf, element: ElementId) {
         match (&*profiles.known, &*profiles.unknown) {
-            ([only], []) => self.apply(value, *only),
             ([], []) => {}
+            ([only], []) if self.is_of_type_of(value, *only) => self.apply(value, *only),
             (known, []) => {
                 if let Some(failure) = self.best_of(value, known) {
                     self.broken(value, IssueType::Structure, element, failure);
@@ -123,6 +123,20 @@ impl<'a> Walk<'a> {
                 .any(|profile| walk.satisfies(resource, *profile));
             (!fits).then(|| walk.failure(resource, profiles))
         })
+    }
+
+    /// Does something with a value; if it is a resource, as seen from there.
+    pub(crate) fn within_value<T>(
+        &mut self,
+        value: Node<'a>,
+        type_id: TypeId,
+        action: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        if self.definitions.type_of(type_id).kind != TypeKind::Resource {
+            return action(self);
+        }
+        let is_contained = value.name() == self.rules.known.names.contained;
+        self.within_target(value, is_contained, action)
     }
 
     /// Does something with the resource that a reference leads to, as seen from there.

@@ -6,6 +6,10 @@
 //! may be meant, each gives an alternative. At the end stands what the definition fixes there; a
 //! discriminator of which it says nothing does not tell this slice from others.
 
+mod path;
+
+use std::sync::Arc;
+
 use fhir_model::definition::{
     BindingStrength, Definitions, Derivation, Discriminator, DiscriminatorKind, Element, ElementId,
     Expansion, Property, StructureId, Text, TypeId,
@@ -13,6 +17,7 @@ use fhir_model::definition::{
 use fhir_model::name::Name;
 
 use crate::profile::compile::Compiler;
+use crate::profile::discriminator::path::{Segment, segments};
 use crate::profile::{Check, Expected, Form, Matcher, Step, Test};
 
 /// How many profiles may be meant along one path.
@@ -20,15 +25,6 @@ const ALTERNATIVES_MAX: usize = 64;
 
 /// How deep fixed values below a discriminator's element are looked for.
 const NESTED_MAX: usize = 4;
-
-/// A part of the path of a discriminator.
-#[derive(Debug, PartialEq)]
-enum Segment<'p> {
-    Name(&'p str),
-    Extension(&'p str),
-    OfType(&'p str),
-    Resolve,
-}
 
 /// Where a path leads in the definition of a slice.
 #[derive(Clone, Default)]
@@ -39,8 +35,8 @@ struct Place {
     type_id: Option<TypeId>,
     /// Behind a reference: the profile that its target must satisfy.
     target: Option<StructureId>,
-    /// For the URL of an extension: the canonical of the profile that is not loaded.
-    url: Option<Text>,
+    /// What the values of the elements above give for it.
+    given: Vec<Arc<Expected>>,
     steps: Vec<Step>,
 }
 
@@ -65,58 +61,6 @@ pub(super) fn matcher(
     Ok((!alternatives.is_empty()).then(|| Matcher {
         alternatives: alternatives.into_boxed_slice(),
     }))
-}
-
-/// The segments of a path; an error if it is none of the restricted kind.
-fn segments(path: &str) -> Result<Vec<Segment<'_>>, String> {
-    let mut segments = Vec::new();
-    for part in split(path) {
-        let part = part.trim();
-        if part == "$this" || part.is_empty() {
-            continue;
-        }
-        if let Some((name, type_name)) = infix_as(part) {
-            segments.push(Segment::Name(name));
-            segments.push(Segment::OfType(type_name));
-            continue;
-        }
-        segments.push(match part.split_once('(') {
-            None => Segment::Name(part),
-            Some(("resolve", ")")) => Segment::Resolve,
-            Some((function, argument)) => {
-                let argument = argument.strip_suffix(')').unwrap_or(argument).trim();
-                let argument = argument.trim_matches(['\'', '"']);
-                match function {
-                    "extension" => Segment::Extension(argument),
-                    "ofType" | "as" => Segment::OfType(argument),
-                    _ => return Err(format!("{function}() is no part of a discriminator")),
-                }
-            }
-        });
-    }
-    Ok(segments)
-}
-
-/// Splits a path at the dots that are in no parentheses.
-fn split(path: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_u32;
-    path.split(move |at: char| {
-        match at {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        at == '.' && depth == 0
-    })
-}
-
-/// `value as Quantity`, in parentheses or not.
-fn infix_as(part: &str) -> Option<(&str, &str)> {
-    let inner = part
-        .strip_prefix('(')
-        .and_then(|part| part.strip_suffix(')'));
-    let (name, type_name) = inner.unwrap_or(part).split_once(" as ")?;
-    Some((name.trim(), type_name.trim()))
 }
 
 fn follow(
@@ -232,9 +176,7 @@ impl Place {
             let (type_name, name) = (definitions.type_name(above), definitions.names().text(name));
             return Err(format!("{type_name} has no element {name}"));
         };
-        self.url = (compiler.known.extension == Some(above) && name == compiler.known.names.url)
-            .then(|| self.canonicals(definitions).first().copied())
-            .flatten();
+        self.given = self.given_below(compiler, name, above);
         self.steps.push(Step::Child(forms(properties)));
         self.type_id = elements
             .iter()
@@ -246,6 +188,37 @@ impl Place {
         self.elements = elements;
         self.target = None;
         Ok(self)
+    }
+
+    /// What the fixed values and patterns here say of a child; of the URL of an extension, what
+    /// the canonical of its profile says, whether that is loaded or not.
+    fn given_below(&self, compiler: Compiler<'_>, name: Name, above: TypeId) -> Vec<Arc<Expected>> {
+        let definitions = compiler.definitions;
+        let text = definitions.names().text(name);
+        let elements = self.elements.iter().map(|id| definitions.element(*id));
+        let values = elements.flat_map(|element| element.fixed.into_iter().chain(element.pattern));
+        let own = values.filter_map(|value| Expected::new(definitions, value));
+        let mut given: Vec<Arc<Expected>> = own
+            .filter_map(|value| value.member(definitions, text))
+            .chain(
+                self.given
+                    .iter()
+                    .filter_map(|value| value.member(definitions, text)),
+            )
+            .map(Arc::new)
+            .collect();
+        let is_url = compiler.known.extension == Some(above) && name == compiler.known.names.url;
+        let canonical = self
+            .canonicals(definitions)
+            .first()
+            .copied()
+            .filter(|_| is_url);
+        let url = canonical.map(|canonical| definitions.text(canonical).split('|').next());
+        let url = url
+            .flatten()
+            .and_then(|url| Expected::string(definitions, url));
+        given.extend(url.map(Arc::new));
+        given
     }
 
     /// The extension with a URL, as a slice of the elements and as its definition has it.
@@ -270,6 +243,7 @@ impl Place {
         self.steps.push(Step::Extension(url.into()));
         self.type_id = compiler.known.extension;
         self.elements = elements;
+        self.given.clear();
         self.target = None;
         self
     }
@@ -313,7 +287,7 @@ impl Place {
                 elements: vec![found.root],
                 type_id: Some(found.type_id),
                 target: Some(structure),
-                url: None,
+                given: Vec::new(),
                 steps: self.steps.clone(),
             });
         }
@@ -347,10 +321,8 @@ fn checks(
             Ok(value_checks(compiler, slice, place))
         }
         DiscriminatorKind::Exists => {
-            let found = place.elements.iter();
-            let exists = found
-                .filter_map(|id| exists(definitions.element(*id)))
-                .next();
+            let mut found = place.elements.iter();
+            let exists = found.find_map(|id| exists(definitions.element(*id)));
             Ok(exists
                 .map(|exists| place.check(Test::Exists(exists)))
                 .into_iter()
@@ -424,14 +396,11 @@ fn value_checks(compiler: Compiler<'_>, slice: ElementId, place: &Place) -> Vec<
     if !checks.is_empty() {
         return checks;
     }
-    if let Some(url) = place.url {
-        let test = Expected::string(definitions, definitions.text(url)).map(Test::Fixed);
-        return test.map(|test| place.check(test)).into_iter().collect();
+    if let Some(given) = place.given.first() {
+        return vec![place.check(Test::Pattern(Arc::clone(given)))];
     }
-    let elements = place.elements.iter().filter(|element| **element != slice);
-    let exists = elements
-        .filter_map(|id| exists(definitions.element(*id)))
-        .next();
+    let mut elements = place.elements.iter().filter(|element| **element != slice);
+    let exists = elements.find_map(|id| exists(definitions.element(*id)));
     exists
         .map(|exists| place.check(Test::Exists(exists)))
         .into_iter()
@@ -467,10 +436,14 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
     let definitions = compiler.definitions;
     let found = definitions.element(element);
     if let Some(fixed) = found.fixed {
-        return Expected::new(definitions, fixed).map(Test::Fixed);
+        return Expected::new(definitions, fixed)
+            .map(Arc::new)
+            .map(Test::Fixed);
     }
     if let Some(pattern) = found.pattern {
-        return Expected::new(definitions, pattern).map(Test::Pattern);
+        return Expected::new(definitions, pattern)
+            .map(Arc::new)
+            .map(Test::Pattern);
     }
     let type_id = only_type(definitions, element)?;
     compiler
@@ -478,8 +451,8 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
         .binding(definitions, found, type_id)
         .filter(|bound| bound.strength == BindingStrength::Required)
         .filter(|bound| {
-            let value_set = bound.value_set.map(|id| definitions.expansion(id));
-            value_set == Some(Expansion::Codes)
+            let expansion = bound.value_set.map(|id| definitions.expansion(id));
+            expansion == Some(Expansion::Codes)
         })
         .map(Test::Code)
 }
@@ -513,40 +486,4 @@ fn only_type(definitions: &Definitions, element: ElementId) -> Option<TypeId> {
 
 fn is_profile(definitions: &Definitions, structure: StructureId) -> bool {
     definitions.structure_of(structure).derivation == Some(Derivation::Constraint)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(path: &str, expected: &[Segment<'_>]) {
-        assert_eq!(segments(path).unwrap(), expected, "{path}");
-    }
-
-    #[test]
-    fn a_path_is_restricted_fhirpath() {
-        use Segment::{Extension, Name, OfType, Resolve};
-        check("$this", &[]);
-        check("code", &[Name("code")]);
-        check("$this.code.coding", &[Name("code"), Name("coding")]);
-        check(
-            "item.resolve().code",
-            &[Name("item"), Resolve, Name("code")],
-        );
-        check(
-            "value.ofType(Reference).resolve()",
-            &[Name("value"), OfType("Reference"), Resolve],
-        );
-        check(
-            "(value as Quantity).code",
-            &[Name("value"), OfType("Quantity"), Name("code")],
-        );
-        check("value.as(Coding)", &[Name("value"), OfType("Coding")]);
-        check(
-            "extension('http://a.org/b.c').value",
-            &[Extension("http://a.org/b.c"), Name("value")],
-        );
-        assert!(segments("where(use = 'home').value").is_err());
-    }
 }

@@ -42,6 +42,20 @@ impl Expected {
             .unwrap_or_default()
     }
 
+    /// What it says of a member: of the first that it has, if that repeats.
+    pub(super) fn member(&self, definitions: &Definitions, name: &str) -> Option<Self> {
+        let first = |node: Node<'_>| match node.kind() {
+            Kind::Array => node.items().next().map(Node::id),
+            _ => Some(node.id()),
+        };
+        let node = self.node()?.get_str(name)?;
+        let found = self.0.node(first(node)?)?;
+        match found.as_str() {
+            Some(text) => Self::string(definitions, &text),
+            None => Self::parse(definitions, found.raw_text()),
+        }
+    }
+
     /// Whether it is the value of a primitive.
     pub(super) fn is_scalar(&self) -> bool {
         let is_scalar = |node: Node<'_>| !matches!(node.kind(), Kind::Object | Kind::Array);

@@ -42,6 +42,16 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "Questionnaire.item.linkId",
         "its items of type display have no linkId, which is required",
     ),
+    (
+        "us-core-6.1.0/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json",
+        "Bundle.entry.fullUrl",
+        "the URL of an entry ends in Endpoint-71, and the id is 71",
+    ),
+    (
+        "us-core-6.1.0/Bundle-docref-example-2.json",
+        "Bundle.entry.fullUrl",
+        "the URL of an entry ends in discharge-summary789, and the id is discharge",
+    ),
 ];
 
 /// The examples of a guide have no errors by this validator, but for the exceptions.

@@ -80,7 +80,7 @@ fn invariants_of_resources() {
             "contained",
             json!([{"resourceType": "Basic", "id": "b", "code": {"text": "x"}}]),
         ),
-        &[("Patient", "dom-3")],
+        &[("Patient.contained[0]", "dom-3")],
     );
     check(
         &json!({"resourceType": "Bundle", "type": "transaction", "total": 1}),
@@ -162,6 +162,23 @@ fn invariants_can_be_left_out() {
         ..Options::default()
     };
     assert_eq!(validate(core(), &resource, &options), []);
+}
+
+#[test]
+fn advice_is_given_on_request() {
+    let patient = json!({"resourceType": "Patient", "active": true}).to_string();
+    let asked = |best_practice: bool| {
+        let options = Options {
+            best_practice,
+            ..Options::default()
+        };
+        let issues = validate(core(), &patient, &options);
+        let found = issues.into_iter().map(|issue| (issue.severity, issue.rule));
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(asked(false), []);
+    let narrative = (Severity::Warning, Some("dom-6".to_owned()));
+    assert_eq!(asked(true), [narrative]);
 }
 
 #[test]

@@ -8,8 +8,16 @@
 
 mod any_json;
 mod broken;
+mod bundles;
 mod examples;
+mod extensions;
 mod invariants;
 mod official;
 mod profiles;
+mod questionnaires;
+mod references;
+mod slicing;
 mod support;
+mod type_profiles;
+mod us_core;
+mod values;

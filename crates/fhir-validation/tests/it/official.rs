@@ -10,6 +10,8 @@ mod case;
 mod outcome;
 mod world;
 
+pub(crate) use case::unpack;
+
 use std::collections::BTreeMap;
 
 use crate::official::case::{Archive, Case, Step};
@@ -56,10 +58,13 @@ fn disagreements() -> BTreeMap<(String, &'static str, &'static str), &'static st
     table
 }
 
-fn rows(archive: &Archive) -> (Vec<Row>, BTreeMap<String, Vec<String>>) {
+/// Names of cases by the reason why they are left out.
+type LeftOut = BTreeMap<&'static str, Vec<String>>;
+
+fn rows(archive: &Archive) -> (Vec<Row>, LeftOut) {
     let mut worlds = Worlds::new(archive);
     let mut rows = Vec::new();
-    let mut left_out: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut left_out: LeftOut = BTreeMap::new();
     let filter = only();
     for case in Case::all(archive) {
         if filter
@@ -68,11 +73,7 @@ fn rows(archive: &Archive) -> (Vec<Row>, BTreeMap<String, Vec<String>>) {
         {
             continue;
         }
-        let reason = case
-            .left_out()
-            .map(str::to_owned)
-            .or_else(|| worlds.lacks(&case));
-        if let Some(reason) = reason {
+        if let Some(reason) = case.left_out() {
             left_out.entry(reason).or_default().push(case.name);
             continue;
         }
@@ -98,7 +99,7 @@ fn only() -> Option<String> {
 }
 
 /// Agreeing rows and all rows of each module.
-fn print_counts(rows: &[Row], left_out: &BTreeMap<String, Vec<String>>) {
+fn print_counts(rows: &[Row], left_out: &LeftOut) {
     let mut modules: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for row in rows {
         let (agreeing, all) = modules.entry(&row.module).or_default();

@@ -7,40 +7,13 @@ use std::sync::OnceLock;
 use fhir_validation::{Level, Options, Validator};
 use serde_json::{Value, json};
 
-use crate::support::{core, core_with, parse, validate};
+use crate::support::{core, core_with, parse, profile, quiet, validate};
 
 const PATIENT: &str = "http://example.org/StructureDefinition/panel-patient";
 const WEIGHT: &str = "http://example.org/StructureDefinition/weight";
 const FEED: &str = "http://example.org/StructureDefinition/feed";
 const RISK: &str = "http://example.org/StructureDefinition/risk";
 const GENDERS: &str = "http://example.org/ValueSet/genders";
-
-/// A profile of a type with these elements, each given without its id.
-fn profile(url: &str, type_name: &str, elements: &[Value]) -> String {
-    let elements: Vec<Value> = elements
-        .iter()
-        .map(|element| {
-            let mut element = element.clone();
-            if element.get("id").is_none() {
-                element["id"] = element["path"].clone();
-            }
-            element
-        })
-        .collect();
-    json!({
-        "resourceType": "StructureDefinition",
-        "url": url,
-        "name": "Test",
-        "status": "draft",
-        "kind": if type_name == "Extension" { "complex-type" } else { "resource" },
-        "abstract": false,
-        "type": type_name,
-        "baseDefinition": format!("http://hl7.org/fhir/StructureDefinition/{type_name}"),
-        "derivation": "constraint",
-        "snapshot": {"element": elements},
-    })
-    .to_string()
-}
 
 fn panel_patient() -> String {
     let string = json!([{"code": "string"}]);
@@ -163,7 +136,7 @@ fn validator() -> &'static Validator {
 fn check(resource: &Value, profile: &str, expected: &[(&str, &str)]) {
     let tree = parse(validator(), &resource.to_string());
     let resource_type = tree.resource_type().unwrap();
-    let options = Options::default();
+    let options = quiet();
     let issues = validator().validate(tree.root(), &resource_type, &[profile], &options);
     let found: Vec<_> = issues
         .iter()

@@ -9,6 +9,7 @@ use fhir_model::definition::{Builder, Definitions};
 use fhir_model::issue::Issue;
 use fhir_model::tree::{Limits, Tree};
 use fhir_validation::{Options, UnknownExtensions, Validator};
+use serde_json::{Value, json};
 
 const CORE: &str = "hl7.fhir.r4.core-4.0.1";
 
@@ -23,7 +24,7 @@ pub(crate) fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-fn read_zstd(path: &Path) -> String {
+pub(crate) fn read_zstd(path: &Path) -> String {
     let mut text = String::new();
     let file = std::fs::File::open(path).unwrap();
     ruzstd::decoding::StreamingDecoder::new(file)
@@ -76,6 +77,47 @@ pub(crate) fn core_with(resources: &[&str]) -> Validator {
     let (definitions, problems) = builder.finish();
     assert!(problems.is_empty(), "{problems:?}");
     Validator::new(Arc::new(definitions))
+}
+
+/// Errors, each as `location rule`, the rule without the canonical of the profile.
+pub(crate) fn errors(issues: &[Issue]) -> Vec<String> {
+    let errors = issues.iter().filter(|issue| issue.is_error());
+    errors.map(short).collect()
+}
+
+/// Where an issue is and by which rule.
+pub(crate) fn short(issue: &Issue) -> String {
+    let rule = issue.rule.as_deref().unwrap_or_default();
+    let element = rule.split_once('#').map_or(rule, |(_, element)| element);
+    format!("{} {element}", issue.location)
+}
+
+/// A profile of a type with these elements, each given without its id.
+pub(crate) fn profile(url: &str, type_name: &str, elements: &[Value]) -> String {
+    let elements: Vec<Value> = elements
+        .iter()
+        .map(|element| {
+            let mut element = element.clone();
+            if element.get("id").is_none() {
+                element["id"] = element["path"].clone();
+            }
+            element
+        })
+        .collect();
+    let is_resource = core().definitions().resource_type(type_name).is_some();
+    json!({
+        "resourceType": "StructureDefinition",
+        "url": url,
+        "name": "Test",
+        "status": "draft",
+        "kind": if is_resource { "resource" } else { "complex-type" },
+        "abstract": false,
+        "type": type_name,
+        "baseDefinition": format!("http://hl7.org/fhir/StructureDefinition/{type_name}"),
+        "derivation": "constraint",
+        "snapshot": {"element": elements},
+    })
+    .to_string()
 }
 
 pub(crate) fn parse(validator: &Validator, json: &str) -> Tree {

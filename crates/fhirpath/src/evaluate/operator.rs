@@ -8,7 +8,7 @@ use rust_decimal::prelude::ToPrimitive;
 
 use crate::ast::Operator;
 use crate::code::{Binary, Code};
-use crate::evaluate::{Evaluator, Failure, Flow, Scope, Sink, emit};
+use crate::evaluate::{Evaluator, Failure, Flow, Scope, Sink, Stop, emit, is_through, to_integer};
 use crate::function::distinct;
 use crate::value::compare::number;
 use crate::value::{Item, Temporal, TimeUnit, units};
@@ -172,17 +172,22 @@ impl<'a> Evaluator<'_, 'a> {
         let flow = self.each_repeated(collection, scope, &mut |candidate| {
             if comparer.equal(&candidate, &item) == Some(true) {
                 is_found = true;
-                return Err(super::Stop::Enough);
+                return Err(Stop::Enough);
             }
             Ok(())
         });
-        super::is_through(flow)?;
+        is_through(flow)?;
         Ok(Some(is_found))
     }
 
     /// `<`, `<=`, `>`, `>=`
     fn ordering(&self, binary: &'a Binary, scope: &Scope<'_, 'a>) -> Result<Option<bool>, Failure> {
         let what = binary.operator.text();
+        if let Code::Call(count) = &binary.left
+            && binary.is_count
+        {
+            return self.count_ordering(binary, &count.input, scope);
+        }
         let left = self.single(&binary.left, scope, what, binary.position)?;
         let right = self.single(&binary.right, scope, what, binary.position)?;
         let (Some(left), Some(right)) = (left, right) else {
@@ -193,13 +198,40 @@ impl<'a> Evaluator<'_, 'a> {
             Err(()) if self.lacks_value(&left) || self.lacks_value(&right) => None,
             Err(()) => return Err(self.wrong_type(&right, what, binary.position)),
         };
-        let holds: fn(Ordering) -> bool = match binary.operator {
-            Operator::Less => Ordering::is_lt,
-            Operator::LessOrEqual => Ordering::is_le,
-            Operator::Greater => Ordering::is_gt,
-            _ => Ordering::is_ge,
+        Ok(ordering.map(|ordering| holds(binary.operator, ordering)))
+    }
+
+    /// `children().count() > id.count()`: the items on the left are counted only as far as it takes.
+    fn count_ordering(
+        &self,
+        binary: &'a Binary,
+        counted: &'a Code,
+        scope: &Scope<'_, 'a>,
+    ) -> Result<Option<bool>, Failure> {
+        let what = binary.operator.text();
+        let right = self.single(&binary.right, scope, what, binary.position)?;
+        let limit = match &right {
+            Some(Item::Integer(limit)) => usize::try_from(*limit).unwrap_or(0) + 1,
+            _ => usize::MAX,
         };
-        Ok(ordering.map(holds))
+        let mut count = 0;
+        let flow = self.each(counted, scope, &mut |_| {
+            count += 1;
+            if count >= limit {
+                return Err(Stop::Enough);
+            }
+            Ok(())
+        });
+        is_through(flow)?;
+        let Some(right) = right else {
+            return Ok(None);
+        };
+        let left = Item::Integer(to_integer(count));
+        match self.comparer().compare(&left, &right) {
+            Ok(ordering) => Ok(ordering.map(|ordering| holds(binary.operator, ordering))),
+            Err(()) if self.lacks_value(&right) => Ok(None),
+            Err(()) => Err(self.wrong_type(&right, what, binary.position)),
+        }
     }
 
     /// `&`: empty counts as an empty string.
@@ -253,6 +285,16 @@ impl<'a> Evaluator<'_, 'a> {
                 Err(self.wrong_type(right, binary.operator.text(), binary.position))
             }
         }
+    }
+}
+
+/// Whether an operator of order is true of what was found to be the order.
+fn holds(operator: Operator, ordering: Ordering) -> bool {
+    match operator {
+        Operator::Less => ordering.is_lt(),
+        Operator::LessOrEqual => ordering.is_le(),
+        Operator::Greater => ordering.is_gt(),
+        _ => ordering.is_ge(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::context::{Limits, Profiles, Resolved, Resolver, Terminology};
 use crate::value::Temporal;
 use crate::{EvaluateErrorKind, ParseErrorKind, parse};
 
+mod later;
 #[path = "../../../fhir-model/tests/support/r4_core.rs"]
 mod r4_core;
 
@@ -639,24 +640,36 @@ fn check_refused(text: &str, expected: &str) {
 fn a_syntax_error_says_where_and_why() {
     check_refused(
         "2 + 2 /",
-        "at byte 7: an expression is expected, found the end",
+        "at line 1, column 8: an expression is expected, found the end",
     );
     check_refused(
         "a.(b)",
-        "at byte 2: the name of an element or function is expected, found \"(\"",
+        "at line 1, column 3: the name of an element or function is expected, found \"(\"",
     );
     check_refused(
         "a b",
-        "at byte 2: an operator or the end is expected, found b",
+        "at line 1, column 3: an operator or the end is expected, found b",
     );
-    check_refused("'abc", "at byte 0: the string has no end");
-    check_refused("'a\\x'", "at byte 2: \"\\\\x\" is not an escape sequence");
-    check_refused("@2015-13", "at byte 0: @2015-13 is not a valid date");
-    check_refused("a # b", "at byte 2: '#' is not expected here");
-    check_refused("a /* b", "at byte 2: the comment has no end");
-    check_refused("", "at byte 0: an expression is expected, found the end");
+    check_refused("'abc", "at line 1, column 1: the string has no end");
+    check_refused(
+        "'a\\x'",
+        "at line 1, column 3: \"\\\\x\" is not an escape sequence",
+    );
+    check_refused(
+        "@2015-13",
+        "at line 1, column 1: @2015-13 is not a valid date",
+    );
+    check_refused("a # b", "at line 1, column 3: '#' is not expected here");
+    check_refused("a /* b", "at line 1, column 3: the comment has no end");
+    check_refused(
+        "",
+        "at line 1, column 1: an expression is expected, found the end",
+    );
     let error = Expression::compile("name.foo()", &DEFINITIONS, None).unwrap_err();
-    assert_eq!(error.to_string(), "at byte 5: function foo is not known");
+    assert_eq!(
+        error.to_string(),
+        "at line 1, column 6: function foo is not known"
+    );
 }
 
 #[track_caller]
@@ -735,23 +748,23 @@ fn checked_expressions_name_what_cannot_be() {
     for (text, expected) in [
         (
             "name.given1",
-            "error at byte 5: HumanName has no element given1",
+            "error at line 1, column 6: HumanName has no element given1",
         ),
         (
             "Encounter.name",
-            "error at byte 0: the expression is about Encounter, the context is Patient",
+            "error at line 1, column 1: the expression is about Encounter, the context is Patient",
         ),
         (
             "children().skip(1)",
-            "error at byte 11: skip depends on an order, but the items have none",
+            "error at line 1, column 12: skip depends on an order, but the items have none",
         ),
         (
             "@1974-12-25 + 7",
-            "error at byte 12: + cannot be used on Date",
+            "error at line 1, column 13: + cannot be used on Date",
         ),
         (
             "identifier.contains('a')",
-            "error at byte 11: contains() cannot be used on Identifier",
+            "error at line 1, column 12: contains() cannot be used on Identifier",
         ),
         ("name.given", "Peter,James,Jim"),
         ("extension.value.unit", "a"),

@@ -8,7 +8,7 @@ use crate::value::{Collection, Item};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::each("union", (1, 1), Output::Unknown, union),
-    Function::each("combine", (1, 1), Output::Unknown, combine),
+    Function::each("combine", (1, 2), Output::Unknown, combine),
     Function::each("distinct", (0, 0), Output::Input, distinct_input),
     Function::each("intersect", (1, 1), Output::Input, intersect),
     Function::each("exclude", (1, 1), Output::Input, exclude),
@@ -116,6 +116,7 @@ fn union<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
         .try_for_each(sink)
 }
 
+/// The input and then the argument: in order, whether `preserveOrder` asks for it or not.
 fn combine<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
     invocation.each_input(sink)?;
     match invocation.argument(0) {

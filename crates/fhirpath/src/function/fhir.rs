@@ -2,15 +2,19 @@
 
 use std::borrow::Cow;
 
+use fhir_model::definition::SystemKind;
 use fhir_model::element::Element;
 use fhir_model::reference::Reference;
 
 use crate::context::Resolved;
 use crate::evaluate::{Failure, Flow, Sink, Stop, is_through};
 use crate::function::{Function, Invocation, Output};
+use crate::narrative;
 use crate::value::Item;
 
-mod narrative;
+mod weight;
+
+const DECIMAL: Output = Output::System(SystemKind::Decimal);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::each("extension", (1, 1), Output::Unknown, extension),
@@ -22,11 +26,22 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::truth("subsumes", (1, 1), subsumes),
     Function::truth("subsumedBy", (1, 1), subsumed_by),
     Function::truth("conformsTo", (1, 1), conforms_to),
+    Function::each("checkModifiers", (0, 16), Output::Input, check_modifiers),
+    Function::each("slice", (2, 2), Output::Input, slice),
+    Function::each(
+        "elementDefinition",
+        (0, 0),
+        Output::Unknown,
+        element_definition,
+    ),
+    Function::each("weight", (0, 0), DECIMAL, weight::weight),
+    // What SDC called it before.
+    Function::each("ordinal", (0, 0), DECIMAL, weight::weight),
     Function::truth("htmlChecks", (0, 0), |at| {
-        html_checks(at, narrative::is_well_made)
+        html_checks(at, |text| narrative::check(text).is_ok())
     }),
     Function::truth("htmlChecks2", (0, 0), |at| {
-        html_checks(at, narrative::has_content)
+        html_checks(at, |text| narrative::check(text) == Ok(true))
     }),
 ];
 
@@ -134,10 +149,7 @@ fn target<'a>(
 /// The contained resource with an id; the container itself for `#`.
 fn contained<'a>(invocation: &Invocation<'_, 'a>, id: &str) -> Option<Item<'a>> {
     let evaluator = invocation.evaluator;
-    let context = evaluator.context;
-    let root = context.root_resource.as_ref();
-    let root = root.or(context.resource.as_ref());
-    let root = root.or_else(|| evaluator.focus.first())?;
+    let root = evaluator.root_resource()?;
     if id.is_empty() {
         return Some(root.clone());
     }
@@ -145,7 +157,7 @@ fn contained<'a>(invocation: &Invocation<'_, 'a>, id: &str) -> Option<Item<'a>> 
         .element()?
         .children(evaluator.known.contained)
         .find(|resource| resource.id().is_some_and(|own| own == id))?;
-    Item::resource(found, context.definitions)
+    Item::resource(found, evaluator.context.definitions)
 }
 
 /// The type that a `Reference` states itself: `type`, for one by identifier only.
@@ -206,12 +218,70 @@ fn conforms_to(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure>
     else {
         return Ok(None);
     };
-    let profiles = invocation.evaluator.context.profiles;
-    let profiles = profiles.ok_or_else(|| invocation.unavailable())?;
-    match profiles.conforms_to(&item, &profile) {
+    match profiles(invocation)?.conforms_to(&item, &profile) {
         Some(conforms) => Ok(Some(conforms)),
         None => Err(invocation.wrong_argument("the profile is not known")),
     }
+}
+
+/// Passes elements on; one with a modifier extension that is not among those named is an error.
+fn check_modifiers<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
+    let mut admitted = Vec::new();
+    for place in 0..invocation.call.arguments.len() {
+        admitted.extend(invocation.argument_text(place)?);
+    }
+    let known = invocation.evaluator.known;
+    let is_admitted = |url: &str| {
+        let mut urls = admitted.iter().flat_map(|urls| urls.split(','));
+        urls.any(|admitted| admitted.trim() == url)
+    };
+    invocation.each_input(&mut |item| {
+        let modifiers = item
+            .element()
+            .map(|element| element.children(known.modifier_extension));
+        for modifier in modifiers.into_iter().flatten() {
+            invocation.evaluator.step()?;
+            let url = modifier.child(known.url).and_then(Element::value_text);
+            if !url.is_some_and(|url| is_admitted(&url)) {
+                let reason = "an element has a modifier extension that is not among those named";
+                return Err(invocation.wrong_argument(reason).into());
+            }
+        }
+        sink(item)
+    })
+}
+
+/// The profiles that the context has.
+fn profiles<'a>(
+    invocation: &Invocation<'_, 'a>,
+) -> Result<&'a dyn crate::context::Profiles, Failure> {
+    let profiles = invocation.evaluator.context.profiles;
+    profiles.ok_or_else(|| invocation.unavailable())
+}
+
+/// The elements that are in a slice of a profile.
+fn slice<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
+    let (Some(profile), Some(name)) = (invocation.argument_text(0)?, invocation.argument_text(1)?)
+    else {
+        return Ok(());
+    };
+    let profiles = profiles(invocation)?;
+    invocation.each_input(
+        &mut |item| match profiles.is_in_slice(&item, &profile, &name) {
+            Some(true) => sink(item),
+            Some(false) => Ok(()),
+            None => Err(invocation.wrong_argument("the slice is not known").into()),
+        },
+    )
+}
+
+/// What the profiles at hand say of elements.
+fn element_definition<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
+    let profiles = profiles(invocation)?;
+    invocation.each_input(&mut |item| {
+        let definition = profiles.element_definition(&item);
+        definition.map_or(Ok(()), &mut *sink)
+    })
 }
 
 /// Whether the input is XHTML that satisfies some of the rules of narratives.

@@ -16,6 +16,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function::each("where", (1, 1), Output::Input, filter).with(Argument::Lambda),
     Function::each("select", (1, 1), Output::Argument, select).with(Argument::Lambda),
     Function::each("repeat", (1, 1), Output::Unknown, repeat).with(Argument::Unknown),
+    Function::each("repeatAll", (1, 1), Output::Unknown, repeat_all).with(Argument::Unknown),
     Function::each("aggregate", (1, 2), Output::Unknown, aggregate).with(Argument::Unknown),
     Function::each("children", (0, 0), Output::Unordered, children),
     Function::each("descendants", (0, 0), Output::Unordered, descendants),
@@ -62,6 +63,25 @@ fn repeat<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
                 pending.push_back(found);
             }
         }
+    }
+    Ok(())
+}
+
+/// As [`repeat`], but what is found again is there again: only the limits end it.
+fn repeat_all<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
+    let Some(projection) = invocation.argument(0) else {
+        return Ok(());
+    };
+    let evaluator = invocation.evaluator;
+    let mut count = 0;
+    let mut pending: VecDeque<Item<'a>> = invocation.input()?.into_iter().collect();
+    while let Some(item) = pending.pop_front() {
+        let scope = invocation.scope.with(std::slice::from_ref(&item), 0);
+        let found = evaluator.gather(projection, &scope)?;
+        count += found.len();
+        evaluator.check_items(count)?;
+        pending.extend(found.iter().cloned());
+        found.into_iter().try_for_each(&mut *sink)?;
     }
     Ok(())
 }

@@ -9,25 +9,33 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::evaluate::{Failure, Flow, Sink, emit};
 use crate::function::{Function, Invocation, Output};
-use crate::value::Item;
 use crate::value::compare::number;
+use crate::value::{Item, units};
 
-const INTEGER: Output = Output::System(SystemKind::Integer);
 const DECIMAL: Output = Output::System(SystemKind::Decimal);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::single("abs", (0, 0), Output::Unknown, abs).on_value(),
-    Function::single("ceiling", (0, 0), INTEGER, |at| whole(at, Decimal::ceil)).on_value(),
-    Function::single("floor", (0, 0), INTEGER, |at| whole(at, Decimal::floor)).on_value(),
-    Function::single("truncate", (0, 0), INTEGER, |at| whole(at, Decimal::trunc)).on_value(),
-    Function::single("round", (0, 1), DECIMAL, round).on_value(),
+    Function::single("ceiling", (0, 0), Output::Unknown, |at| {
+        whole(at, Decimal::ceil)
+    })
+    .on_value(),
+    Function::single("floor", (0, 0), Output::Unknown, |at| {
+        whole(at, Decimal::floor)
+    })
+    .on_value(),
+    Function::single("truncate", (0, 0), Output::Unknown, |at| {
+        whole(at, Decimal::trunc)
+    })
+    .on_value(),
+    Function::single("round", (0, 1), Output::Unknown, round).on_value(),
     Function::single("exp", (0, 0), DECIMAL, |at| real(at, f64::exp)).on_value(),
     Function::single("ln", (0, 0), DECIMAL, |at| real(at, f64::ln)).on_value(),
     Function::single("sqrt", (0, 0), DECIMAL, |at| real(at, f64::sqrt)).on_value(),
     Function::single("log", (1, 1), DECIMAL, log).on_value(),
     Function::single("power", (1, 1), Output::Unknown, power).on_value(),
     Function::each("sum", (0, 0), Output::Unknown, sum).on_value(),
-    Function::each("avg", (0, 0), DECIMAL, average).on_value(),
+    Function::each("avg", (0, 0), Output::Unknown, average).on_value(),
     Function::each("min", (0, 0), Output::Input, |at, sink| {
         extreme(at, sink, true)
     })
@@ -36,6 +44,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         extreme(at, sink, false)
     })
     .on_value(),
+    Function::truth("comparable", (1, 1), comparable).on_value(),
 ];
 
 /// The number of the input.
@@ -75,6 +84,10 @@ fn whole<'a>(
     invocation: &Invocation<'_, 'a>,
     rounding: impl Fn(&Decimal) -> Decimal,
 ) -> Result<Option<Item<'a>>, Failure> {
+    if let Some(Item::Quantity(mut quantity)) = invocation.input_value()? {
+        quantity.value = rounding(&quantity.value);
+        return Ok(Some(Item::Quantity(quantity)));
+    }
     let number = input_number(invocation)?;
     Ok(number.and_then(|number| rounding(&number).to_i32().map(Item::Integer)))
 }
@@ -84,9 +97,15 @@ fn round<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failur
     let Ok(digits) = u32::try_from(digits) else {
         return Err(invocation.wrong_argument("the precision is negative"));
     };
+    let round = |number: Decimal| {
+        number.round_dp_with_strategy(digits, RoundingStrategy::MidpointAwayFromZero)
+    };
+    if let Some(Item::Quantity(mut quantity)) = invocation.input_value()? {
+        quantity.value = round(quantity.value);
+        return Ok(Some(Item::Quantity(quantity)));
+    }
     let number = input_number(invocation)?;
-    let strategy = RoundingStrategy::MidpointAwayFromZero;
-    Ok(number.map(|number| Item::Decimal(number.round_dp_with_strategy(digits, strategy))))
+    Ok(number.map(|number| Item::Decimal(round(number))))
 }
 
 /// How many digits of a binary result are certain.
@@ -165,8 +184,48 @@ fn total(invocation: &Invocation<'_, '_>, items: &[Item<'_>]) -> Result<Option<D
     Ok(Some(sum))
 }
 
+/// The sum of quantities in the unit of the first; `None` if it is no quantity, the units do not
+/// measure the same, or the sum is too large.
+fn total_quantity<'a>(
+    invocation: &Invocation<'_, 'a>,
+    items: &[Item<'a>],
+) -> Result<Option<Item<'a>>, Failure> {
+    let Some((Item::Quantity(first), rest)) = items.split_first() else {
+        return Ok(None);
+    };
+    let mut sum = (**first).clone();
+    for item in rest {
+        let Item::Quantity(next) = item else {
+            return Err(invocation.wrong_type(item));
+        };
+        let Some(next) = units::add(&sum, next, false) else {
+            return Ok(None);
+        };
+        sum = next;
+    }
+    Ok(Some(Item::Quantity(Box::new(sum))))
+}
+
+/// Whether two quantities measure the same, so that they can be compared:
+/// <https://hl7.org/fhir/R5/fhirpath.html#functions>.
+fn comparable(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure> {
+    let (Some(left), Some(right)) = (invocation.input_value()?, invocation.argument_value(0)?)
+    else {
+        return Ok(None);
+    };
+    match (&left, &right) {
+        (Item::Quantity(left), Item::Quantity(right)) => {
+            Ok(Some(units::are_comparable(left, right)))
+        }
+        (Item::Quantity(_), other) | (other, _) => Err(invocation.wrong_type(other)),
+    }
+}
+
 fn sum<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
     let items = values(invocation)?;
+    if let Some(Item::Quantity(_)) = items.first() {
+        return emit(total_quantity(invocation, &items)?, sink);
+    }
     if items.is_empty() {
         return Ok(());
     }
@@ -182,6 +241,14 @@ fn sum<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
 fn average<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
     let items = values(invocation)?;
     let count = Decimal::from(items.len());
+    if let Some(Item::Quantity(mut total)) = total_quantity(invocation, &items)? {
+        let value = total.value.checked_div(count);
+        let average = value.map(|value| {
+            total.value = value;
+            Item::Quantity(total)
+        });
+        return emit(average, sink);
+    }
     let total = total(invocation, &items)?;
     emit(
         total

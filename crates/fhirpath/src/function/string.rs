@@ -52,13 +52,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     })
     .on_value(),
     Function::single("replace", (2, 2), STRING, replace).on_value(),
-    Function::truth("matches", (1, 1), matches)
+    Function::truth("matches", (1, 2), |at| matches(at, 1))
         .on_value()
         .with_regex(partial),
-    Function::truth("matchesFull", (1, 1), matches)
+    Function::truth("matchesFull", (1, 2), |at| matches(at, 1))
         .on_value()
         .with_regex(full),
-    Function::single("replaceMatches", (2, 2), STRING, replace_matches)
+    Function::single("replaceMatches", (2, 3), STRING, replace_matches)
         .on_value()
         .with_regex(partial),
     Function::single("length", (0, 0), INTEGER, length).on_value(),
@@ -85,6 +85,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 /// The most memory that a regular expression of an expression may take.
 const REGEX_BYTES_MAX: usize = 1 << 20;
+
+/// The flags that a regular expression may have: case does not matter; `^` and `$` match at lines.
+const REGEX_FLAGS: &str = "im";
 
 /// A regular expression that may match anywhere; `.` matches ends of lines too.
 fn partial(pattern: &str) -> Option<Regex> {
@@ -206,11 +209,14 @@ fn check_growth(
 }
 
 /// Calls a function with the regular expression of the first argument; `None` if that is empty.
+/// The argument at `flags` says how it is to be read.
 fn with_regex<T>(
     invocation: &Invocation<'_, '_>,
+    flags: usize,
     run: impl FnOnce(&Regex) -> T,
 ) -> Result<Option<T>, Failure> {
-    if let Some(regex) = &invocation.call.regex {
+    let flags = invocation.argument_text(flags)?.unwrap_or_default();
+    if let Some(regex) = invocation.call.regex.as_ref().filter(|_| flags.is_empty()) {
         return Ok(Some(run(regex)));
     }
     let (Some(pattern), Some(prepare)) =
@@ -218,17 +224,24 @@ fn with_regex<T>(
     else {
         return Ok(None);
     };
+    if !flags.chars().all(|flag| REGEX_FLAGS.contains(flag)) {
+        return Err(invocation.wrong_argument("the flags are not among i and m"));
+    }
+    let pattern = match &*flags {
+        "" => pattern,
+        flags => Cow::Owned(format!("(?{flags}:{pattern})")),
+    };
     match prepare(&pattern) {
         Some(regex) => Ok(Some(run(&regex))),
         None => Err(invocation.wrong_argument("the regular expression is not supported")),
     }
 }
 
-fn matches(invocation: &Invocation<'_, '_>) -> Result<Option<bool>, Failure> {
+fn matches(invocation: &Invocation<'_, '_>, flags: usize) -> Result<Option<bool>, Failure> {
     let Some(text) = invocation.input_text()? else {
         return Ok(None);
     };
-    with_regex(invocation, |regex| regex.is_match(&text))
+    with_regex(invocation, flags, |regex| regex.is_match(&text))
 }
 
 fn replace_matches<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
@@ -237,7 +250,7 @@ fn replace_matches<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a
         return Ok(None);
     };
     let limit_bytes = invocation.evaluator.context.limits.string_bytes_max;
-    let replaced = with_regex(invocation, |regex| {
+    let replaced = with_regex(invocation, 2, |regex| {
         replaced_all(regex, &text, &substitution, limit_bytes)
     })?;
     match replaced {

@@ -1,5 +1,5 @@
-//! Dates, times and precision: `lowBoundary()`, `highBoundary()`, `precision()` and the parts of
-//! dates, as later versions of the specification define them:
+//! Dates, times and precision: `lowBoundary()`, `highBoundary()`, `precision()`, the parts of dates
+//! and the time between two, as later versions of the specification define them:
 //! <http://hl7.org/fhirpath/#boundary-functions>.
 
 use fhir_model::definition::SystemKind;
@@ -7,7 +7,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::evaluate::{Failure, to_integer};
 use crate::function::{Function, Invocation, Output};
-use crate::value::{Item, Quantity};
+use crate::value::{Item, Period, Precision, Quantity, Temporal};
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::single("lowBoundary", (0, 1), Output::Unknown, |at| {
@@ -25,7 +25,38 @@ pub(super) const FUNCTIONS: &[Function] = &[
         precision,
     )
     .on_value(),
+    Function::single("yearOf", (0, 0), INTEGER, |at| part(at, Precision::Year)),
+    Function::single("monthOf", (0, 0), INTEGER, |at| part(at, Precision::Month)),
+    Function::single("dayOf", (0, 0), INTEGER, |at| part(at, Precision::Day)),
+    Function::single("hourOf", (0, 0), INTEGER, |at| part(at, Precision::Hour)),
+    Function::single("minuteOf", (0, 0), INTEGER, |at| {
+        part(at, Precision::Minute)
+    }),
+    Function::single("secondOf", (0, 0), INTEGER, |at| {
+        part(at, Precision::Second)
+    }),
+    Function::single("millisecondOf", (0, 0), INTEGER, |at| {
+        part(at, Precision::Millisecond)
+    }),
+    Function::single(
+        "timezoneOffsetOf",
+        (0, 0),
+        Output::System(SystemKind::Decimal),
+        offset,
+    ),
+    Function::single("dateOf", (0, 0), Output::System(SystemKind::Date), date),
+    Function::single("timeOf", (0, 0), Output::System(SystemKind::Time), time),
+    Function::single("duration", (2, 2), INTEGER, |at| {
+        between(at, Temporal::whole_periods)
+    })
+    .on_value(),
+    Function::single("difference", (2, 2), INTEGER, |at| {
+        between(at, Temporal::boundaries_crossed)
+    })
+    .on_value(),
 ];
+
+const INTEGER: Output = Output::System(SystemKind::Integer);
 
 /// Digits after the point that a boundary of a decimal has by default.
 const DECIMAL_DIGITS: i32 = 8;
@@ -106,4 +137,82 @@ fn precision<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Fa
         other => return Err(invocation.wrong_type(&other)),
     };
     Ok(Some(Item::Integer(digits)))
+}
+
+/// A part of a date, date and time, or time; nothing if it does not have that part.
+fn part<'a>(
+    invocation: &Invocation<'_, 'a>,
+    precision: Precision,
+) -> Result<Option<Item<'a>>, Failure> {
+    let is_of_date = precision <= Precision::Day;
+    let value = match system_value(invocation)? {
+        Some(Item::Date(date)) if is_of_date => date.part(precision),
+        Some(Item::DateTime(moment)) => moment.part(precision),
+        Some(Item::Time(time)) if !is_of_date => time.part(precision),
+        _ => None,
+    };
+    Ok(value.map(|value| Item::Integer(value.into())))
+}
+
+/// The only item of the input as a value; what is none has no parts, and is no error.
+fn system_value<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
+    let (definitions, known) = (invocation.definitions(), invocation.evaluator.known);
+    let item = invocation.input_single()?;
+    Ok(item.and_then(|item| item.system(definitions, known)))
+}
+
+/// How many hours the clock is ahead of Greenwich.
+fn offset<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
+    let minutes = match system_value(invocation)? {
+        Some(Item::DateTime(moment)) => moment.offset_minutes(),
+        _ => None,
+    };
+    let hours = minutes.map(|minutes| Decimal::from(minutes) / Decimal::from(60));
+    Ok(hours.map(|mut hours| {
+        if hours.scale() == 0 {
+            hours.rescale(1);
+        }
+        Item::Decimal(hours)
+    }))
+}
+
+fn date<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
+    Ok(match system_value(invocation)? {
+        Some(Item::Date(moment) | Item::DateTime(moment)) => Some(Item::Date(moment.date())),
+        _ => None,
+    })
+}
+
+fn time<'a>(invocation: &Invocation<'_, 'a>) -> Result<Option<Item<'a>>, Failure> {
+    Ok(match system_value(invocation)? {
+        Some(Item::DateTime(moment)) => moment.time().map(Item::Time),
+        _ => None,
+    })
+}
+
+/// A count of units of time from the input to the first argument.
+fn between<'a>(
+    invocation: &Invocation<'_, 'a>,
+    count: fn(&Temporal, &Temporal, Period) -> Option<i64>,
+) -> Result<Option<Item<'a>>, Failure> {
+    let (Some(from), Some(to), Some(unit)) = (
+        invocation.input_value()?,
+        invocation.argument_value(0)?,
+        invocation.argument_text(1)?,
+    ) else {
+        return Ok(None);
+    };
+    let (from, to, units) = match (&from, &to) {
+        (Item::Time(from), Item::Time(to)) => (from, to, Period::OF_TIME),
+        (Item::Date(from), Item::Date(to)) => (from, to, Period::OF_DATE),
+        (Item::Date(from) | Item::DateTime(from), Item::Date(to) | Item::DateTime(to)) => {
+            (from, to, Period::ALL)
+        }
+        (_, other) => return Err(invocation.wrong_type(other)),
+    };
+    let Some((_, unit)) = units.iter().find(|(name, _)| *name == unit) else {
+        return Err(invocation.wrong_argument("this is no unit of time of the input"));
+    };
+    let count = count(from, to, *unit);
+    Ok(count.and_then(|count| i32::try_from(count).ok().map(Item::Integer)))
 }

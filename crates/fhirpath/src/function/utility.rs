@@ -1,14 +1,24 @@
 //! Utility functions: <http://hl7.org/fhirpath/N1/#utility-functions>, and `iif()`.
 
-use crate::error::EvaluateErrorKind;
-use crate::evaluate::{Failure, Flow, Sink};
-use crate::function::{Argument, Function, Invocation, Output};
-use crate::value::{Item, Temporal};
 use fhir_model::definition::SystemKind;
+use fhir_model::element::Element;
+
+use crate::error::EvaluateErrorKind;
+use crate::evaluate::{Failure, Flow, Sink, emit};
+use crate::function::path::{path_to, write_path};
+use crate::function::{Argument, Function, Invocation, Output};
+use crate::value::{Collection, Item, Temporal};
+
+const STRING: Output = Output::System(SystemKind::String);
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function::each("iif", (2, 3), Output::Unknown, iif).with(Argument::Whole),
     Function::each("trace", (1, 2), Output::Input, trace).with(Argument::Lambda),
+    Function::each("defineVariable", (1, 2), Output::Input, |at, sink| {
+        at.each_input(sink)
+    })
+    .with(Argument::Definition),
+    Function::each("pathname", (0, 1), STRING, pathname),
     Function::single("now", (0, 0), Output::System(SystemKind::DateTime), now),
     Function::single("today", (0, 0), Output::System(SystemKind::Date), today),
     Function::single(
@@ -43,9 +53,53 @@ fn iif<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
     }
 }
 
-/// Passes its input on. It prints nothing: resources are not for logs.
+/// Passes its input on, and shows it to whoever the context says wants to see it.
 fn trace<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
-    invocation.each_input(sink)
+    let Some(trace) = invocation.evaluator.context.trace else {
+        return invocation.each_input(sink);
+    };
+    let name = invocation.argument_text(0)?.unwrap_or_default();
+    let items = invocation.input()?;
+    match invocation.argument(1) {
+        None => trace.trace(&name, &items),
+        Some(projection) => {
+            let mut shown = Collection::new();
+            for (index, item) in items.iter().enumerate() {
+                let scope = invocation.scope.with(std::slice::from_ref(item), index);
+                shown.extend(invocation.evaluator.gather(projection, &scope)?);
+                invocation.evaluator.check_items(shown.len())?;
+            }
+            trace.trace(&name, &shown);
+        }
+    }
+    items.into_iter().try_for_each(sink)
+}
+
+/// The paths that lead to the elements of the input and to nothing else; values have none.
+fn pathname<'a>(invocation: &Invocation<'_, 'a>, sink: Sink<'_, 'a>) -> Flow {
+    let is_short = match invocation.argument_value(0)? {
+        None => false,
+        Some(Item::Boolean(is_short)) => is_short,
+        Some(other) => return Err(invocation.wrong_type(&other).into()),
+    };
+    invocation.each_input(&mut |item| match item.element() {
+        Some(element) => emit(path_of(invocation, element, is_short), sink),
+        None => Ok(()),
+    })
+}
+
+/// The path from `%rootResource` to an element; `None` if it is outside of that.
+fn path_of<'a>(
+    invocation: &Invocation<'_, 'a>,
+    wanted: Element<'a>,
+    is_short: bool,
+) -> Option<Item<'a>> {
+    let Item::Node { element, type_id } = invocation.evaluator.root_resource()? else {
+        return None;
+    };
+    let path = path_to(*element, wanted)?;
+    let written = write_path(*type_id, &path, is_short, invocation.definitions())?;
+    Some(Item::String(written.into()))
 }
 
 /// The moment that the context says is now.

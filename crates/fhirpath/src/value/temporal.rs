@@ -6,6 +6,10 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+mod interval;
+
+pub(crate) use interval::Period;
+
 /// How much of a date or time is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(missing_docs, reason = "each variant is the precision of that name")]

@@ -73,6 +73,18 @@ pub(crate) fn compare(left: &Quantity<'_>, right: &Quantity<'_>) -> Option<Order
     compare_in(left, left.unit.code(), right, right.unit.code())
 }
 
+/// Whether two quantities measure the same.
+pub(crate) fn are_comparable(left: &Quantity<'_>, right: &Quantity<'_>) -> bool {
+    let (from, to) = (left.unit.code(), right.unit.code());
+    let is_calendar = (months(from).is_some(), months(to).is_some());
+    match is_calendar {
+        (false, false) => unit(from)
+            .zip(unit(to))
+            .map_or(from == to, |(from, to)| from.is_commensurable(&to)),
+        (from, to) => from == to,
+    }
+}
+
 /// [`compare`] with codes that stand for the units.
 fn compare_in(
     left: &Quantity<'_>,

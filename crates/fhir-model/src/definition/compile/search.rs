@@ -13,18 +13,6 @@ use crate::definition::search_parameter::{
 use crate::definition::types::{TypeId, TypeKind};
 use crate::definition::{Definitions, Span, row};
 
-const TYPES: &[(&str, SearchParameterType)] = &[
-    ("number", SearchParameterType::Number),
-    ("date", SearchParameterType::Date),
-    ("string", SearchParameterType::String),
-    ("token", SearchParameterType::Token),
-    ("reference", SearchParameterType::Reference),
-    ("composite", SearchParameterType::Composite),
-    ("quantity", SearchParameterType::Quantity),
-    ("uri", SearchParameterType::Uri),
-    ("special", SearchParameterType::Special),
-];
-
 impl Compiler {
     pub(super) fn search_parameters(&mut self, resources: &[Value]) {
         let mut lists = Lists::new();
@@ -50,7 +38,7 @@ impl Compiler {
     ) -> Option<SearchParameter> {
         let required = |name: &'static str| text_of(resource, name).ok_or(name);
         let read = || {
-            let kind = decode(text_of(resource, "type"), TYPES).ok_or("type")?;
+            let kind = decode(text_of(resource, "type"), SearchParameterType::CODES).ok_or("type")?;
             if list_of(resource, "base").is_empty() {
                 return Err("base");
             }

@@ -20,6 +20,9 @@ use crate::name::Name;
 /// `ElementDefinition.type.code` of a system type begins so.
 const SYSTEM_TYPE_PREFIX: &str = "http://hl7.org/fhirpath/";
 
+/// Where the types of the specification are defined.
+const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+
 /// Marks a constraint that is advice only.
 const BEST_PRACTICE: &str =
     "http://hl7.org/fhir/StructureDefinition/elementdefinition-bestpractice";
@@ -154,7 +157,13 @@ impl Compiler {
             self.report(resource, ProblemKind::NoSnapshot);
             return None;
         };
-        let derivation = decode(text_of(resource, "derivation"), DERIVATIONS);
+        let base = text_of(resource, "baseDefinition").unwrap_or_default();
+        let derivation = if base.strip_prefix(CORE) == Some(type_name) {
+            // Whatever it says: what is based on a type and is of that type cannot define it.
+            Some(Derivation::Constraint)
+        } else {
+            decode(text_of(resource, "derivation"), DERIVATIONS)
+        };
         Some(Source {
             resource,
             url,
@@ -474,19 +483,21 @@ impl Compiler {
 
     /// Resolves the content references of the structure whose elements begin at `start`.
     ///
-    /// A reference is `#` and the id of an element of the same structure, in later packages with
-    /// the URL of the structure before it. A profile may lack the element; then the base
-    /// structure of the type has it.
+    /// A reference is `#` and the id of an element of the same structure. With the URL of another
+    /// structure before it, as generators write it into profiles, the base definition is meant,
+    /// and so it is where a profile lacks the element.
     fn content_references(&mut self, source: &Source<'_>, start: usize) {
         for (number, definition) in source.snapshot.iter().enumerate() {
             let reference = text_of(definition, "contentReference");
-            let Some((_, id)) = reference.and_then(|reference| reference.split_once('#')) else {
+            let Some((url, id)) = reference.and_then(|reference| reference.split_once('#')) else {
                 continue;
             };
+            let is_own = url.is_empty() || url == source.url;
             let target = self.definitions.find_text(id).and_then(|id| {
                 let elements = self.definitions.structures.elements.get(start..)?;
                 let at = elements.iter().position(|element| element.id == id);
-                at.map(|at| ElementId(row(start + at))).or_else(|| {
+                let own = at.filter(|_| is_own);
+                own.map(|at| ElementId(row(start + at))).or_else(|| {
                     self.definitions
                         .type_of(self.definitions.type_by_text(id)?)
                         .element

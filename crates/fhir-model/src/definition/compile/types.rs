@@ -106,6 +106,8 @@ impl Compiler {
             } else {
                 self.declared_type(source, root, id)
             };
+            // Types that specialise one another in a circle would never come to an end.
+            let base = base.filter(|base| !self.definitions.is_subtype_of(*base, type_id));
             let (properties, choices) = self.properties(id);
             let is_abstract = id == root && is_true(source.resource, "abstract");
             if let Some(found) = self.definitions.types.types.get_mut(type_id.index()) {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
-use std::path::Path;
 
+use fhir_model::issue::Issue;
+use fhir_validation::{Options, References, UnknownExtensions};
 use serde_json::Value;
 
 use crate::official::outcome::Outcome;
@@ -146,6 +147,28 @@ impl Case {
         }
     }
 
+    /// How the reference validator is set up for the case.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            unknown_extensions: UnknownExtensions::Error,
+            references: match self.source["validateReference"].as_str() {
+                Some("CHECK_EXISTS_AND_TYPE") => References::MustExist,
+                Some("CHECK_VALID") => References::IfFound,
+                _ => References::Inside,
+            },
+            ..Options::default()
+        }
+    }
+
+    /// Whether an issue is about an extension that is not known, and that the reference validator
+    /// admits: an example, if the case does not say otherwise, or one of a package that it has
+    /// built in.
+    pub(crate) fn admits_extension(&self, issue: &Issue) -> bool {
+        let is_named = |url: &str| issue.text.starts_with(&format!("The extension \"{url}"));
+        let is_example = is_named("http://example.org/") && self.source["examples"] != false;
+        is_example || is_named("http://hl7.org/fhir/tools/")
+    }
+
     /// The steps for which there is an outcome of the reference validator.
     pub(crate) fn steps(&self, archive: &Archive) -> Vec<(Step, Outcome)> {
         [
@@ -161,9 +184,4 @@ impl Case {
 fn texts(list: &Value) -> Vec<String> {
     let texts = list.as_array().into_iter().flatten();
     texts.filter_map(Value::as_str).map(str::to_owned).collect()
-}
-
-/// Whether a file is XML by its name.
-pub(crate) fn is_xml(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|end| end == "xml")
 }
