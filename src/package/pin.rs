@@ -35,7 +35,7 @@ pub(super) fn pin(resource: &mut Value, closure: &[&Versions]) {
         Some("ValueSet") => pin_value_set(resource, closure),
         Some("SearchParameter") => {
             for component in list(resource, "component") {
-                pin_text(component.get_mut("definition"), closure);
+                pin_member(component, "definition", closure);
             }
         }
         _ => {}
@@ -43,7 +43,7 @@ pub(super) fn pin(resource: &mut Value, closure: &[&Versions]) {
 }
 
 fn pin_structure(structure: &mut Value, closure: &[&Versions]) {
-    pin_text(structure.get_mut("baseDefinition"), closure);
+    pin_member(structure, "baseDefinition", closure);
     for view in ["snapshot", "differential"] {
         let elements = structure.get_mut(view);
         let elements = elements.and_then(|view| view.get_mut("element"));
@@ -57,17 +57,17 @@ fn pin_element(element: &mut Value, closure: &[&Versions]) {
     for declared in list(element, "type") {
         for name in TYPE_LISTS {
             for canonical in list(declared, name) {
-                pin_text(Some(canonical), closure);
+                pin_text(canonical, closure);
             }
         }
     }
     let Some(binding) = element.get_mut("binding") else {
         return;
     };
-    pin_text(binding.get_mut("valueSet"), closure);
+    pin_member(binding, "valueSet", closure);
     for extension in list(binding, "extension") {
         if extension.get("url").and_then(Value::as_str) == Some(MAX_VALUE_SET) {
-            pin_text(extension.get_mut("valueCanonical"), closure);
+            pin_member(extension, "valueCanonical", closure);
         }
     }
 }
@@ -79,14 +79,20 @@ fn pin_value_set(value_set: &mut Value, closure: &[&Versions]) {
     for name in ["include", "exclude"] {
         for component in list(compose, name) {
             for canonical in list(component, "valueSet") {
-                pin_text(Some(canonical), closure);
+                pin_text(canonical, closure);
             }
         }
     }
 }
 
-fn pin_text(canonical: Option<&mut Value>, closure: &[&Versions]) {
-    let Some(Value::String(canonical)) = canonical else {
+fn pin_member(object: &mut Value, name: &str, closure: &[&Versions]) {
+    if let Some(canonical) = object.get_mut(name) {
+        pin_text(canonical, closure);
+    }
+}
+
+fn pin_text(canonical: &mut Value, closure: &[&Versions]) {
+    let Value::String(canonical) = canonical else {
         return;
     };
     if canonical.contains('|') {
