@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use fhir_model::definition::Definitions;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::definitions;
@@ -32,17 +31,6 @@ pub struct Guide {
     pub url: String,
     /// Its version.
     pub version: Option<String>,
-}
-
-impl Guide {
-    /// The guide that an `ImplementationGuide` describes.
-    pub(super) fn of(resource: &Value) -> Option<Self> {
-        let text = |name: &str| resource.get(name)?.as_str().map(str::to_owned);
-        Some(Self {
-            url: text("url")?,
-            version: text("version"),
-        })
-    }
 }
 
 /// Reads the image of these packages, or compiles them and writes it.

@@ -18,15 +18,6 @@ const TYPE_LISTS: &[&str] = &["profile", "targetProfile"];
 /// The value set that codes must be of even where the binding is not required.
 const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
 
-/// What each of these resources defines.
-pub(super) fn versions<'r>(resources: impl Iterator<Item = &'r Value>) -> Versions {
-    let defined = resources.filter_map(|resource| {
-        let text = |name: &str| resource.get(name)?.as_str().map(str::to_owned);
-        Some((text("url")?, text("version")?))
-    });
-    defined.collect()
-}
-
 /// Puts versions to the canonicals of a resource; `closure` is what its package can mean, the
 /// nearest first.
 pub(super) fn pin(resource: &mut Value, closure: &[&Versions]) {
@@ -120,14 +111,14 @@ mod tests {
 
     #[test]
     fn what_the_closure_defines_gets_its_version() {
-        let own = versions([json!({"url": "http://a/P", "version": "2"})].iter());
-        let dependency = versions(
-            [
-                json!({"url": "http://a/P", "version": "1"}),
-                json!({"url": "http://a/V", "version": "1"}),
-            ]
-            .iter(),
-        );
+        let versions = |defined: &[(&str, &str)]| -> Versions {
+            let defined = defined.iter();
+            defined
+                .map(|(url, version)| (url.to_string(), version.to_string()))
+                .collect()
+        };
+        let own = versions(&[("http://a/P", "2")]);
+        let dependency = versions(&[("http://a/P", "1"), ("http://a/V", "1")]);
         let mut profile = json!({
             "resourceType": "StructureDefinition",
             "baseDefinition": "http://a/P",
