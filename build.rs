@@ -39,8 +39,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out_dir = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
 
     let mut builder = Builder::new();
+    let mut structure_files = Vec::new();
     for file in files(Path::new(PACKAGES), ".ndjson.zst")? {
-        add_published(&mut builder, &file)?;
+        if add_published(&mut builder, &file)? {
+            structure_files.push(file);
+        }
     }
     for code_system in fhir_terminology::iso::code_systems() {
         builder.add(code_system);
@@ -67,6 +70,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-env=BATON_COMPILER={}", compiler(&image)?);
     fs::write(out_dir.join("definitions.image"), image)?;
     fs::write(out_dir.join("own_resources.rs"), list)?;
+    fs::write(
+        out_dir.join("structure_files.rs"),
+        included(&structure_files),
+    )?;
     fs::write(out_dir.join("packages.rs"), packages(Path::new(PACKAGES))?)?;
     Ok(())
 }
@@ -125,16 +132,29 @@ fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(found)
 }
 
-/// Adds the resources of a published package, but for its examples.
-fn add_published(builder: &mut Builder, file: &Path) -> Result<(), Box<dyn Error>> {
+/// Rust source: the bytes of these files.
+fn included(files: &[PathBuf]) -> String {
+    let row = |file: &PathBuf| {
+        let path = format!("/{}", file.display().to_string().replace('\\', "/"));
+        format!("    include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?})),\n")
+    };
+    format!("&[\n{}]\n", files.iter().map(row).collect::<String>())
+}
+
+/// Adds the resources of a published package, but for its examples. Returns whether there are
+/// structures among them.
+fn add_published(builder: &mut Builder, file: &Path) -> Result<bool, Box<dyn Error>> {
+    let mut has_structures = false;
     let decoder = StreamingDecoder::new(File::open(file)?).map_err(|error| error.to_string())?;
     for line in BufReader::with_capacity(BUFFER_BYTES, decoder).lines() {
         let resource: Value = serde_json::from_str(&line?)?;
         if !is_example(&resource) {
+            has_structures |=
+                resource.get("resourceType").and_then(Value::as_str) == Some("StructureDefinition");
             builder.add(resource);
         }
     }
-    Ok(())
+    Ok(has_structures)
 }
 
 /// A resource of our own package.

@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::conformance::effect::{Judged, judge};
+use crate::conformance::index::Index;
 use crate::definitions;
 use crate::error::{self, Error};
 use crate::interaction::conformance::{self, Announcement, Effects};
@@ -28,6 +29,7 @@ use crate::interaction::{Services, find};
 use crate::store::{ReadPosition, SetPosition, Stored};
 
 mod effect;
+mod index;
 
 /// The engine's name in the table of positions.
 const ENGINE: &str = "conformance";
@@ -50,8 +52,11 @@ pub struct Conformance {
     issues: Effects,
     /// Resources to be looked at.
     pending: BTreeSet<ResourceKey>,
+    /// Whether something was noted that is not in force yet.
+    is_stale: bool,
     position: i64,
     kept: i64,
+    index: Index,
 }
 
 /// A stored resource as it is in force.
@@ -81,17 +86,18 @@ impl Conformance {
             stored: BTreeMap::new(),
             issues: Effects::new(),
             pending: BTreeSet::new(),
+            is_stale: false,
             position,
             kept: position,
+            index: Index::read(&services).await?,
         };
-        let mut is_changed = false;
         for resource_type in conformance::TYPES {
             let mut search = find::every(&services, resource_type)?;
             search.count = PAGE;
             loop {
                 let page = services.store.search(&search).await?;
                 for stored in page.matches {
-                    is_changed |= engine.note(&stored.key.clone(), Some(stored))?;
+                    engine.note(&stored.key.clone(), Some(stored))?;
                 }
                 match page.next {
                     Some(next) => search.after = Some(next),
@@ -99,34 +105,50 @@ impl Conformance {
                 }
             }
         }
-        if is_changed {
+        if engine.is_stale {
             engine.rebuild().await?;
+        } else {
+            let definitions = Arc::clone(&services.definitions);
+            engine.index.plan(&services, &definitions, position).await?;
         }
         Ok(engine)
     }
 
     /// Runs until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut has_failed = false;
         loop {
+            let pause = if has_failed { PERIOD } else { self.pause() };
             let first = tokio::select! {
                 () = stop.cancelled() => return,
                 first = self.announcements.recv() => first,
-                () = tokio::time::sleep(PERIOD) => None,
+                () = tokio::time::sleep(pause) => None,
             };
             let mut heard: Vec<Announcement> = first.into_iter().collect();
             while let Ok(next) = self.announcements.try_recv() {
                 heard.push(next);
             }
-            match AssertUnwindSafe(self.turn(&heard)).catch_unwind().await {
+            let turn = AssertUnwindSafe(self.turn(&heard)).catch_unwind().await;
+            has_failed = !matches!(turn, Ok(Ok(())));
+            match turn {
                 Ok(Ok(())) => self.answer(heard),
                 Ok(Err(error)) => tracing::error!(
                     error = error::chain(&error),
-                    "Stored conformance resources could not be read; they are tried again"
+                    "Conformance resources could not be put in force; it is tried again"
                 ),
-                Err(_) => tracing::error!(
-                    "Putting conformance resources in force panicked; the definitions stay"
-                ),
+                Err(_) => {
+                    tracing::error!("Putting conformance resources in force panicked");
+                }
             }
+        }
+    }
+
+    /// How long there is nothing to do, unless somebody announces something.
+    fn pause(&self) -> Duration {
+        if self.index.is_busy() {
+            Duration::ZERO
+        } else {
+            PERIOD
         }
     }
 
@@ -138,17 +160,16 @@ impl Conformance {
             self.read_changes().await?;
         }
         let services = self.live.current();
-        let mut is_changed = false;
-        for key in self.pending.clone() {
+        while let Some(key) = self.pending.first().cloned() {
             let stored = services.store.read(&key).await?;
-            is_changed |= self.note(&key, stored)?;
+            self.note(&key, stored)?;
+            self.pending.remove(&key);
         }
-        // From here on only a defect stands in the way, and it would come again.
-        self.pending.clear();
-        if is_changed {
+        if self.is_stale {
             self.rebuild().await?;
         }
-        Ok(())
+        // A writer of a search parameter is answered after the first page, which often is all.
+        self.index.step(&self.live.current()).await
     }
 
     fn answer(&self, heard: Vec<Announcement>) {
@@ -176,18 +197,21 @@ impl Conformance {
                 .extend(keys.filter(conformance::is_conformance));
             self.position = end;
             if end - self.kept > UNKEPT_MAX {
-                services.store.transact(SetPosition(ENGINE, end)).await?;
+                services
+                    .store
+                    .transact(SetPosition(ENGINE.into(), end))
+                    .await?;
                 self.kept = end;
             }
         }
     }
 
-    /// Takes note of a resource as it is now. Returns whether the definitions change by it.
-    fn note(&mut self, key: &ResourceKey, stored: Option<Stored>) -> Result<bool, Error> {
+    /// Takes note of a resource as it is now.
+    fn note(&mut self, key: &ResourceKey, stored: Option<Stored>) -> Result<(), Error> {
         let version = stored.as_ref().map(|stored| stored.version);
         let known = self.stored.get(key).map(|known| known.version);
         if version.is_some() && version == known {
-            return Ok(false);
+            return Ok(());
         }
         let content = match &stored {
             Some(stored) => find::value(stored)?,
@@ -202,10 +226,11 @@ impl Conformance {
                     content: Arc::new(content),
                 };
                 self.stored.insert(key.clone(), resource);
-                Ok(true)
+                self.is_stale = true;
             }
-            _ => Ok(self.stored.remove(key).is_some()),
+            _ => self.is_stale |= self.stored.remove(key).is_some(),
         }
+        Ok(())
     }
 
     /// Compiles everything that is stored, and puts it in force.
@@ -220,9 +245,17 @@ impl Conformance {
         let base = Arc::clone(&self.base);
         let services = self.live.current();
         let compiled = tokio::task::spawn_blocking(move || compile(&base, &services, resources));
-        let (services, issues) = compiled
-            .await
-            .map_err(|error| Error::Internal(error.into()))?;
+        let (services, issues) = match compiled.await {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                // A defect; it would come again, so the definitions stay until the next change.
+                self.is_stale = false;
+                return Err(Error::Internal(error.into()));
+            }
+        };
+        let definitions = Arc::clone(&services.definitions);
+        let read = self.position;
+        self.index.plan(&services, &definitions, read).await?;
         let count = self.stored.len();
         tracing::info!(
             resources = count,
@@ -230,6 +263,7 @@ impl Conformance {
         );
         self.live.replace(services);
         self.issues = issues;
+        self.is_stale = false;
         Ok(())
     }
 }
@@ -243,12 +277,20 @@ fn compile(
     let mut issues = Effects::new();
     let mut builder = Builder::extending(base);
     let mut compiled = Vec::new();
+    let given = resources.iter().map(|(_, _, content)| content);
+    let given = given.filter(|content| content["resourceType"] == "StructureDefinition");
+    let structures = services.structures.with(given.cloned());
     for (key, _, content) in resources {
         match judge(&content) {
-            Judged::InForce => {
-                builder.add(content.as_ref().clone());
-                compiled.push((key, content));
-            }
+            Judged::InForce => match effect::complete(&structures, &content) {
+                Ok(complete) => {
+                    builder.add(complete);
+                    compiled.push((key, content));
+                }
+                Err(issue) => {
+                    issues.insert(key, vec![issue]);
+                }
+            },
             Judged::Silent => {}
             Judged::Without(issue) => {
                 issues.insert(key, vec![issue]);
@@ -256,7 +298,7 @@ fn compile(
         }
     }
     if compiled.is_empty() {
-        return (services.with(Arc::clone(base)), issues);
+        return (services.with(Arc::clone(base), structures), issues);
     }
     let (definitions, problems) = builder.finish();
     for (key, content) in compiled {
@@ -265,7 +307,7 @@ fn compile(
             issues.insert(key, found);
         }
     }
-    (services.with(Arc::new(definitions)), issues)
+    (services.with(Arc::new(definitions), structures), issues)
 }
 
 /// Whether a stored resource is one of our own, unchanged: those are embedded.

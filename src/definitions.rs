@@ -6,17 +6,16 @@
 //! time ([`fhir_model::definition::Builder::extending`]); keeping the current set is left to the
 //! server.
 
-use std::sync::{Arc, LazyLock};
+pub mod json;
+
+use std::sync::{Arc, OnceLock};
 
 use fhir_model::definition::Definitions;
 
 /// What `build.rs` compiled.
 static IMAGE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/definitions.image"));
 
-static EMBEDDED: LazyLock<Arc<Definitions>> = LazyLock::new(|| {
-    let definitions = Definitions::from_image(IMAGE);
-    Arc::new(definitions.expect("the image was written by the build of this program"))
-});
+static EMBEDDED: OnceLock<Arc<Definitions>> = OnceLock::new();
 
 /// A package that is compiled into the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,24 @@ static OWN_RESOURCES: &[OwnResource] = include!(concat!(env!("OUT_DIR"), "/own_r
 
 /// The definitions that the program is born with; read from the image at the first call.
 pub fn embedded() -> Arc<Definitions> {
-    Arc::clone(&EMBEDDED)
+    Arc::clone(EMBEDDED.get_or_init(|| Arc::new(read())))
+}
+
+/// Whether these are the definitions that [`embedded`] gives.
+pub fn is_embedded(definitions: &Arc<Definitions>) -> bool {
+    EMBEDDED
+        .get()
+        .is_some_and(|embedded| Arc::ptr_eq(embedded, definitions))
+}
+
+/// The same, read anew: for who needs them once and then no more.
+///
+/// # Panics
+///
+/// Never: the image was written by the build of this program.
+pub fn read() -> Definitions {
+    let definitions = Definitions::from_image(IMAGE);
+    definitions.expect("the image was written by the build of this program")
 }
 
 /// The published packages that are compiled into the program.

@@ -4,9 +4,10 @@
 //! resource goes through [`mod@write`]; a REST request, a bundle entry, an ADT message and a pathway
 //! step take the same way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
+use arc_swap::ArcSwap;
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
@@ -19,8 +20,9 @@ use crate::clock::{Clock, Ids};
 use crate::error::Error;
 use crate::interaction::conformance::Announcer;
 use crate::interaction::write::Policy;
-use crate::package::Guide;
+use crate::package::{Guide, Structures};
 use crate::search::extract::Extractor;
+use crate::search::value::ParameterId;
 use crate::store::Store;
 
 pub mod bundle;
@@ -50,6 +52,8 @@ pub struct Services {
     pub validator: Validator,
     /// Finds the search values of resources.
     pub extractor: Extractor,
+    /// Search parameters by which not everything that is stored is found yet.
+    pub unindexed: Arc<ArcSwap<HashSet<ParameterId>>>,
     /// Tells the time.
     pub clock: Clock,
     /// Makes logical ids.
@@ -60,6 +64,8 @@ pub struct Services {
     pub own_base: BaseUrl,
     /// Profiles in force beside `meta.profile`: resource type → canonical URLs.
     pub profiles: Arc<BTreeMap<String, Vec<String>>>,
+    /// Structures as JSON, to generate snapshots from.
+    pub structures: Structures,
     /// The implementation guides that were loaded.
     pub guides: Arc<[Guide]>,
     /// Where conformance resources that were written are announced.
@@ -110,17 +116,19 @@ impl Context {
 impl Services {
     /// The same with other definitions, in which all types have the numbers that they had.
     #[must_use]
-    pub fn with(&self, definitions: Arc<Definitions>) -> Self {
+    pub fn with(&self, definitions: Arc<Definitions>, structures: Structures) -> Self {
         Self {
             store: self.store.clone(),
             validator: Validator::new(Arc::clone(&definitions)),
             extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&self.base_url)),
             definitions,
+            unindexed: Arc::clone(&self.unindexed),
             clock: self.clock.clone(),
             ids: Arc::clone(&self.ids),
             base_url: Arc::clone(&self.base_url),
             own_base: BaseUrl::new(&self.base_url),
             profiles: Arc::clone(&self.profiles),
+            structures,
             guides: Arc::clone(&self.guides),
             announcer: self.announcer.clone(),
             policy: self.policy,

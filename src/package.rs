@@ -23,6 +23,7 @@ mod pin;
 mod registry;
 mod resolve;
 mod source;
+mod structures;
 
 pub use content::Content;
 pub use coordinate::{Coordinate, Wanted};
@@ -30,6 +31,7 @@ pub use image::Guide;
 pub use registry::install_tls;
 pub use resolve::{Note, Package, Resolution, resolve, resolve_at};
 pub use source::Sources;
+pub use structures::{Structures, lacks_snapshot};
 
 /// A SHA-256.
 #[derive(Clone, Copy, PartialEq, Eq)]

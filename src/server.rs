@@ -25,7 +25,7 @@ use crate::interaction::live::Live;
 use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
 use crate::operation::pathway::Pathways;
-use crate::package::Loaded;
+use crate::package::{Loaded, Structures};
 use crate::search::extract::Extractor;
 use crate::store::Store;
 use crate::workflow::Workflow;
@@ -193,11 +193,13 @@ fn services(
         validator: Validator::new(Arc::clone(&definitions)),
         extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
         definitions,
+        unindexed: Arc::default(),
         clock,
         ids: Arc::new(Ids::default()),
         own_base: BaseUrl::new(&base_url),
         base_url: base_url.into(),
         profiles: Arc::new(config.validation.profiles.clone()),
+        structures: Structures::new(&packages.resolution),
         guides: Arc::clone(&packages.guides),
         announcer,
         policy: Policy {

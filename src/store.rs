@@ -26,7 +26,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 pub use crate::store::find::INCLUDED_MAX;
-pub use crate::store::position::{ReadPosition, SetPosition};
+pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;

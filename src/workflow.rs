@@ -202,7 +202,7 @@ impl Workflow {
             if end - kept > UNKEPT_MAX {
                 self.services()
                     .store
-                    .transact(SetPosition(ENGINE, end))
+                    .transact(SetPosition(ENGINE.into(), end))
                     .await?;
                 kept = end;
             }
@@ -230,7 +230,7 @@ impl Workflow {
                 Ok(self
                     .services()
                     .store
-                    .transact(SetPosition(ENGINE, sequence))
+                    .transact(SetPosition(ENGINE.into(), sequence))
                     .await?)
             }
             other => other,
@@ -274,7 +274,9 @@ impl Workflow {
                 other => other?,
             }
         }
-        Ok(store.transact(SetPosition(ENGINE, change.sequence)).await?)
+        Ok(store
+            .transact(SetPosition(ENGINE.into(), change.sequence))
+            .await?)
     }
 
     /// When the organisation's calendar is another than at the last start, open Tasks that count
@@ -314,7 +316,9 @@ impl Workflow {
                 })
                 .await?;
         }
-        Ok(store.transact(SetPosition(CALENDAR, fingerprint)).await?)
+        Ok(store
+            .transact(SetPosition(CALENDAR.into(), fingerprint))
+            .await?)
     }
 
     fn services(&self) -> Arc<Services> {

@@ -8,6 +8,7 @@ use fhir_model::issue::{Issue, IssueType};
 use fhirpath::Expression;
 use serde_json::Value;
 
+use crate::package::{Structures, lacks_snapshot};
 use crate::search::parameter::{self, Lookup};
 
 /// What becomes of a stored conformance resource.
@@ -36,6 +37,18 @@ pub(super) fn judge(resource: &Value) -> Judged {
         }
         _ => Judged::InForce,
     }
+}
+
+/// A resource as it is compiled: a structure with its snapshot.
+pub(super) fn complete(structures: &Structures, resource: &Value) -> Result<Value, Issue> {
+    let is_structure = resource["resourceType"] == "StructureDefinition";
+    if !is_structure || !lacks_snapshot(resource) {
+        return Ok(resource.clone());
+    }
+    structures
+        .snapshot(resource)
+        .map(|snapshot| snapshot.structure)
+        .map_err(|problem| without_effect(&problem.to_string()))
 }
 
 /// What there is to say about a resource that was compiled.

@@ -8,11 +8,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use fhir_model::issue::{Issue, IssueType};
-use fhir_model::key::ResourceKey;
+use fhir_model::key::{ResourceKey, ResourceType};
+use fhir_model::snapshot::{SnapshotProblem, SnapshotProblemKind};
+use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::error::Error;
 use crate::interaction::Services;
-use crate::interaction::write::{Outcome, Written};
+use crate::interaction::write::{Document, Outcome, Written};
+use crate::package::lacks_snapshot;
 
 /// The types of resources that definitions are made of.
 pub const TYPES: &[&str] = &[
@@ -47,6 +51,55 @@ pub type Announcer = mpsc::Sender<Announcement>;
 /// Whether definitions are made of resources of this type.
 pub fn is_conformance(key: &ResourceKey) -> bool {
     TYPES.contains(&key.resource_type.as_str())
+}
+
+/// Refuses a profile that is a differential only and contradicts what it builds on. Where that is
+/// not known yet, it may come later. Returns what else there is to say.
+///
+/// # Errors
+/// [`Error::Unprocessable`] that names the elements.
+pub fn check(
+    services: &Services,
+    resource_type: &ResourceType,
+    document: &Document,
+) -> Result<Vec<Issue>, Error> {
+    if resource_type.as_str() != "StructureDefinition" {
+        return Ok(Vec::new());
+    }
+    let text = document.node().raw_text();
+    let structure: Value =
+        serde_json::from_str(text).map_err(|error| Error::Internal(error.into()))?;
+    let text = |name: &str| structure.get(name).and_then(Value::as_str);
+    let is_profile = text("derivation") == Some("constraint") && text("kind") != Some("logical");
+    if !is_profile || !lacks_snapshot(&structure) {
+        return Ok(Vec::new());
+    }
+    let problems = match services.structures.snapshot(&structure) {
+        Ok(snapshot) => snapshot.problems,
+        Err(problem) if is_unknown(&problem.kind) => Vec::new(),
+        Err(problem) => vec![problem],
+    };
+    let issues: Vec<Issue> = problems.iter().map(issue).collect();
+    if issues.iter().any(Issue::is_error) {
+        return Err(Error::Unprocessable(issues));
+    }
+    Ok(issues)
+}
+
+fn issue(problem: &SnapshotProblem) -> Issue {
+    let text = format!("The snapshot of {problem}");
+    let issue = Issue::new(problem.kind.severity(), IssueType::BusinessRule, text);
+    issue.at("StructureDefinition.differential")
+}
+
+/// Whether a snapshot lacks nothing but another structure.
+fn is_unknown(problem: &SnapshotProblemKind) -> bool {
+    matches!(
+        problem,
+        SnapshotProblemKind::UnknownBase(_)
+            | SnapshotProblemKind::UnknownType(_)
+            | SnapshotProblemKind::UnknownProfile(_)
+    )
 }
 
 /// Waits until what was written is in force, and notes what is not.

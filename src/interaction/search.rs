@@ -66,8 +66,10 @@ pub fn parse(
     query: &str,
     handling: Handling,
 ) -> Result<Parsed, Error> {
+    let unindexed = services.unindexed.load();
     let context = query::Context {
         definitions: &services.definitions,
+        unindexed: &unindexed,
         base_url: &services.own_base,
         handling,
         count_default: services.page_counts.default,

@@ -237,13 +237,14 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
         });
     };
     let options = context.policy.options();
-    let issues = issues(services, document, &resource_type, None, &options);
+    let mut issues = issues(services, document, &resource_type, None, &options);
     let judged = context
         .policy
         .judge(services, document, &resource_type, &issues)?;
     if let Some(tagged) = judged {
         *document = tagged;
     }
+    issues.extend(conformance::check(services, &resource_type, document)?);
     let type_id = services.type_id(&resource_type)?;
     let extracted = services
         .extractor

@@ -96,6 +96,12 @@ const fn value_kind(kind: SearchParameterType) -> Option<ValueKind> {
 }
 
 impl Parameter<'_> {
+    /// A number that changes with the values that it finds in a resource; never 0.
+    pub fn fingerprint(&self) -> i64 {
+        let way = format!("{:?} {}", self.kind, self.ignores_case());
+        i64::from(ParameterId::new(&way, self.expression).0) | 1 << 32
+    }
+
     /// Whether tokens of this parameter are kept and looked for in lower case.
     pub fn ignores_case(&self) -> bool {
         CASE_INSENSITIVE.contains(&self.code)

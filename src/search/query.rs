@@ -5,6 +5,8 @@
 //! [`Parsed::applied`] is what was. Decoding the URL, reading `Prefer` and shaping the answer are
 //! left to REST; asking a database is left to the store.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use fhir_model::definition::Definitions;
 use fhir_model::issue::{Issue, IssueType};
@@ -59,6 +61,8 @@ pub enum Handling {
 pub struct Context<'a> {
     /// The search parameters there are.
     pub definitions: &'a Definitions,
+    /// Parameters by which not everything that is stored is found yet.
+    pub unindexed: &'a HashSet<ParameterId>,
     /// The server's own base URL: references below it are local.
     pub base_url: &'a BaseUrl,
     /// What becomes of unknown parameters.

@@ -7,9 +7,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use fhir_model::key::{ResourceKey, VersionId};
+use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 
 use crate::search::expression::{Filter, Search};
+use crate::search::value::SearchValues;
 use crate::store::batch::{Batches, Table};
 use crate::store::entries::Entries;
 use crate::store::keys::Keys;
@@ -409,6 +410,58 @@ impl<'t> Transaction<'t> {
         let binds = [engine.into(), sequence.into()];
         self.write(Sql::fixed(self.connection.dialect(), text, binds))
             .await
+    }
+
+    /// The positions whose names begin so.
+    pub async fn positions(&mut self, prefix: &str) -> Result<Vec<(String, i64)>, Error> {
+        let text = "SELECT engine, sequence FROM engine_position \
+                    WHERE substr(engine, 1, length($1)) = $1 ORDER BY engine";
+        let sql = Sql::fixed(self.connection.dialect(), text, [prefix.into()]);
+        let rows = self.fetch(sql).await?;
+        rows.iter()
+            .map(|row| Ok((row.text(0)?.to_owned(), row.integer(1)?)))
+            .collect()
+    }
+
+    /// Makes a resource be found by these values; its version stays. One that has another version
+    /// by now is left alone, as whoever wrote that has found its values.
+    pub async fn reindex(
+        &mut self,
+        key: &ResourceKey,
+        version: VersionId,
+        values: &SearchValues,
+        patients: &[LogicalId],
+    ) -> Result<(), Error> {
+        self.expose().await?;
+        if !self.known.contains_key(key) {
+            self.load(vec![key.clone()]).await?;
+        }
+        let Some(Some(base)) = self.known.get_mut(key) else {
+            return Ok(());
+        };
+        let entries = Entries::new(values, patients);
+        let json = entries.to_json()?;
+        let old = Entries::from_json(&base.entries)?;
+        if base.stored.version != version || entries == old {
+            return Ok(());
+        }
+        let row = base.stored.row;
+        base.entries.clone_from(&json);
+        let mut batches = Batches::default();
+        entries.replace(old, row, &mut batches);
+        self.ensure_savepoint().await?;
+        let sent = batches.send(&mut self.connection, self.epoch).await;
+        self.noted(sent)?;
+        let text = match self.connection.dialect() {
+            Dialect::Sqlite => "UPDATE resource SET entries = $2 WHERE row_key = $1",
+            Dialect::Postgres => "UPDATE resource SET entries = $2::jsonb WHERE row_key = $1",
+        };
+        self.write(Sql::fixed(
+            self.connection.dialect(),
+            text,
+            [row.into(), json.into()],
+        ))
+        .await
     }
 
     async fn fetch(&mut self, sql: Sql) -> Result<Vec<Row>, Error> {

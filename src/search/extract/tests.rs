@@ -1,6 +1,6 @@
 //! Values of resources: by hand for each type, then of all examples of the specification.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -440,6 +440,7 @@ fn finds(resource_type: &str, extracted: &Extracted, parameter: ParameterId, val
         .code;
     let context = Context {
         definitions: &definitions,
+        unindexed: &HashSet::new(),
         base_url: &BaseUrl::new(BASE_URL),
         handling: Handling::Strict,
         count_default: 20,

@@ -56,6 +56,9 @@ impl Filters<'_> {
             Lookup::Unsupported => return Err(Refusal::unsupported(parts.code)),
             Lookup::Unknown => return Err(self.unknown(type_id, parts.code)),
         };
+        if self.context.unindexed.contains(&parameter.id) {
+            return Err(Refusal::unindexed(parameter.code));
+        }
         match parts.chained {
             Some(chained) => self.chain(parameter, parts, chained, value),
             None => self.any(parameter, parts, value),

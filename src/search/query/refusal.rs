@@ -56,6 +56,17 @@ impl Refusal {
         }
     }
 
+    /// A parameter that would not find everything yet. A client must not take a part for the whole.
+    pub(super) fn unindexed(name: &str) -> Self {
+        Self::never(
+            IssueType::Transient,
+            format!(
+                "The search parameter '{name}' is new, and what is stored is still being indexed by \
+                 it; try again later."
+            ),
+        )
+    }
+
     /// A parameter without a value.
     pub(super) fn empty(name: &str) -> Self {
         Self {

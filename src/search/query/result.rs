@@ -235,6 +235,9 @@ impl<'a> Parser<'a> {
             _ => {}
         }
         match parameter::find(self.context.definitions, self.type_id, code) {
+            Lookup::Supported(found) if self.context.unindexed.contains(&found.id) => {
+                Err(Refusal::unindexed(found.code))
+            }
             Lookup::Supported(found) => Ok(SortBy::Parameter(found.id, found.kind)),
             Lookup::Unsupported | Lookup::Unknown => {
                 let reason = "names no parameter of the resource type to sort by";

@@ -36,6 +36,7 @@ fn read(handling: Handling, url: &str) -> Result<Parsed, Vec<Issue>> {
     let definitions = embedded();
     let context = Context {
         definitions: &definitions,
+        unindexed: &HashSet::new(),
         base_url: &BaseUrl::new(BASE_URL),
         handling,
         count_default: 20,

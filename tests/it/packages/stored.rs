@@ -106,6 +106,60 @@ async fn another_process_on_the_same_database_follows() {
     .await;
 }
 
+/// A profile of `base` as people write it: what is different only.
+fn differential(id: &str, base: &str, element: &Value) -> Value {
+    json!({
+        "resourceType": "StructureDefinition", "id": id, "status": "draft", "kind": "resource",
+        "url": format!("http://example.org/StructureDefinition/{id}"),
+        "name": "Dated", "abstract": false, "type": "Basic",
+        "baseDefinition": base, "derivation": "constraint",
+        "differential": { "element": [{ "id": "Basic", "path": "Basic" }, element] },
+    })
+}
+
+const BASIC: &str = "http://hl7.org/fhir/StructureDefinition/Basic";
+
+#[tokio::test]
+async fn a_differential_is_enough() {
+    let dated = json!({ "id": "Basic.created", "path": "Basic.created", "min": 1 });
+    let authored = json!({ "id": "Basic.author", "path": "Basic.author", "min": 1 });
+    let unknown = json!({ "id": "Basic.colour", "path": "Basic.colour", "min": 1 });
+    let claims = |profile: &str| {
+        json!({
+            "resourceType": "Basic", "code": { "text": "x" }, "created": "2026-01-01",
+            "meta": { "profile": [format!("http://example.org/StructureDefinition/{profile}")] },
+        })
+    };
+    on_each_store("", NOW, async |baton| {
+        let refused = baton
+            .put(
+                "/StructureDefinition/wrong",
+                &differential("wrong", BASIC, &unknown),
+            )
+            .await;
+        assert_eq!(refused.status, 422);
+        assert!(refused.text.contains("Basic.colour"), "{}", refused.text);
+        // What a profile builds on may come later, and may change.
+        let base = "http://example.org/StructureDefinition/dated";
+        assert_eq!(
+            put(baton, &differential("authored", base, &authored)).await,
+            201
+        );
+        assert_eq!(baton.post("/Basic", &claims("authored")).await.status, 201);
+        assert_eq!(put(baton, &differential("dated", BASIC, &dated)).await, 201);
+        assert_eq!(baton.post("/Basic", &claims("dated")).await.status, 201);
+        assert_eq!(
+            baton.post("/Basic", &claims("authored")).await.status,
+            422,
+            "no author"
+        );
+        let mut undated = claims("dated");
+        undated.as_object_mut().unwrap().remove("created");
+        assert_eq!(baton.post("/Basic", &undated).await.status, 422);
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn what_has_no_effect_is_stored_and_says_why() {
     let parameter = |changes: Value| {
@@ -153,6 +207,103 @@ async fn what_has_no_effect_is_stored_and_says_why() {
                 200
             );
         }
+    })
+    .await;
+}
+
+/// More resources than are indexed before the writer of a parameter is answered.
+const MANY: usize = 450;
+
+/// So long indexing what is stored may take.
+const INDEXING: std::time::Duration = std::time::Duration::from_mins(1);
+
+fn colour(expression: &str) -> Value {
+    json!({
+        "resourceType": "SearchParameter", "id": "colour", "status": "draft",
+        "url": "http://example.org/SearchParameter/colour", "name": "colour", "code": "colour",
+        "description": "colour", "base": ["Basic"], "type": "token", "expression": expression,
+    })
+}
+
+/// How many a search finds; nothing while it is refused.
+async fn found(baton: &Baton, query: &str) -> Option<u64> {
+    let answer = baton.get(query).await;
+    if answer.status == 400 {
+        assert!(
+            answer.text.contains("still being indexed"),
+            "{}",
+            answer.text
+        );
+        return None;
+    }
+    answer.expect(200)["total"].as_u64()
+}
+
+/// The same once it is not refused any more.
+async fn found_at_last(baton: &Baton, query: &str) -> u64 {
+    let finds = async {
+        loop {
+            match found(baton, query).await {
+                Some(total) => return total,
+                None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(INDEXING, finds).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_search_parameter_finds_what_is_stored_and_what_comes() {
+    const RED: &str = "/Basic?colour=red&_summary=count";
+    on_each_store("", NOW, async |baton| {
+        let plain = |code: &str| json!({ "resourceType": "Basic", "code": { "coding": [{ "code": code }] } });
+        baton.create(&plain("red")).await;
+        baton.create(&plain("blue")).await;
+        assert_eq!(baton.get(RED).await.status, 400, "nobody knows the parameter");
+        // Where little is stored, all of it is found with the answer to the writer.
+        assert_eq!(put(baton, &colour("Basic.code")).await, 201);
+        assert_eq!(found(baton, RED).await, Some(1));
+        baton.create(&plain("red")).await;
+        assert_eq!(found(baton, RED).await, Some(2));
+        // Another expression finds other values, of what is stored too; and the first again.
+        assert_eq!(put(baton, &colour("Basic.code.text")).await, 200);
+        assert_eq!(found_at_last(baton, RED).await, 0);
+        assert_eq!(put(baton, &colour("Basic.code")).await, 200);
+        assert_eq!(found_at_last(baton, RED).await, 2);
+        // What is written while nobody knows the parameter is found when it comes back.
+        assert_eq!(baton.delete("/SearchParameter/colour").await.status, 204);
+        assert_eq!(baton.get(RED).await.status, 400);
+        baton.create(&plain("red")).await;
+        assert_eq!(put(baton, &colour("Basic.code")).await, 201);
+        assert_eq!(found_at_last(baton, RED).await, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_part_of_the_matches_is_never_shown_as_the_whole() {
+    const RED: &str = "/Basic?colour=red&_summary=count";
+    on_each_url(async |url| {
+        let baton = Baton::start(&url, "", NOW).await;
+        let entry = json!({
+            "resource": { "resourceType": "Basic", "code": { "coding": [{ "code": "red" }] } },
+            "request": { "method": "POST", "url": "Basic" },
+        });
+        let bundle = json!({
+            "resourceType": "Bundle", "type": "transaction", "entry": vec![entry; MANY],
+        });
+        baton.post("", &bundle).await.expect(200);
+        assert_eq!(put(&baton, &colour("Basic.code")).await, 201);
+        let is_all = |total: u64| total == MANY as u64;
+        assert!(
+            found(&baton, RED).await.is_none_or(is_all),
+            "a part is not shown"
+        );
+        baton.stop().await;
+        // Half done work is taken up again.
+        let baton = Baton::start(&url, "", NOW).await;
+        assert_eq!(found_at_last(&baton, RED).await, MANY as u64);
+        baton.stop().await;
     })
     .await;
 }
