@@ -224,8 +224,7 @@ fn is_uri(text: &str) -> bool {
 
 /// A URI; a URN of an OID or a UUID is of the form that these types have, if perhaps in upper case.
 fn is_uri_or_urn(text: &str) -> bool {
-    let of_form =
-        |prefix: &str, is_form: &dyn Fn() -> bool| !text.starts_with(prefix) || is_form();
+    let of_form = |prefix: &str, is_form: &dyn Fn() -> bool| !text.starts_with(prefix) || is_form();
     is_uri(text)
         && of_form("urn:oid:", &|| is_oid(text))
         && of_form("urn:uuid:", &|| is_uuid(&text.to_ascii_lowercase()))

@@ -38,7 +38,8 @@ impl Compiler {
     ) -> Option<SearchParameter> {
         let required = |name: &'static str| text_of(resource, name).ok_or(name);
         let read = || {
-            let kind = decode(text_of(resource, "type"), SearchParameterType::CODES).ok_or("type")?;
+            let kind =
+                decode(text_of(resource, "type"), SearchParameterType::CODES).ok_or("type")?;
             if list_of(resource, "base").is_empty() {
                 return Err("base");
             }
