@@ -149,7 +149,8 @@ fn add_published(builder: &mut Builder, file: &Path) -> Result<bool, Box<dyn Err
     for line in BufReader::with_capacity(BUFFER_BYTES, decoder).lines() {
         let resource: Value = serde_json::from_str(&line?)?;
         if !is_example(&resource) {
-            has_structures |= resource["resourceType"] == "StructureDefinition";
+            has_structures |=
+                resource.get("resourceType").and_then(Value::as_str) == Some("StructureDefinition");
             builder.add(resource);
         }
     }

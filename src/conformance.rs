@@ -52,6 +52,8 @@ pub struct Conformance {
     issues: Effects,
     /// Resources to be looked at.
     pending: BTreeSet<ResourceKey>,
+    /// Whether something was noted that is not in force yet.
+    is_stale: bool,
     position: i64,
     kept: i64,
     index: Index,
@@ -84,18 +86,18 @@ impl Conformance {
             stored: BTreeMap::new(),
             issues: Effects::new(),
             pending: BTreeSet::new(),
+            is_stale: false,
             position,
             kept: position,
             index: Index::read(&services).await?,
         };
-        let mut is_changed = false;
         for resource_type in conformance::TYPES {
             let mut search = find::every(&services, resource_type)?;
             search.count = PAGE;
             loop {
                 let page = services.store.search(&search).await?;
                 for stored in page.matches {
-                    is_changed |= engine.note(&stored.key.clone(), Some(stored))?;
+                    engine.note(&stored.key.clone(), Some(stored))?;
                 }
                 match page.next {
                     Some(next) => search.after = Some(next),
@@ -103,7 +105,7 @@ impl Conformance {
                 }
             }
         }
-        if is_changed {
+        if engine.is_stale {
             engine.rebuild().await?;
         } else {
             let definitions = Arc::clone(&services.definitions);
@@ -114,8 +116,9 @@ impl Conformance {
 
     /// Runs until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
+        let mut has_failed = false;
         loop {
-            let pause = self.pause();
+            let pause = if has_failed { PERIOD } else { self.pause() };
             let first = tokio::select! {
                 () = stop.cancelled() => return,
                 first = self.announcements.recv() => first,
@@ -125,15 +128,17 @@ impl Conformance {
             while let Ok(next) = self.announcements.try_recv() {
                 heard.push(next);
             }
-            match AssertUnwindSafe(self.turn(&heard)).catch_unwind().await {
+            let turn = AssertUnwindSafe(self.turn(&heard)).catch_unwind().await;
+            has_failed = !matches!(turn, Ok(Ok(())));
+            match turn {
                 Ok(Ok(())) => self.answer(heard),
                 Ok(Err(error)) => tracing::error!(
                     error = error::chain(&error),
-                    "Stored conformance resources could not be read; they are tried again"
+                    "Conformance resources could not be put in force; it is tried again"
                 ),
-                Err(_) => tracing::error!(
-                    "Putting conformance resources in force panicked; the definitions stay"
-                ),
+                Err(_) => {
+                    tracing::error!("Putting conformance resources in force panicked");
+                }
             }
         }
     }
@@ -155,14 +160,12 @@ impl Conformance {
             self.read_changes().await?;
         }
         let services = self.live.current();
-        let mut is_changed = false;
-        for key in self.pending.clone() {
+        while let Some(key) = self.pending.first().cloned() {
             let stored = services.store.read(&key).await?;
-            is_changed |= self.note(&key, stored)?;
+            self.note(&key, stored)?;
+            self.pending.remove(&key);
         }
-        // From here on only a defect stands in the way, and it would come again.
-        self.pending.clear();
-        if is_changed {
+        if self.is_stale {
             self.rebuild().await?;
         }
         // A writer of a search parameter is answered after the first page, which often is all.
@@ -203,12 +206,12 @@ impl Conformance {
         }
     }
 
-    /// Takes note of a resource as it is now. Returns whether the definitions change by it.
-    fn note(&mut self, key: &ResourceKey, stored: Option<Stored>) -> Result<bool, Error> {
+    /// Takes note of a resource as it is now.
+    fn note(&mut self, key: &ResourceKey, stored: Option<Stored>) -> Result<(), Error> {
         let version = stored.as_ref().map(|stored| stored.version);
         let known = self.stored.get(key).map(|known| known.version);
         if version.is_some() && version == known {
-            return Ok(false);
+            return Ok(());
         }
         let content = match &stored {
             Some(stored) => find::value(stored)?,
@@ -223,10 +226,11 @@ impl Conformance {
                     content: Arc::new(content),
                 };
                 self.stored.insert(key.clone(), resource);
-                Ok(true)
+                self.is_stale = true;
             }
-            _ => Ok(self.stored.remove(key).is_some()),
+            _ => self.is_stale |= self.stored.remove(key).is_some(),
         }
+        Ok(())
     }
 
     /// Compiles everything that is stored, and puts it in force.
@@ -241,9 +245,14 @@ impl Conformance {
         let base = Arc::clone(&self.base);
         let services = self.live.current();
         let compiled = tokio::task::spawn_blocking(move || compile(&base, &services, resources));
-        let (services, issues) = compiled
-            .await
-            .map_err(|error| Error::Internal(error.into()))?;
+        let (services, issues) = match compiled.await {
+            Ok(compiled) => compiled,
+            Err(error) => {
+                // A defect; it would come again, so the definitions stay until the next change.
+                self.is_stale = false;
+                return Err(Error::Internal(error.into()));
+            }
+        };
         let definitions = Arc::clone(&services.definitions);
         let read = self.position;
         self.index.plan(&services, &definitions, read).await?;
@@ -254,6 +263,7 @@ impl Conformance {
         );
         self.live.replace(services);
         self.issues = issues;
+        self.is_stale = false;
         Ok(())
     }
 }

@@ -60,6 +60,10 @@ pub fn is_embedded(definitions: &Arc<Definitions>) -> bool {
 }
 
 /// The same, read anew: for who needs them once and then no more.
+///
+/// # Panics
+///
+/// Never: the image was written by the build of this program.
 pub fn read() -> Definitions {
     let definitions = Definitions::from_image(IMAGE);
     definitions.expect("the image was written by the build of this program")

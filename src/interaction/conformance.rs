@@ -69,7 +69,8 @@ pub fn check(
     let text = document.node().raw_text();
     let structure: Value =
         serde_json::from_str(text).map_err(|error| Error::Internal(error.into()))?;
-    let is_profile = structure["derivation"] == "constraint" && structure["kind"] != "logical";
+    let text = |name: &str| structure.get(name).and_then(Value::as_str);
+    let is_profile = text("derivation") == Some("constraint") && text("kind") != Some("logical");
     if !is_profile || !lacks_snapshot(&structure) {
         return Ok(Vec::new());
     }

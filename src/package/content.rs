@@ -78,10 +78,10 @@ impl Content {
     pub(super) fn file(&self, wanted: &str) -> Result<Option<Vec<u8>>, Error> {
         if let Self::Folder(folder) = self {
             let path = folder.join(wanted);
-            return match path.is_file() {
-                true => self.read(&path).map(Some),
-                false => Ok(None),
-            };
+            if !path.is_file() {
+                return Ok(None);
+            }
+            return self.read(&path).map(Some);
         }
         let mut found = None;
         self.visit(&mut |name, bytes| {

@@ -11,7 +11,6 @@ use std::time::SystemTime;
 
 use fhir_model::definition::Definitions;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::definitions;
@@ -34,17 +33,6 @@ pub struct Guide {
     pub version: Option<String>,
 }
 
-impl Guide {
-    /// The guide that an `ImplementationGuide` describes.
-    pub(super) fn of(resource: &Value) -> Option<Self> {
-        let text = |name: &str| resource.get(name)?.as_str().map(str::to_owned);
-        Some(Self {
-            url: text("url")?,
-            version: text("version"),
-        })
-    }
-}
-
 /// Reads the image of these packages, or compiles them and writes it.
 pub(super) fn load(resolution: Resolution, folder: Option<&Path>) -> Result<Loaded, Error> {
     let resolution = Arc::new(resolution);
@@ -61,19 +49,7 @@ pub(super) fn load(resolution: Resolution, folder: Option<&Path>) -> Result<Load
     let is_from_image = kept.is_some();
     let (definitions, guides) = match kept {
         Some(kept) => kept,
-        None => {
-            let compiled = compile(&definitions::embedded(), &resolution)?;
-            for problem in &compiled.problems {
-                tracing::debug!("Compiling packages: {problem}");
-            }
-            if let Some(path) = &path
-                && let Err(error) = write(path, &compiled)
-            {
-                let shown = path.display();
-                tracing::warn!("The image of the packages cannot be kept in {shown}: {error}");
-            }
-            (compiled.definitions, compiled.guides)
-        }
+        None => make(&resolution, path.as_deref())?,
     };
     Ok(Loaded {
         definitions: Arc::new(definitions),
@@ -81,6 +57,24 @@ pub(super) fn load(resolution: Resolution, folder: Option<&Path>) -> Result<Load
         resolution,
         is_from_image,
     })
+}
+
+/// Compiles the packages, and writes the image.
+fn make(
+    resolution: &Arc<Resolution>,
+    path: Option<&Path>,
+) -> Result<(Definitions, Vec<Guide>), Error> {
+    let compiled = compile(&definitions::embedded(), resolution)?;
+    for problem in &compiled.problems {
+        tracing::debug!("Compiling packages: {problem}");
+    }
+    if let Some(path) = path
+        && let Err(error) = write(path, &compiled)
+    {
+        let shown = path.display();
+        tracing::warn!("The image of the packages cannot be kept in {shown}: {error}");
+    }
+    Ok((compiled.definitions, compiled.guides))
 }
 
 /// A hash of everything that an image follows from.

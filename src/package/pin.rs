@@ -18,15 +18,6 @@ const TYPE_LISTS: &[&str] = &["profile", "targetProfile"];
 /// The value set that codes must be of even where the binding is not required.
 const MAX_VALUE_SET: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
 
-/// What each of these resources defines.
-pub(super) fn versions<'r>(resources: impl Iterator<Item = &'r Value>) -> Versions {
-    let defined = resources.filter_map(|resource| {
-        let text = |name: &str| resource.get(name)?.as_str().map(str::to_owned);
-        Some((text("url")?, text("version")?))
-    });
-    defined.collect()
-}
-
 /// Puts versions to the canonicals of a resource; `closure` is what its package can mean, the
 /// nearest first.
 pub(super) fn pin(resource: &mut Value, closure: &[&Versions]) {
@@ -35,7 +26,7 @@ pub(super) fn pin(resource: &mut Value, closure: &[&Versions]) {
         Some("ValueSet") => pin_value_set(resource, closure),
         Some("SearchParameter") => {
             for component in list(resource, "component") {
-                pin_text(component.get_mut("definition"), closure);
+                pin_member(component, "definition", closure);
             }
         }
         _ => {}
@@ -43,7 +34,7 @@ pub(super) fn pin(resource: &mut Value, closure: &[&Versions]) {
 }
 
 fn pin_structure(structure: &mut Value, closure: &[&Versions]) {
-    pin_text(structure.get_mut("baseDefinition"), closure);
+    pin_member(structure, "baseDefinition", closure);
     for view in ["snapshot", "differential"] {
         let elements = structure.get_mut(view);
         let elements = elements.and_then(|view| view.get_mut("element"));
@@ -57,17 +48,17 @@ fn pin_element(element: &mut Value, closure: &[&Versions]) {
     for declared in list(element, "type") {
         for name in TYPE_LISTS {
             for canonical in list(declared, name) {
-                pin_text(Some(canonical), closure);
+                pin_text(canonical, closure);
             }
         }
     }
     let Some(binding) = element.get_mut("binding") else {
         return;
     };
-    pin_text(binding.get_mut("valueSet"), closure);
+    pin_member(binding, "valueSet", closure);
     for extension in list(binding, "extension") {
         if extension.get("url").and_then(Value::as_str) == Some(MAX_VALUE_SET) {
-            pin_text(extension.get_mut("valueCanonical"), closure);
+            pin_member(extension, "valueCanonical", closure);
         }
     }
 }
@@ -79,14 +70,20 @@ fn pin_value_set(value_set: &mut Value, closure: &[&Versions]) {
     for name in ["include", "exclude"] {
         for component in list(compose, name) {
             for canonical in list(component, "valueSet") {
-                pin_text(Some(canonical), closure);
+                pin_text(canonical, closure);
             }
         }
     }
 }
 
-fn pin_text(canonical: Option<&mut Value>, closure: &[&Versions]) {
-    let Some(Value::String(canonical)) = canonical else {
+fn pin_member(object: &mut Value, name: &str, closure: &[&Versions]) {
+    if let Some(canonical) = object.get_mut(name) {
+        pin_text(canonical, closure);
+    }
+}
+
+fn pin_text(canonical: &mut Value, closure: &[&Versions]) {
+    let Value::String(canonical) = canonical else {
         return;
     };
     if canonical.contains('|') {
@@ -114,14 +111,14 @@ mod tests {
 
     #[test]
     fn what_the_closure_defines_gets_its_version() {
-        let own = versions([json!({"url": "http://a/P", "version": "2"})].iter());
-        let dependency = versions(
-            [
-                json!({"url": "http://a/P", "version": "1"}),
-                json!({"url": "http://a/V", "version": "1"}),
-            ]
-            .iter(),
-        );
+        let versions = |defined: &[(&str, &str)]| -> Versions {
+            let defined = defined.iter();
+            defined
+                .map(|(url, version)| (url.to_string(), version.to_string()))
+                .collect()
+        };
+        let own = versions(&[("http://a/P", "2")]);
+        let dependency = versions(&[("http://a/P", "1"), ("http://a/V", "1")]);
         let mut profile = json!({
             "resourceType": "StructureDefinition",
             "baseDefinition": "http://a/P",

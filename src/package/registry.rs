@@ -154,10 +154,12 @@ fn unpack(coordinate: &Coordinate, archive: &[u8], cache: &Path) -> Result<(), E
     let folder = cache.join(&name);
     let partial = cache.join(format!(".{name}.{}", std::process::id()));
     let result = unpack_to(archive, &partial).and_then(|()| {
-        fs::rename(&partial, &folder).or_else(|error| match folder.is_dir() {
-            // Another process was faster.
-            true => Ok(()),
-            false => Err(unwritten(&folder, error)),
+        // Where there is one, another process was faster.
+        fs::rename(&partial, &folder).or_else(|error| {
+            let is_there = folder.is_dir();
+            is_there
+                .then_some(())
+                .ok_or_else(|| unwritten(&folder, error))
         })
     });
     let _ = fs::remove_dir_all(&partial);

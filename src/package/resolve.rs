@@ -323,6 +323,37 @@ impl<'s> Resolver<'s> {
 }
 
 impl Resolution {
+    /// The numbers of the packages in the order of compiling: what a package depends on comes
+    /// before it, and an older version of a package before a newer one.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let mut order = Vec::with_capacity(self.packages.len());
+        let mut seen = BTreeSet::new();
+        for package in 0..self.packages.len() {
+            self.visit(package, &mut seen, &mut order);
+        }
+        order
+    }
+
+    /// Puts a package into the order, after all that has to come before. Its depth is bounded by the
+    /// number of packages.
+    fn visit(&self, number: usize, seen: &mut BTreeSet<usize>, order: &mut Vec<usize>) {
+        let Some(package) = self.packages.get(number).filter(|_| seen.insert(number)) else {
+            return;
+        };
+        let name = &package.coordinate.name;
+        let is_older = |older: &usize| {
+            let older = self.packages.get(*older);
+            older.is_some_and(|older| older.coordinate.name == *name)
+        };
+        for earlier in (0..number).filter(is_older) {
+            self.visit(earlier, seen, order);
+        }
+        for dependency in &package.dependencies {
+            self.visit(*dependency, seen, order);
+        }
+        order.push(number);
+    }
+
     /// A package and everything that it depends on, directly or not, the nearest first.
     pub(super) fn closure(&self, package: usize) -> Vec<usize> {
         let mut seen = BTreeSet::from([package]);

@@ -221,6 +221,9 @@ pub(super) async fn search_compartment(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
+    if member.starts_with('$') {
+        return Err(Error::UnknownOperation(member).into());
+    }
     let query = query.unwrap_or_default();
     let key = services.key(&compartment, &id)?;
     if key.resource_type.as_str() != "Patient" {

@@ -135,9 +135,9 @@ impl Pool {
         self.ends.len()
     }
 
-    /// Builds the hash table, with room for as many strings again. Needed after deserialising.
+    /// Builds the hash table, half full at most. Needed after deserialising.
     pub(crate) fn index(&mut self) {
-        let wanted = (self.ends.len() * 4).next_power_of_two().max(MIN_SLOTS);
+        let wanted = (self.ends.len() * 2).next_power_of_two().max(MIN_SLOTS);
         self.slots = vec![Slot::FREE; wanted];
         let mut from = 0;
         for number in 0..self.ends.len() {

@@ -72,13 +72,12 @@ pub(crate) fn value_set<'a>(
     parameters: &Parameters,
 ) -> Result<(Cow<'a, Definitions>, ValueSetId), Error> {
     let sent = parameters.resource(definitions, "valueSet", "ValueSet")?;
-    let (definitions, name) = match sent {
-        Some(sent) => sent,
-        None => {
-            let version = parameters.text("valueSetVersion")?;
-            let name = canonical(parameters.needed("url")?, version);
-            (Cow::Borrowed(definitions), name)
-        }
+    let (definitions, name) = if let Some(sent) = sent {
+        sent
+    } else {
+        let version = parameters.text("valueSetVersion")?;
+        let name = canonical(parameters.needed("url")?, version);
+        (Cow::Borrowed(definitions), name)
     };
     let found = definitions.value_set(&name);
     let id = found.ok_or_else(|| Error::NotFound(format!("The value set {name} is not known")))?;
@@ -106,6 +105,10 @@ struct Page {
 
 /// What is sent of each code.
 #[derive(Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a parameter of the operation"
+)]
 struct Wants<'a> {
     designations: bool,
     active_only: bool,
@@ -215,10 +218,10 @@ impl<'a> Expander<'a> {
             let concept = self.concept(member);
             let is_inactive = concept.is_some_and(|concept| concept.is_inactive);
             let is_abstract = concept.is_some_and(|concept| concept.is_abstract);
-            !(self.wants.active_only && is_inactive)
-                && !(self.wants.selectable_only && is_abstract)
-                && !self.excluded.contains(&self.definitions.text(*system))
-                && self.passes_filter(member)
+            let is_refused = (self.wants.active_only && is_inactive)
+                || (self.wants.selectable_only && is_abstract)
+                || self.excluded.contains(&self.definitions.text(*system));
+            !is_refused && self.passes_filter(member)
         })
     }
 

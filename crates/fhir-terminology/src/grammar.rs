@@ -3,8 +3,11 @@
 mod language;
 mod media_type;
 
-/// Code systems with a grammar, and whether a text is a code of theirs.
-const GRAMMARS: &[(&str, fn(&str) -> bool)] = &[
+/// Whether a text is a code.
+type Accepts = fn(&str) -> bool;
+
+/// Code systems with a grammar, and what they accept.
+const GRAMMARS: &[(&str, Accepts)] = &[
     ("http://unitsofmeasure.org", is_unit),
     ("urn:ietf:bcp:13", media_type::is_media_type),
     ("urn:ietf:bcp:47", language::is_language),

@@ -173,7 +173,7 @@ fn answer(judge: &Judge<'_>, sent: &Sent<'_>) -> Value {
     if let Some(message) = issues.message() {
         parameters.push(json!({ "name": "message", "valueString": message }));
     }
-    let found = found.filter(|found| found.is_code || sent.concept.is_none());
+    let found = found.filter(|found| found.is_member || sent.concept.is_none());
     parameters.extend(found.into_iter().flat_map(|found| found.parameters));
     if let Some(concept) = sent.concept {
         parameters.push(json!({ "name": "codeableConcept", "valueCodeableConcept": concept }));

@@ -17,16 +17,15 @@ impl Terminology for Surroundings<'_, '_> {
     fn member_of(&self, item: &Item<'_>, value_set: &str) -> Option<bool> {
         let walk = self.0;
         let value_set = walk.definitions.value_set(value_set)?;
-        let answer = match self.form(item) {
-            Some((node, form)) => walk.ask(node, form, value_set),
-            None => {
-                let code = code_of(item)?;
-                let coded = Coded {
-                    code: &code,
-                    ..Coded::default()
-                };
-                Answer::Code(is_member(walk.definitions, value_set, &coded))
-            }
+        let answer = if let Some((node, form)) = self.form(item) {
+            walk.ask(node, form, value_set)
+        } else {
+            let code = code_of(item)?;
+            let coded = Coded {
+                code: &code,
+                ..Coded::default()
+            };
+            Answer::Code(is_member(walk.definitions, value_set, &coded))
         };
         match answer {
             Answer::Code(Verdict::Member(_)) => Some(true),

@@ -399,7 +399,7 @@ fn is_script(link: &str) -> bool {
             .map(|byte| byte.to_ascii_lowercase())
             .eq(scheme.bytes())
     };
-    SCRIPTS.iter().any(|scheme| begins(scheme))
+    SCRIPTS.iter().any(begins)
 }
 
 /// Each `&` starts a reference to a character or an entity of XML.

@@ -74,6 +74,10 @@ async fn registry(packages: Vec<(&'static str, Value, Vec<u8>)>) -> String {
         .route("/{name}/{version}", get(content));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it ends with the runtime of its test"
+    )]
     tokio::spawn(async move { axum::serve(listener, router).await });
     format!("http://{address}")
 }
@@ -87,14 +91,17 @@ fn listing(shasum: &str) -> Value {
     json!({ "versions": { "1.0.0": { "dist": { "shasum": shasum } } } })
 }
 
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().map(|byte| format!("{byte:02x}"));
+    digits.collect::<Vec<_>>().concat()
+}
+
 fn sha1(bytes: &[u8]) -> String {
-    let digest = sha1::Sha1::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha1::Sha1::digest(bytes))
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
 }
 
 #[tokio::test]

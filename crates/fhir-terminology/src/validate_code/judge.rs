@@ -16,8 +16,6 @@ use crate::validate_code::sent::Placed;
 /// What became of a code.
 pub(super) struct Judged {
     pub(super) is_member: bool,
-    /// Whether its code system has it.
-    pub(super) is_code: bool,
     /// The code as it was found.
     pub(super) parameters: Vec<Value>,
 }
@@ -44,11 +42,8 @@ impl Judge<'_> {
     pub(super) fn judge(&self, placed: &Placed<'_>, issues: &mut Issues) -> Judged {
         let coded = &placed.coded;
         let mut parameters = vec![json!({ "name": "code", "valueCode": coded.code })];
-        let (is_member, is_code) = match coded.system {
-            None => {
-                let is_member = self.without_system(placed, issues, &mut parameters);
-                (is_member, is_member)
-            }
+        let is_member = match coded.system {
+            None => self.without_system(placed, issues, &mut parameters),
             Some(system) => {
                 parameters.push(json!({ "name": "system", "valueUri": system }));
                 self.with_system(placed, system, issues, &mut parameters)
@@ -56,7 +51,6 @@ impl Judge<'_> {
         };
         Judged {
             is_member,
-            is_code,
             parameters,
         }
     }
@@ -75,7 +69,7 @@ impl Judge<'_> {
             issues.say(issues::NO_SYSTEM, text.to_owned(), placed.part(""));
             return false;
         };
-        let membership = self.membership(value_set, &self.question(placed, None));
+        let membership = self.membership(value_set, &question(placed, None));
         if membership == Membership::Member {
             let found = concept_of_member(self.definitions, value_set, &placed.coded);
             if let Some((id, concept)) = found {
@@ -102,10 +96,10 @@ impl Judge<'_> {
         system: &str,
         issues: &mut Issues,
         parameters: &mut Vec<Value>,
-    ) -> (bool, bool) {
+    ) -> bool {
         if !system.contains(':') {
             self.relative_system(placed, system, issues);
-            return (false, false);
+            return false;
         }
         let asked = self.asked(placed);
         let id = self.code_system(placed, system, asked.as_ref(), issues);
@@ -124,17 +118,7 @@ impl Judge<'_> {
         if let (Some(id), Some(concept)) = (id, concept) {
             self.found(placed, id, concept, issues, parameters);
         }
-        (is_member, is_code)
-    }
-
-    fn question<'q>(&self, placed: &Placed<'q>, version: Option<&'q str>) -> Question<'q> {
-        Question {
-            system: placed.coded.system,
-            version,
-            code: placed.coded.code,
-            admits_abstract: true,
-            grammars: Some(&grammar::has_code),
-        }
+        is_member
     }
 
     fn membership(&self, value_set: ValueSetId, question: &Question<'_>) -> Membership {
@@ -144,8 +128,8 @@ impl Judge<'_> {
     /// What the value set says: of the version that was sent if it draws from that, else of any.
     fn asked(&self, placed: &Placed<'_>) -> Option<Asked> {
         let value_set = self.value_set?;
-        let of_version = self.question(placed, placed.coded.version);
-        let of_any = self.question(placed, None);
+        let of_version = question(placed, placed.coded.version);
+        let of_any = question(placed, None);
         let included = |question| self.definitions.included_from(value_set, question);
         let exact = placed.coded.version.and_then(|_| included(&of_version));
         let (question, included) = match exact {
@@ -485,4 +469,16 @@ struct Asked {
     code_system: Option<CodeSystemId>,
     /// Whether it asks for a version of it.
     is_pinned: bool,
+}
+
+/// What is asked of the value set. Abstract concepts are let through: whether they may be used is said
+/// apart.
+fn question<'q>(placed: &Placed<'q>, version: Option<&'q str>) -> Question<'q> {
+    Question {
+        system: placed.coded.system,
+        version,
+        code: placed.coded.code,
+        admits_abstract: true,
+        grammars: Some(&grammar::has_code),
+    }
 }

@@ -13,7 +13,7 @@ use fhir_terminology::validate_code::Scope;
 use fhir_terminology::{Error, Parameters, expand, lookup, validate_code};
 use serde_json::Value;
 
-use crate::official::known::{DISAGREE, LEFT_OUT};
+use crate::official::known::{DISAGREE, LEFT_OUT, MODE};
 use crate::shared::archive;
 
 mod known;
@@ -88,7 +88,7 @@ fn definitions(files: &Files, suite: &Value) -> Definitions {
 fn is_left_out(suite: &Value, case: &Value) -> bool {
     let mode = |value: &Value| {
         let mode = value.get("mode").and_then(Value::as_str);
-        mode.is_some_and(|mode| mode != "general")
+        mode.is_some_and(|mode| mode != MODE)
     };
     let names = [text(suite, "name"), text(case, "operation")];
     let is_named = LEFT_OUT.iter().any(|(name, _)| names.contains(name));

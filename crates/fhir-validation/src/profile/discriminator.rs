@@ -451,8 +451,8 @@ fn value_test(compiler: Compiler<'_>, element: ElementId) -> Option<Test> {
         .binding(definitions, found, type_id)
         .filter(|bound| bound.strength == BindingStrength::Required)
         .filter(|bound| {
-            let value_set = bound.value_set.map(|id| definitions.expansion(id));
-            value_set == Some(Expansion::Codes)
+            let expansion = bound.value_set.map(|id| definitions.expansion(id));
+            expansion == Some(Expansion::Codes)
         })
         .map(Test::Code)
 }

@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use fhir_model::definition::Membership;
 use fhir_model::issue::IssueType;
 use fhir_model::tree::Node;
+use fhir_terminology::{Coded, Verdict, is_member};
 
 use crate::finding::{any_of, quote};
 use crate::questionnaire::form::{FormItem, Value, extensions, items_of, text_of, value_of};
@@ -80,10 +80,16 @@ impl<'a> Filled<'_, 'a> {
         } else {
             let definitions = self.walk.definitions;
             let value_set = definitions.value_set(&canonical)?;
-            match definitions.membership(value_set, Some(&system), &code) {
-                Membership::Member => Some(true),
-                Membership::NotMember => Some(false),
-                Membership::Unknown(_) => None,
+            let coded = Coded {
+                system: Some(&system),
+                code: &code,
+                ..Coded::default()
+            };
+            match is_member(definitions, value_set, &coded) {
+                Verdict::Member(_) => Some(true),
+                Verdict::NotMember | Verdict::UnknownSystem => Some(false),
+                // A code that its code system does not have is said where the Coding was looked at.
+                Verdict::UnknownCode | Verdict::NotChecked(_) => None,
             }
         };
         (membership == Some(false)).then(|| {

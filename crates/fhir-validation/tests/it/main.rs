@@ -8,11 +8,13 @@
 
 mod any_json;
 mod broken;
+mod bundles;
 mod examples;
 mod extensions;
 mod invariants;
 mod official;
 mod profiles;
+mod questionnaires;
 mod references;
 mod slicing;
 mod support;

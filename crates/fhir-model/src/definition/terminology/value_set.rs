@@ -488,9 +488,11 @@ impl Definitions {
             let earlier = components.get(..at).unwrap_or_default();
             self.component_members(component)
                 .filter(move |(system, member)| {
-                    (admits_inactive || !self.is_inactive(member))
-                        && !self.is_in_any(earlier, false, *system, member)
-                        && !(has_excludes && self.is_in_any(components, true, *system, member))
+                    let is_refused = !admits_inactive && self.is_inactive(member);
+                    let is_excluded =
+                        || has_excludes && self.is_in_any(components, true, *system, member);
+                    let is_listed_before = || self.is_in_any(earlier, false, *system, member);
+                    !is_refused && !is_listed_before() && !is_excluded()
                 })
         }))
     }
@@ -674,11 +676,9 @@ impl ValueSet {
 
 /// Whether a component draws from another version of its system than a code is of.
 fn is_other_version(definitions: &Definitions, component: &Component, member: &Member) -> bool {
-    match (component.code_system, member.code_system) {
-        (Some(own), Some(theirs)) => own != theirs,
-        _ => {
-            let version = component.version.zip(member.version);
-            version.is_some_and(|(own, theirs)| definitions.text(own) != definitions.text(theirs))
-        }
+    if let (Some(own), Some(theirs)) = (component.code_system, member.code_system) {
+        return own != theirs;
     }
+    let version = component.version.zip(member.version);
+    version.is_some_and(|(own, theirs)| definitions.text(own) != definitions.text(theirs))
 }

@@ -169,7 +169,7 @@ impl Compiler {
         let found = self
             .complete(states, id, depth + 1)
             .filter(|(its_depth, its_asked)| {
-                its_depth + 1 <= IMPORT_DEPTH_MAX && asked + its_asked <= COMPONENTS_ASKED_MAX
+                its_depth < &IMPORT_DEPTH_MAX && asked + its_asked <= COMPONENTS_ASKED_MAX
             });
         if let Some((its_depth, its_asked)) = found {
             return (its_depth + 1, its_asked);
