@@ -7,6 +7,8 @@
 //! A map: `rules` compiles what a type may contain and `walk` goes through the JSON of a resource
 //! with it, asking `primitive`, `coded`, `binding`, `reference_target`, `contained`, `extension` and
 //! `invariant`;
+//! `beyond` lists the types with rules that stand in the text of the specification only (`bundle`,
+//! `questionnaire`, `questionnaire_response`, `narrative`, `attachment`, `conformance`);
 //! `profile` compiles what profiles add to that, and holds instances to it; `beside` finds what a
 //! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
 //! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
@@ -20,6 +22,7 @@ mod coded;
 mod compare;
 mod conformance;
 mod contained;
+mod doubtful;
 mod extension;
 mod finding;
 mod invariant;
@@ -86,6 +89,16 @@ pub enum References {
     MustExist,
 }
 
+/// What becomes of values that the standard admits and a server may not want.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum Doubtful {
+    /// They pass.
+    #[default]
+    Admit,
+    /// They are errors.
+    Refuse,
+}
+
 /// What is checked and what is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
@@ -102,6 +115,10 @@ pub struct Options {
     pub unknown_extensions: UnknownExtensions,
     /// Which targets of references are looked at.
     pub references: References,
+    /// Markup in strings, which a careless page would take for its own.
+    pub markup: Doubtful,
+    /// URLs of the domains that are kept for examples.
+    pub example_urls: Doubtful,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
 }
@@ -118,6 +135,8 @@ impl Default for Options {
             best_practice: false,
             unknown_extensions: UnknownExtensions::default(),
             references: References::default(),
+            markup: Doubtful::default(),
+            example_urls: Doubtful::default(),
             issues_max: ISSUES_MAX,
         }
     }

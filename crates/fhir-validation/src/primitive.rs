@@ -35,6 +35,7 @@ impl<'a> Walk<'a> {
         let text = value.as_str();
         let text = text.as_deref().unwrap_or_else(|| value.raw_text());
         let Err(error) = primitive.check(value.kind(), text) else {
+            self.doubtful(value, text, primitive, rule);
             return true;
         };
         let (code, message) = match error {

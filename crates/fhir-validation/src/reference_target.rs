@@ -284,12 +284,26 @@ impl<'a> Walk<'a> {
         }
     }
 
+    /// What is neither a URL nor of the REST interface. A relative path of another form may still
+    /// lead somewhere on a server that does not follow that.
     fn malformed(&mut self, reference: Node<'a>, url: &str, rule: ElementId) {
+        let is_path = url.contains('/') && !url.contains(char::is_whitespace);
         let text = format!(
             "{} is no reference; it is written as Type/id, as an absolute URL or as #id",
             quote(url)
         );
-        self.wrong_target(reference, IssueType::Value, self.rule_of(rule), text);
+        self.findings.push_once(Finding {
+            node: reference,
+            severity: if is_path {
+                Severity::Warning
+            } else {
+                Severity::Error
+            },
+            code: IssueType::Value,
+            about: About::Value,
+            rule: self.rule_of(rule),
+            text,
+        });
     }
 
     fn known_type<'t>(&self, target: Reference<'t>) -> Option<&'t str> {

@@ -261,7 +261,7 @@ fn an_item_is_answered_as_often_as_the_form_says() {
 
 /// The form with these items has these errors.
 #[track_caller]
-fn check_form(items: Value, expected: &[&str]) {
+fn check_form(items: &Value, expected: &[&str]) {
     let form = json!({"resourceType": "Questionnaire", "status": "draft", "item": items});
     let found: Vec<String> = issues(&form, &json!({"resourceType": "Questionnaire"}))
         .iter()
@@ -279,20 +279,20 @@ fn a_condition_names_a_question_outside_of_its_item() {
     let when = |question: &str| json!([{"question": question, "operator": "exists", "answerBoolean": true}]);
     let other = json!({"linkId": "a", "type": "string"});
     check_form(
-        json!([other, {"linkId": "b", "type": "string", "enableWhen": when("a")}]),
+        &json!([other, {"linkId": "b", "type": "string", "enableWhen": when("a")}]),
         &[],
     );
     check_form(
-        json!([other, {"linkId": "b", "type": "string", "enableWhen": when("c")}]),
+        &json!([other, {"linkId": "b", "type": "string", "enableWhen": when("c")}]),
         &["has no item \"c\""],
     );
     check_form(
-        json!([{"linkId": "b", "type": "group", "enableWhen": when("a"), "item": [other]}]),
+        &json!([{"linkId": "b", "type": "group", "enableWhen": when("a"), "item": [other]}]),
         &["stands in this one"],
     );
     let two = json!([when("a")[0], when("a")[0]]);
     check_form(
-        json!([other, {"linkId": "b", "type": "string", "enableWhen": two}]),
+        &json!([other, {"linkId": "b", "type": "string", "enableWhen": two}]),
         &["enableBehavior must be specified"],
     );
 }
