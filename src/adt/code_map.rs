@@ -1,11 +1,145 @@
 //! v2 tables → FHIR codes, one row per code: <https://terminology.hl7.org>.
 
+use fhir_terminology::{CodeCheck, Coded, check_code};
+
+use crate::definitions::embedded;
+
 /// A row: v2 code, FHIR code.
 type Row = (&'static str, &'static str);
 
 fn find(table: &'static [Row], code: &str) -> Option<&'static str> {
     let row = table.iter().find(|(from, _)| *from == code);
     row.map(|(_, to)| *to)
+}
+
+/// The code system of BCP 47.
+pub const LANGUAGE_TAGS: &str = "urn:ietf:bcp:47";
+
+/// The code system of an HL7 v2 table.
+pub fn table_system(table: &str) -> String {
+    format!("http://terminology.hl7.org/CodeSystem/v2-{table}")
+}
+
+/// Whether a code may be of a code system: it is, or the system is not here as a whole.
+pub fn may_have(system: &str, code: &str) -> bool {
+    let coded = Coded {
+        system: Some(system),
+        version: None,
+        code,
+        display: None,
+    };
+    check_code(&embedded(), &coded) != CodeCheck::UnknownCode
+}
+
+/// The BCP-47 tag of a language code of ISO 639-1 or 639-2, whichever case; three letters become
+/// two where there are two, as BCP-47 demands.
+pub fn language_tag(code: &str) -> Option<String> {
+    const SHORTER: &[Row] = &[
+        ("alb", "sq"),
+        ("amh", "am"),
+        ("ara", "ar"),
+        ("arm", "hy"),
+        ("ben", "bn"),
+        ("bos", "bs"),
+        ("bul", "bg"),
+        ("bur", "my"),
+        ("cat", "ca"),
+        ("ces", "cs"),
+        ("chi", "zh"),
+        ("cze", "cs"),
+        ("dan", "da"),
+        ("deu", "de"),
+        ("dut", "nl"),
+        ("ell", "el"),
+        ("eng", "en"),
+        ("est", "et"),
+        ("eus", "eu"),
+        ("fas", "fa"),
+        ("fin", "fi"),
+        ("fra", "fr"),
+        ("fre", "fr"),
+        ("geo", "ka"),
+        ("ger", "de"),
+        ("gle", "ga"),
+        ("gre", "el"),
+        ("guj", "gu"),
+        ("hat", "ht"),
+        ("hau", "ha"),
+        ("heb", "he"),
+        ("hin", "hi"),
+        ("hrv", "hr"),
+        ("hun", "hu"),
+        ("hye", "hy"),
+        ("ibo", "ig"),
+        ("ice", "is"),
+        ("ind", "id"),
+        ("isl", "is"),
+        ("ita", "it"),
+        ("jpn", "ja"),
+        ("kan", "kn"),
+        ("kat", "ka"),
+        ("khm", "km"),
+        ("kin", "rw"),
+        ("kor", "ko"),
+        ("kur", "ku"),
+        ("lao", "lo"),
+        ("lav", "lv"),
+        ("lit", "lt"),
+        ("mac", "mk"),
+        ("mal", "ml"),
+        ("mar", "mr"),
+        ("may", "ms"),
+        ("mkd", "mk"),
+        ("mon", "mn"),
+        ("msa", "ms"),
+        ("mya", "my"),
+        ("nav", "nv"),
+        ("nep", "ne"),
+        ("nld", "nl"),
+        ("nor", "no"),
+        ("orm", "om"),
+        ("pan", "pa"),
+        ("per", "fa"),
+        ("pol", "pl"),
+        ("por", "pt"),
+        ("pus", "ps"),
+        ("ron", "ro"),
+        ("rum", "ro"),
+        ("run", "rn"),
+        ("rus", "ru"),
+        ("sin", "si"),
+        ("slk", "sk"),
+        ("slo", "sk"),
+        ("slv", "sl"),
+        ("smo", "sm"),
+        ("som", "so"),
+        ("spa", "es"),
+        ("sqi", "sq"),
+        ("srp", "sr"),
+        ("swa", "sw"),
+        ("swe", "sv"),
+        ("tam", "ta"),
+        ("tel", "te"),
+        ("tgl", "tl"),
+        ("tha", "th"),
+        ("tib", "bo"),
+        ("tir", "ti"),
+        ("ton", "to"),
+        ("tur", "tr"),
+        ("ukr", "uk"),
+        ("urd", "ur"),
+        ("uzb", "uz"),
+        ("vie", "vi"),
+        ("wol", "wo"),
+        ("yid", "yi"),
+        ("yor", "yo"),
+        ("zho", "zh"),
+        ("zul", "zu"),
+    ];
+    let code = code.to_ascii_lowercase();
+    let is_code = matches!(code.len(), 2 | 3) && code.bytes().all(|byte| byte.is_ascii_lowercase());
+    let tag = is_code.then(|| find(SHORTER, &code).map_or(code, str::to_owned))?;
+    may_have(LANGUAGE_TAGS, &tag).then_some(tag)
 }
 
 /// Table 0001, administrative sex → administrative-gender.

@@ -50,10 +50,12 @@ impl Identifier {
     pub fn to_fhir(&self) -> Value {
         let mut identifier = json!({});
         if !self.kind.is_empty() {
-            identifier["type"] = json!({ "coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/v2-0203",
-                "code": self.kind,
-            }] });
+            let system = code_map::table_system("0203");
+            identifier["type"] = if code_map::may_have(&system, &self.kind) {
+                json!({ "coding": [{ "system": system, "code": self.kind }] })
+            } else {
+                json!({ "text": self.kind })
+            };
         }
         identifier["system"] = json!(self.system);
         identifier["value"] = json!(self.value);
@@ -307,7 +309,9 @@ pub fn codeable_concept(cwe: Cwe<'_>, feed: &Feed, local: &str) -> Option<Value>
         .filter_map(|(code, display, system)| {
             let code = self::code(code)?;
             let system = text(system).and_then(|name| code_map::code_system(&name));
-            let system = system.unwrap_or_else(|| format!("urn:baton:feed:{}:{local}", feed.name));
+            let system = system
+                .filter(|system| code_map::may_have(system, &code))
+                .unwrap_or_else(|| format!("urn:baton:feed:{}:{local}", feed.name));
             let mut coding = json!({ "system": system, "code": code });
             if let Some(display) = text(display) {
                 coding["display"] = json!(display);
@@ -320,6 +324,38 @@ pub fn codeable_concept(cwe: Cwe<'_>, feed: &Feed, local: &str) -> Option<Value>
     let words = text(cwe.original_text()).or_else(|| text(cwe.text()));
     insert(&mut concept, "text", words.map(Value::from));
     (!concept.is_empty()).then_some(Value::Object(concept))
+}
+
+/// The system of a code of an HL7 table; one of the feed's own for a code that the table has not.
+pub fn table_or_local(table: &str, code: &str, feed: &Feed, local: &str) -> String {
+    let system = code_map::table_system(table);
+    if code_map::may_have(&system, code) {
+        system
+    } else {
+        format!("urn:baton:feed:{}:{local}", feed.name)
+    }
+}
+
+/// CWE → `CodeableConcept` of a language: its BCP-47 tag, where the code is of ISO 639, beside what
+/// was sent. A code of nobody's that no tag goes with stays as words: the value set of
+/// `communication.language` admits nothing else.
+pub fn language(cwe: Cwe<'_>, feed: &Feed) -> Option<Value> {
+    let mut concept = codeable_concept(cwe, feed, "language")?;
+    let codes = [cwe.identifier(), cwe.alternate_identifier()];
+    let sent: Vec<String> = codes.into_iter().filter_map(code).collect();
+    let Some(tag) = sent.iter().find_map(|code| code_map::language_tag(code)) else {
+        let members = concept.as_object_mut()?;
+        members.shift_remove("coding");
+        if !members.contains_key("text") {
+            members.insert("text".into(), json!(sent.first()?));
+        }
+        return Some(concept);
+    };
+    let mut codings = vec![json!({ "system": code_map::LANGUAGE_TAGS, "code": tag })];
+    let others = concept["coding"].as_array().cloned().unwrap_or_default();
+    codings.extend(others);
+    concept["coding"] = json!(codings);
+    Some(concept)
 }
 
 /// A date field as FHIR `date`, as far as it is known.

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use crate::adt::BATON;
 use crate::adt::code_map;
-use crate::adt::data_type::{insert, insert_all};
+use crate::adt::data_type::{insert, insert_all, table_or_local};
 use crate::adt::time::When;
 use crate::adt::visit::{Disposition, Past, Place, Status, Visit};
 use crate::config::Feed;
@@ -19,8 +19,8 @@ use crate::disposition::{self, FHIR_SYSTEM, NUBC_SYSTEM};
 
 /// Extension: when the first message about the visit reached Baton (evidence for TRC-NIA).
 pub const FIRST_NOTIFIED: &str = "http://baton.health/fhir/StructureDefinition/first-notified";
-/// Extension of FHIR: the time zone of the facility.
-pub const TIME_ZONE: &str = "http://hl7.org/fhir/StructureDefinition/tz-code";
+/// Extension: the time zone of the facility. FHIR's own `tz-code` belongs to a date.
+pub const TIME_ZONE: &str = "http://baton.health/fhir/StructureDefinition/facility-time-zone";
 /// Extension: the feed by which the visit is known.
 pub const FEED: &str = "http://baton.health/fhir/StructureDefinition/adt-feed";
 /// Extension: when the visit is to begin (an element of R5).
@@ -118,7 +118,7 @@ fn owned(visit: &Visit, feed: &Feed, references: &References<'_>) -> Map<String,
     );
     owned.insert(
         "class".into(),
-        class(visit.class, visit.class_local.as_deref()),
+        class(visit.class, visit.class_local.as_deref(), feed),
     );
     insert_all(
         &mut owned,
@@ -211,21 +211,23 @@ fn past_status(past: &Past<Status>) -> Value {
 
 fn past_class(past: &Past<&'static str>) -> Value {
     let period = period(past.start.as_ref(), past.end.as_ref());
-    json!({ "class": class(Some(past.value), None), "period": period.unwrap_or_else(|| json!({})) })
+    json!({ "class": known_class(past.value), "period": period.unwrap_or_else(|| json!({})) })
+}
+
+fn known_class(code: &str) -> Value {
+    let mut coding = json!({ "system": ACT_CODE, "code": code });
+    if let Some(display) = code_map::class_display(code) {
+        coding["display"] = json!(display);
+    }
+    coding
 }
 
 /// `class` is required; a class that no map knows stays as sent.
-fn class(code: Option<&str>, local: Option<&str>) -> Value {
+fn class(code: Option<&str>, local: Option<&str>, feed: &Feed) -> Value {
     match (code, local) {
-        (Some(code), _) => {
-            let mut coding = json!({ "system": ACT_CODE, "code": code });
-            if let Some(display) = code_map::class_display(code) {
-                coding["display"] = json!(display);
-            }
-            coding
-        }
+        (Some(code), _) => known_class(code),
         (None, Some(local)) => json!({
-            "system": "http://terminology.hl7.org/CodeSystem/v2-0004",
+            "system": table_or_local("0004", local, feed, "patient-class"),
             "code": local,
         }),
         (None, None) => json!({
@@ -240,10 +242,8 @@ fn admission(code: &str, feed: &Feed) -> Value {
     let is_digit = code.bytes().all(|byte| byte.is_ascii_digit());
     let system = if is_digit {
         "https://www.nubc.org/CodeSystem/PriorityTypeOfAdmitOrVisit".to_owned()
-    } else if code.len() == 1 {
-        "http://terminology.hl7.org/CodeSystem/v2-0007".to_owned()
     } else {
-        format!("urn:baton:feed:{}:admission-type", feed.name)
+        table_or_local("0007", code, feed, "admission-type")
     };
     json!({ "coding": [{ "system": system, "code": code }] })
 }

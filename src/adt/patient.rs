@@ -13,7 +13,7 @@ use hl7v2::segment::{Nk1, Pd1, Pid, Pv1};
 use serde_json::{Map, Value, json};
 
 use crate::adt::data_type::{
-    Identifier, address, codeable_concept, contact_point, date, human_name, practitioner, text,
+    Identifier, address, contact_point, date, human_name, language, practitioner, text,
 };
 use crate::adt::time::When;
 use crate::adt::{Arrival, code_map, label, related_person, us_core};
@@ -262,7 +262,7 @@ impl Update<'_> {
 
     fn language(&mut self, pid: Pid<'_>) {
         let field = pid.primary_language();
-        let Some(language) = codeable_concept(field, self.arrival.feed, "language") else {
+        let Some(language) = language(field, self.arrival.feed) else {
             return;
         };
         if self.patient.contains_key("communication") && !self.is_newest {

@@ -178,3 +178,55 @@ fn kin_and_insurance_are_found_again() {
     assert!(again[0].exists);
     assert_eq!(again[0].resource, insurance.resource);
 }
+
+/// PID-15 and the codings and words that come of it.
+#[test]
+fn a_language_has_its_tag_beside_what_was_sent() {
+    let v2 = "http://terminology.hl7.org/CodeSystem/v2-0296";
+    let local = "urn:baton:feed:default:language";
+    let bcp = "urn:ietf:bcp:47";
+    let check = |field: &str, codings: &[(&str, &str)], text: Option<&str>| {
+        let person = person(&[&format!("A31 20260803120000 PID-15 {field}")]);
+        let language = &person["communication"][0]["language"];
+        let found: Vec<(&str, &str)> = language["coding"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|coding| {
+                let part = |key: &str| coding[key].as_str().unwrap_or_default();
+                (part("system"), part("code"))
+            })
+            .collect();
+        assert_eq!(found, codings, "{field}: {language}");
+        assert_eq!(language["text"].as_str(), text, "{field}");
+    };
+    check(
+        "ENG^English^HL70296",
+        &[(bcp, "en"), (v2, "ENG")],
+        Some("English"),
+    );
+    check("es", &[(bcp, "es"), (local, "es")], None);
+    check("nav", &[(bcp, "nv"), (local, "nav")], None);
+    check("hmn", &[(bcp, "hmn"), (local, "hmn")], None);
+    check("1^Klingon", &[], Some("Klingon"));
+    check("ZZZ", &[], Some("ZZZ"));
+}
+
+#[test]
+fn a_kind_of_identifier_that_table_0203_has_not_stays_as_words() {
+    let person = person(&["A31 20260803120000 PID-3 7^^^GEN^MR~8^^^GEN^MRN"]);
+    let kinds: Vec<&Value> = person["identifier"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|identifier| &identifier["type"])
+        .collect();
+    let table = "http://terminology.hl7.org/CodeSystem/v2-0203";
+    assert_eq!(
+        kinds,
+        [
+            &json!({ "coding": [{ "system": table, "code": "MR" }] }),
+            &json!({ "text": "MRN" }),
+        ]
+    );
+}
