@@ -1,5 +1,9 @@
 //! v2 tables → FHIR codes, one row per code: <https://terminology.hl7.org>.
 
+use fhir_terminology::grammar;
+
+use crate::definitions::embedded;
+
 /// A row: v2 code, FHIR code.
 type Row = (&'static str, &'static str);
 
@@ -7,6 +11,45 @@ fn find(table: &'static [Row], code: &str) -> Option<&'static str> {
     let row = table.iter().find(|(from, _)| *from == code);
     row.map(|(_, to)| *to)
 }
+
+/// Whether a code system that is embedded has a code. What feeds put into a table of HL7 is often
+/// their own, and then no code of HL7's.
+pub fn has_code(system: &str, code: &str) -> bool {
+    let definitions = embedded();
+    let code_system = definitions.code_system(system);
+    code_system.is_some_and(|system| definitions.concept(system, code).is_some())
+}
+
+/// A language as BCP 47 has it: as sent, or from the three letters of ISO 639-2.
+pub fn language(code: &str) -> Option<String> {
+    const TABLE: &[Row] = &[
+        ("ara", "ar"),
+        ("chi", "zh"),
+        ("deu", "de"),
+        ("eng", "en"),
+        ("fra", "fr"),
+        ("fre", "fr"),
+        ("ger", "de"),
+        ("hin", "hi"),
+        ("ita", "it"),
+        ("jpn", "ja"),
+        ("kor", "ko"),
+        ("pol", "pl"),
+        ("por", "pt"),
+        ("rus", "ru"),
+        ("spa", "es"),
+        ("vie", "vi"),
+        ("zho", "zh"),
+    ];
+    let code = code.to_ascii_lowercase();
+    find(TABLE, &code).map(str::to_owned).or_else(|| {
+        let is_language = grammar::has_code(LANGUAGES, &code) == Some(true);
+        is_language.then_some(code)
+    })
+}
+
+/// The code system of languages.
+pub const LANGUAGES: &str = "urn:ietf:bcp:47";
 
 /// Table 0001, administrative sex → administrative-gender.
 pub fn gender(code: &str) -> Option<&'static str> {

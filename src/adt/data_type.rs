@@ -15,6 +15,9 @@ use serde_json::{Map, Value, json};
 use crate::adt::code_map;
 use crate::config::Feed;
 
+/// Table 0203.
+const IDENTIFIER_TYPE: &str = "http://terminology.hl7.org/CodeSystem/v2-0203";
+
 /// A business identifier.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identifier {
@@ -49,11 +52,13 @@ impl Identifier {
     /// FHIR `Identifier`.
     pub fn to_fhir(&self) -> Value {
         let mut identifier = json!({});
-        if !self.kind.is_empty() {
+        if code_map::has_code(IDENTIFIER_TYPE, &self.kind) {
             identifier["type"] = json!({ "coding": [{
-                "system": "http://terminology.hl7.org/CodeSystem/v2-0203",
+                "system": IDENTIFIER_TYPE,
                 "code": self.kind,
             }] });
+        } else if !self.kind.is_empty() {
+            identifier["type"] = json!({ "text": self.kind });
         }
         identifier["system"] = json!(self.system);
         identifier["value"] = json!(self.value);

@@ -19,8 +19,8 @@ use crate::disposition::{self, FHIR_SYSTEM, NUBC_SYSTEM};
 
 /// Extension: when the first message about the visit reached Baton (evidence for TRC-NIA).
 pub const FIRST_NOTIFIED: &str = "http://baton.health/fhir/StructureDefinition/first-notified";
-/// Extension of FHIR: the time zone of the facility.
-pub const TIME_ZONE: &str = "http://hl7.org/fhir/StructureDefinition/tz-code";
+/// Extension: the time zone of the facility. FHIR's own `tz-code` belongs to dates only.
+pub const TIME_ZONE: &str = "http://baton.health/fhir/StructureDefinition/time-zone";
 /// Extension: the feed by which the visit is known.
 pub const FEED: &str = "http://baton.health/fhir/StructureDefinition/adt-feed";
 /// Extension: when the visit is to begin (an element of R5).
@@ -30,6 +30,8 @@ pub const PLANNED_START: &str =
 pub const PLANNED_END: &str =
     "http://hl7.org/fhir/5.0/StructureDefinition/extension-Encounter.plannedEndDate";
 
+const PATIENT_CLASS: &str = "http://terminology.hl7.org/CodeSystem/v2-0004";
+const ADMISSION_TYPE: &str = "http://terminology.hl7.org/CodeSystem/v2-0007";
 const ACT_CODE: &str = "http://terminology.hl7.org/CodeSystem/v3-ActCode";
 
 /// Elements that the projection owns: absent from the visit, they are absent from the Encounter.
@@ -224,10 +226,14 @@ fn class(code: Option<&str>, local: Option<&str>) -> Value {
             }
             coding
         }
-        (None, Some(local)) => json!({
-            "system": "http://terminology.hl7.org/CodeSystem/v2-0004",
-            "code": local,
-        }),
+        (None, Some(local)) => {
+            let mut coding = json!({});
+            if code_map::has_code(PATIENT_CLASS, local) {
+                coding["system"] = json!(PATIENT_CLASS);
+            }
+            coding["code"] = json!(local);
+            coding
+        }
         (None, None) => json!({
             "system": "http://terminology.hl7.org/CodeSystem/v3-NullFlavor",
             "code": "UNK",
@@ -240,8 +246,8 @@ fn admission(code: &str, feed: &Feed) -> Value {
     let is_digit = code.bytes().all(|byte| byte.is_ascii_digit());
     let system = if is_digit {
         "https://www.nubc.org/CodeSystem/PriorityTypeOfAdmitOrVisit".to_owned()
-    } else if code.len() == 1 {
-        "http://terminology.hl7.org/CodeSystem/v2-0007".to_owned()
+    } else if code_map::has_code(ADMISSION_TYPE, code) {
+        ADMISSION_TYPE.to_owned()
     } else {
         format!("urn:baton:feed:{}:admission-type", feed.name)
     };

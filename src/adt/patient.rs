@@ -262,9 +262,10 @@ impl Update<'_> {
 
     fn language(&mut self, pid: Pid<'_>) {
         let field = pid.primary_language();
-        let Some(language) = codeable_concept(field, self.arrival.feed, "language") else {
+        let Some(mut language) = codeable_concept(field, self.arrival.feed, "language") else {
             return;
         };
+        say_language(&mut language);
         if self.patient.contains_key("communication") && !self.is_newest {
             return;
         }
@@ -330,4 +331,26 @@ fn needs_interpreter(arrival: &Arrival<'_>) -> bool {
     pv1.into_iter()
         .flat_map(|pv1| pv1.ambulatory_statuses())
         .any(|status| text(status.identifier()).as_deref() == Some("A8"))
+}
+
+/// A language is coded in BCP 47; what is not of it is words.
+fn say_language(language: &mut Value) {
+    let sent = language["coding"].as_array().cloned().unwrap_or_default();
+    let codes = sent.iter().filter_map(|coding| coding["code"].as_str());
+    let found = codes.clone().find_map(code_map::language);
+    let words = codes.map(str::to_owned).next();
+    if let Some(members) = language.as_object_mut() {
+        match found {
+            Some(code) => {
+                let coding = json!([{ "system": code_map::LANGUAGES, "code": code }]);
+                members.insert("coding".into(), coding);
+            }
+            None => {
+                members.shift_remove("coding");
+                if let Some(words) = words {
+                    members.entry("text").or_insert_with(|| json!(words));
+                }
+            }
+        }
+    }
 }
