@@ -219,7 +219,8 @@ fn is_structural(issue: &Issue) -> bool {
     let is_unknown = UNKNOWN_TO_SCHEMAS
         .iter()
         .any(|(key, words)| rule == Some(key) && issue.text.contains(words));
-    STRUCTURAL.contains(&issue.code) && !is_unknown
+    let is_of_code_system = issue.rule.as_deref() == Some("Coding");
+    STRUCTURAL.contains(&issue.code) && !is_unknown && !is_of_code_system
 }
 
 #[test]
