@@ -27,6 +27,10 @@ const STRUCTURAL: &[IssueType] = &[
 /// What the validator counts to the structure and a schema cannot know: the rule, and words of the
 /// issue.
 const UNKNOWN_TO_SCHEMAS: &[(&str, &str)] = &[
+    ("Coding", "is not a code of the code system"),
+    ("Coding", "named by an absolute URI"),
+    ("Signature.targetFormat", "Mime Types"),
+    ("Signature.sigFormat", "Mime Types"),
     // The codes of a CodeableConcept, one of which suffices.
     ("Condition.clinicalStatus", "value set"),
     ("Condition.verificationStatus", "value set"),
@@ -219,8 +223,7 @@ fn is_structural(issue: &Issue) -> bool {
     let is_unknown = UNKNOWN_TO_SCHEMAS
         .iter()
         .any(|(key, words)| rule == Some(key) && issue.text.contains(words));
-    let is_of_code_system = issue.rule.as_deref() == Some("Coding");
-    STRUCTURAL.contains(&issue.code) && !is_unknown && !is_of_code_system
+    STRUCTURAL.contains(&issue.code) && !is_unknown
 }
 
 #[test]
