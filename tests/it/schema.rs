@@ -31,6 +31,10 @@ const STRUCTURAL: &[IssueType] = &[
 /// What the validator counts to the structure and a schema cannot know: the rule, if it is one, and
 /// words of the issue.
 const UNKNOWN_TO_SCHEMAS: &[(&str, &str)] = &[
+    ("Coding", "is not a code of the code system"),
+    ("Coding", "named by an absolute URI"),
+    ("Signature.targetFormat", "Mime Types"),
+    ("Signature.sigFormat", "Mime Types"),
     // The codes of a CodeableConcept, one of which suffices.
     ("Condition.clinicalStatus", "value set"),
     ("Condition.verificationStatus", "value set"),

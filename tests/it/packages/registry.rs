@@ -347,10 +347,10 @@ async fn the_statement_names_guides_and_profiles() {
         basic["supportedProfile"],
         json!([format!("{SHADED}|1.0.0")])
     );
-    let patient = resources
+    let account = resources
         .iter()
-        .find(|found| found["type"] == "Patient")
+        .find(|found| found["type"] == "Account")
         .unwrap();
-    assert_eq!(patient.get("supportedProfile"), None);
+    assert_eq!(account.get("supportedProfile"), None);
     server.stop().await;
 }
