@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use axum::Router;
 use axum::extract::{RawQuery, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router};
 use serde_json::{Value, json};
 
 use crate::rest::NOW;
@@ -15,11 +17,15 @@ use crate::support::server::{Baton, each, on_each_store};
 /// How often it was asked.
 type Count = Arc<AtomicUsize>;
 
-async fn validate_code(State(count): State<Count>, RawQuery(query): RawQuery) -> Json<Value> {
+async fn validate_code(State(count): State<Count>, RawQuery(query): RawQuery) -> impl IntoResponse {
     count.fetch_add(1, Ordering::SeqCst);
     let is_member = query.unwrap_or_default().contains("code=right");
-    Json(json!({ "resourceType": "Parameters",
-        "parameter": [{ "name": "result", "valueBoolean": is_member }] }))
+    let answer = json!({ "resourceType": "Parameters",
+        "parameter": [{ "name": "result", "valueBoolean": is_member }] });
+    (
+        [(CONTENT_TYPE, "application/fhir+json")],
+        answer.to_string(),
+    )
 }
 
 /// A stand-in; its base and how often it was asked.
