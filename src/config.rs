@@ -45,6 +45,8 @@ pub struct Config {
     pub package_dependencies: MissingDependency,
     /// Where compiled packages are kept; beside the SQLite database when `None`.
     pub package_images: Option<PathBuf>,
+    /// Who knows code systems that are not here.
+    pub terminology: Terminology,
     /// The MLLP listener.
     pub intake: Intake,
     /// Whose care managers work with Baton.
@@ -127,6 +129,25 @@ pub struct Validation {
     pub weaker_on_request: bool,
     /// Resource type → canonical URLs.
     pub profiles: BTreeMap<String, Vec<String>>,
+}
+
+/// A terminology server, asked for codes of value sets that cannot be known here.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Terminology {
+    /// Its FHIR base; nobody is asked without it.
+    pub server: Option<String>,
+    /// For all questions of one validation, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+impl Default for Terminology {
+    fn default() -> Self {
+        Self {
+            server: None,
+            deadline_ms: 2000,
+        }
+    }
 }
 
 /// How much of a resource is checked; from nothing to all.

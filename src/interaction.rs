@@ -24,9 +24,11 @@ use crate::package::{Guide, Structures};
 use crate::search::extract::Extractor;
 use crate::search::value::ParameterId;
 use crate::store::Store;
+use crate::terminology_server::TerminologyServer;
 
 pub mod bundle;
 pub mod capabilities;
+pub mod codes;
 pub mod conformance;
 pub mod find;
 pub mod history;
@@ -70,6 +72,8 @@ pub struct Services {
     pub guides: Arc<[Guide]>,
     /// Where conformance resources that were written are announced.
     pub announcer: Announcer,
+    /// Whom to ask for codes that are not here.
+    pub terminology_server: Option<Arc<TerminologyServer>>,
     /// How strictly resources of clients are validated.
     pub policy: Policy,
     /// Whether a request may ask for less.
@@ -132,6 +136,7 @@ impl Services {
             guides: Arc::clone(&self.guides),
             announcer: self.announcer.clone(),
             policy: self.policy,
+            terminology_server: self.terminology_server.clone(),
             weaker_on_request: self.weaker_on_request,
             parse_limits: self.parse_limits,
             statement: OnceLock::new(),

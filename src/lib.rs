@@ -17,6 +17,7 @@ pub mod adt;
 pub mod package;
 pub mod plan_definition;
 pub mod search;
+pub mod terminology_server;
 
 // Floor 4: the store, and the only SQL.
 pub mod store;

@@ -28,6 +28,7 @@ use crate::operation::pathway::Pathways;
 use crate::package::{Loaded, Structures};
 use crate::search::extract::Extractor;
 use crate::store::Store;
+use crate::terminology_server::TerminologyServer;
 use crate::workflow::Workflow;
 use crate::{mllp, package, rest};
 
@@ -68,7 +69,7 @@ impl Server {
         let mllp_address = mllp.local_addr()?;
         let packages = package::load(&config).await?;
         let (announcer, announcements) = mpsc::channel(ANNOUNCEMENTS_MAX);
-        let services = services(&config, clock, store, http_address, &packages, announcer);
+        let services = services(&config, clock, store, http_address, &packages, announcer)?;
         let live = Arc::new(Live::new(services));
         let stop = CancellationToken::new();
         let workers = TaskTracker::new();
@@ -181,14 +182,16 @@ fn services(
     http: SocketAddr,
     packages: &Loaded,
     announcer: Announcer,
-) -> Services {
+) -> anyhow::Result<Services> {
+    let terminology_server = TerminologyServer::new(&config.terminology)
+        .context("no client can be made for the terminology server")?;
     let definitions = Arc::clone(&packages.definitions);
     let base_url = config
         .listen
         .base_url
         .clone()
         .unwrap_or_else(|| format!("http://{http}/fhir"));
-    Services {
+    Ok(Services {
         store,
         validator: Validator::new(Arc::clone(&definitions)),
         extractor: Extractor::new(Arc::clone(&definitions), BaseUrl::new(&base_url)),
@@ -206,6 +209,7 @@ fn services(
             level: config.validation.level,
             on_failure: config.validation.on_failure,
         },
+        terminology_server: terminology_server.map(Arc::new),
         weaker_on_request: config.validation.weaker_on_request,
         parse_limits: tree::Limits {
             depth_max: config.rest.depth_max,
@@ -217,7 +221,7 @@ fn services(
             default: config.rest.page_count_default,
             max: config.rest.page_count_max,
         },
-    }
+    })
 }
 
 /// Binds an address; one that others can reach only when that was asked for in so many words.

@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("package", 3),
     ("plan_definition", 3),
     ("search", 3),
+    ("terminology_server", 3),
     ("store", 4),
     ("error", 5),
     ("interaction", 6),
@@ -70,7 +71,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("axum::", &["rest", "server"]),
     ("tower_http::", &["rest"]),
     ("sqlx::", &["store"]),
-    ("reqwest::", &["cli", "package"]),
+    ("reqwest::", &["cli", "package", "terminology_server"]),
     ("rustls::", &["package"]),
     ("clap::", &["cli", "main"]),
 ];

@@ -17,7 +17,8 @@ use crate::interaction::transaction::plan::Plan;
 use crate::interaction::transaction::request::{
     Get, Request, Verb, at, change, read_target, requests, text,
 };
-use crate::interaction::{Context, Services, conformance, invalid, read, search, write};
+use crate::interaction::write::Document;
+use crate::interaction::{Context, Services, codes, conformance, invalid, read, search, write};
 use crate::search::query::Handling;
 
 mod answer;
@@ -126,7 +127,14 @@ async fn transaction(
     tree: Tree,
     requests: Vec<Result<Request, Error>>,
 ) -> Result<Vec<Answer>, Error> {
-    let requests = requests.into_iter().collect::<Result<_, _>>()?;
+    let requests: Vec<Request> = requests.into_iter().collect::<Result<_, _>>()?;
+    let tree = Arc::new(tree);
+    for resource in requests.iter().filter_map(|request| request.resource) {
+        let document = Document::within(&tree, resource);
+        let options = context.policy.options();
+        codes::foresee(&context.services, &document, None, &options).await;
+    }
+    let tree = Arc::unwrap_or_clone(tree);
     let plan = Plan::new(context, tree, requests)?;
     let mut answers = context.services.store.transact(plan).await?;
     let written = answers.iter_mut().filter_map(|answer| match answer {

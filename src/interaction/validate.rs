@@ -12,7 +12,7 @@ use fhir_validation::{Level, Options};
 use crate::error::Error;
 use crate::interaction::read::read;
 use crate::interaction::write::{Document, issues};
-use crate::interaction::{Services, invalid};
+use crate::interaction::{Services, codes, invalid};
 
 /// What the resource is validated for: <https://hl7.org/fhir/R4/valueset-resource-validation-mode.html>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Mode {
 /// # Errors
 /// [`Error::Invalid`] when there is none, when it is of another type, and for a mode that is about
 /// a stored resource.
-pub fn of_type(
+pub async fn of_type(
     services: &Services,
     resource_type: &ResourceType,
     sent: Option<Document>,
@@ -98,7 +98,7 @@ pub fn of_type(
         ));
     }
     let document = document.ok_or_else(no_resource)?;
-    let mut issues = content(services, resource_type, &document, &question)?;
+    let mut issues = content(services, resource_type, &document, &question).await?;
     if question.mode == Some(Mode::Update) && document.id().is_none() {
         issues.push(Issue::error(
             IssueType::Required,
@@ -139,7 +139,7 @@ pub async fn of_instance(
         (Some(Mode::Update) | None, Some(document)) => document,
         (Some(Mode::Profile) | None, None) => stored(services, key).await?,
     };
-    let mut issues = content(services, &key.resource_type, &document, &question)?;
+    let mut issues = content(services, &key.resource_type, &document, &question).await?;
     if question.mode == Some(Mode::Update) && document.id().as_deref() != Some(key.id.as_str()) {
         issues.push(Issue::error(
             IssueType::Value,
@@ -166,7 +166,7 @@ async fn stored(services: &Services, key: &ResourceKey) -> Result<Document, Erro
 }
 
 /// What there is to say about a resource.
-fn content(
+async fn content(
     services: &Services,
     resource_type: &ResourceType,
     document: &Document,
@@ -184,6 +184,7 @@ fn content(
         ..Options::default()
     };
     let profile = question.profile.as_deref();
+    codes::foresee(services, document, profile, &options).await;
     Ok(issues(services, document, &found, profile, &options))
 }
 

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
-use fhir_validation::Options;
+use fhir_validation::{CodeServer, Elsewhere, Options};
 
 use crate::error::Error;
 use crate::interaction::write::step::Step;
-use crate::interaction::{Context, Services, conformance, invalid};
+use crate::interaction::{Context, Services, codes, conformance, invalid};
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
 use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
@@ -72,6 +72,18 @@ pub enum Change {
         /// Which.
         condition: Condition,
     },
+}
+
+impl Change {
+    /// The resource that is to be stored.
+    fn document(&self) -> Option<&Document> {
+        match self {
+            Self::Create { document, .. }
+            | Self::Update { document, .. }
+            | Self::UpdateWhere { document, .. } => Some(document),
+            Self::Delete { .. } | Self::DeleteWhere { .. } => None,
+        }
+    }
 }
 
 /// A search that must single out a resource.
@@ -155,6 +167,10 @@ pub async fn commit(
     changes: Vec<Change>,
     cause: &str,
 ) -> Result<Vec<Written>, Error> {
+    for document in changes.iter().filter_map(Change::document) {
+        let options = context.policy.options();
+        codes::foresee(&context.services, document, None, &options).await;
+    }
     let prepared: Result<Vec<_>, _> = changes
         .into_iter()
         .map(|change| prepare(context, change))
@@ -281,12 +297,35 @@ pub fn issues(
     profile: Option<&str>,
     options: &Options,
 ) -> Vec<Issue> {
+    let server = services.terminology_server.as_deref();
+    let known = server.map(|server| server.asking(services.clock.now()));
+    let codes = known.as_ref().map(|known| known as &dyn CodeServer);
+    validated(services, document, resource_type, profile, options, codes)
+}
+
+/// The same, with somebody to ask for codes that are not here.
+pub(super) fn validated(
+    services: &Services,
+    document: &Document,
+    resource_type: &ResourceType,
+    profile: Option<&str>,
+    options: &Options,
+    codes: Option<&dyn CodeServer>,
+) -> Vec<Issue> {
     let configured = services.profiles.get(resource_type.as_str());
     let configured = configured.into_iter().flatten().map(String::as_str);
     let profiles: Vec<&str> = configured.chain(profile).collect();
-    services
-        .validator
-        .validate(document.node(), resource_type.as_str(), &profiles, options)
+    let elsewhere = Elsewhere {
+        resolver: None,
+        codes,
+    };
+    services.validator.validate_with(
+        document.node(),
+        resource_type.as_str(),
+        &profiles,
+        options,
+        elsewhere,
+    )
 }
 
 fn agrees(found: &ResourceType, wanted: &ResourceType) -> Result<(), Error> {

@@ -298,7 +298,7 @@ pub(super) async fn validate_type(
     let resource_type = services.resource_type(&resource_type)?;
     let question = question(query.as_deref(), &headers)?;
     let sent = sent(&services, &headers, body)?;
-    let outcome = validate::of_type(&services, &resource_type, sent, question)?;
+    let outcome = validate::of_type(&services, &resource_type, sent, question).await?;
     Ok(respond::json(StatusCode::OK, outcome.to_json()))
 }
 

@@ -13,6 +13,7 @@ mod read;
 mod refusal;
 mod search;
 mod terminology;
+mod terminology_server;
 mod transaction;
 mod update;
 mod validation;

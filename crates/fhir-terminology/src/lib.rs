@@ -25,7 +25,7 @@ pub mod validate_code;
 pub use error::Error;
 pub use expand::expand;
 pub use lookup::lookup;
-pub use membership::{CodeCheck, Coded, Verdict, check_code, is_member};
+pub use membership::{CodeCheck, Coded, Found, Verdict, check_code, is_member};
 pub use operation::{OPERATIONS, Operation};
 pub use parameters::Parameters;
 pub use subsumes::subsumes;

@@ -12,7 +12,7 @@ use fhir_model::issue::{IssueType, Severity};
 use fhir_model::tree::Node;
 use fhir_terminology::Verdict;
 
-use crate::coded::Answer;
+use crate::coded::{Answer, Set};
 use crate::finding::{About, Finding, any_of, quote};
 use crate::rules::{Bound, CodedForm};
 use crate::suggest::nearest;
@@ -48,9 +48,9 @@ impl<'a> Walk<'a> {
         rule: ElementId,
     ) {
         let Some(value_set) = value_set else {
-            return self.value_set_not_loaded(value, bound, rule);
+            return self.bound_elsewhere(value, bound, severity, rule);
         };
-        match self.ask(value, bound.form, value_set) {
+        match self.ask(value, bound.form, Set::Loaded(value_set)) {
             Answer::Excused | Answer::Code(Verdict::Member(_)) => {}
             // Said where the Coding was looked at; an element of type code has no code system.
             Answer::Code(Verdict::UnknownCode) if bound.form != CodedForm::Code => {}
@@ -63,6 +63,34 @@ impl<'a> Walk<'a> {
             Answer::Missing | Answer::Code(_) => {
                 self.not_a_member(value, bound.form, value_set, severity, rule);
             }
+        }
+    }
+
+    /// A value set that is not loaded: who may know it is asked.
+    fn bound_elsewhere(
+        &mut self,
+        value: Node<'a>,
+        bound: Bound,
+        severity: Severity,
+        rule: ElementId,
+    ) {
+        let canonical = self.definitions.text(bound.canonical);
+        match self.ask(value, bound.form, Set::Elsewhere(canonical)) {
+            Answer::Code(Verdict::Member(_)) => {}
+            Answer::Code(Verdict::NotMember) => {
+                let sent = self.codes_in_words(value, bound.form);
+                let sent = sent.unwrap_or_else(|| "The code".to_owned());
+                let text = format!("{sent} is not in the value set {canonical}");
+                self.findings.push_once(Finding {
+                    node: value,
+                    severity,
+                    code: IssueType::CodeInvalid,
+                    about: About::Rule,
+                    rule: self.rule_of(rule),
+                    text,
+                });
+            }
+            _ => self.value_set_not_loaded(value, bound, rule),
         }
     }
 

@@ -6,10 +6,10 @@
 
 use std::borrow::Cow;
 
-use fhir_model::definition::ValueSetId;
+use fhir_model::definition::{Reason, ValueSetId};
 use fhir_model::issue::{IssueType, Severity};
 use fhir_model::tree::{Kind, Node};
-use fhir_terminology::{CodeCheck, Coded, Verdict, check_code, is_member};
+use fhir_terminology::{CodeCheck, Coded, Found, Verdict, check_code, is_member};
 
 use crate::finding::{About, Finding, quote};
 use crate::rules::{Bound, CodedForm};
@@ -48,17 +48,26 @@ impl Parts<'_> {
     }
 }
 
+/// The value set that codes are looked up in.
+#[derive(Clone, Copy)]
+pub(crate) enum Set<'s> {
+    /// One that is loaded.
+    Loaded(ValueSetId),
+    /// The canonical of one that is not.
+    Elsewhere(&'s str),
+}
+
 impl<'a> Walk<'a> {
     /// Whether a coded value is in a value set that is known completely.
     pub(crate) fn is_member(&self, value: Node<'a>, bound: Bound) -> bool {
         bound.value_set.is_some_and(|value_set| {
-            let answer = self.ask(value, bound.form, value_set);
+            let answer = self.ask(value, bound.form, Set::Loaded(value_set));
             matches!(answer, Answer::Code(Verdict::Member(_)))
         })
     }
 
     /// What a value set says of a coded value.
-    pub(crate) fn ask(&self, value: Node<'_>, form: CodedForm, value_set: ValueSetId) -> Answer {
+    pub(crate) fn ask(&self, value: Node<'_>, form: CodedForm, set: Set<'_>) -> Answer {
         match form {
             CodedForm::Code => value.as_str().map_or(Answer::Excused, |code| {
                 let code = &*code;
@@ -66,14 +75,34 @@ impl<'a> Walk<'a> {
                     code,
                     ..Coded::default()
                 };
-                Answer::Code(is_member(self.definitions, value_set, &coded))
+                Answer::Code(self.verdict(set, &coded))
             }),
-            CodedForm::Coding => self.ask_coding(value, value_set),
-            CodedForm::CodeableConcept => self.ask_concept(value, value_set),
+            CodedForm::Coding => self.ask_coding(value, set),
+            CodedForm::CodeableConcept => self.ask_concept(value, set),
         }
     }
 
-    fn ask_coding(&self, coding: Node<'_>, value_set: ValueSetId) -> Answer {
+    /// What a value set says of a code; what cannot be known here is asked elsewhere.
+    pub(crate) fn verdict(&self, set: Set<'_>, coded: &Coded<'_>) -> Verdict {
+        let (canonical, verdict) = match set {
+            Set::Elsewhere(canonical) => (canonical, Verdict::NotChecked(Reason::ValueSetNotHere)),
+            Set::Loaded(value_set) => {
+                let url = self.definitions.value_set_of(value_set).url;
+                let verdict = is_member(self.definitions, value_set, coded);
+                (self.definitions.text(url), verdict)
+            }
+        };
+        let (Verdict::NotChecked(_), Some(server)) = (verdict, self.elsewhere.codes) else {
+            return verdict;
+        };
+        match server.is_member(canonical, coded) {
+            Some(true) => Verdict::Member(Found::default()),
+            Some(false) => Verdict::NotMember,
+            None => verdict,
+        }
+    }
+
+    fn ask_coding(&self, coding: Node<'_>, set: Set<'_>) -> Answer {
         match self.parts(coding) {
             Some(parts) => {
                 // The version that was sent need not be the one that the value set means.
@@ -81,7 +110,7 @@ impl<'a> Walk<'a> {
                     version: None,
                     ..parts.coded()
                 };
-                Answer::Code(is_member(self.definitions, value_set, &coded))
+                Answer::Code(self.verdict(set, &coded))
             }
             None if has_extension(coding) => Answer::Excused,
             None => Answer::Missing,
@@ -90,7 +119,7 @@ impl<'a> Walk<'a> {
 
     /// One coding that is in the value set is enough; else one that may be, else one that is wrong
     /// in itself.
-    fn ask_concept(&self, concept: Node<'_>, value_set: ValueSetId) -> Answer {
+    fn ask_concept(&self, concept: Node<'_>, set: Set<'_>) -> Answer {
         let codings = concept.get(self.rules.known.names.coding);
         let mut best = if has_extension(concept) {
             Answer::Excused
@@ -98,7 +127,7 @@ impl<'a> Walk<'a> {
             Answer::Missing
         };
         for coding in codings.into_iter().flat_map(Node::items) {
-            let answer = self.ask_coding(coding, value_set);
+            let answer = self.ask_coding(coding, set);
             if let Answer::Code(Verdict::Member(_)) = answer {
                 return answer;
             }

@@ -43,6 +43,7 @@ use std::sync::Arc;
 use fhir_model::definition::Definitions;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::tree::Node;
+use fhir_terminology::Coded;
 use fhirpath::Resolver;
 
 use crate::profile::Claim;
@@ -142,6 +143,33 @@ impl Default for Options {
     }
 }
 
+/// Somebody who knows value sets and code systems that are not loaded.
+pub trait CodeServer {
+    /// Whether a code is in the value set with this canonical. `None` if that is not known, or not
+    /// yet.
+    fn is_member(&self, value_set: &str, coded: &Coded<'_>) -> Option<bool>;
+}
+
+/// Whom to ask for what is neither in the resource nor in the definitions.
+#[derive(Clone, Copy, Default)]
+pub struct Elsewhere<'a> {
+    /// For resources: by invariants that follow references, for Questionnaires, and for the targets
+    /// of references as [`Options::references`] says.
+    pub resolver: Option<&'a dyn Resolver>,
+    /// For codes that could not be checked otherwise.
+    pub codes: Option<&'a dyn CodeServer>,
+}
+
+impl<'a> Elsewhere<'a> {
+    /// Resources only.
+    pub fn resources(resolver: &'a dyn Resolver) -> Self {
+        Self {
+            resolver: Some(resolver),
+            codes: None,
+        }
+    }
+}
+
 /// Validates resources by one set of definitions.
 ///
 /// Types and profiles are compiled when they are first met, and kept; share one validator.
@@ -176,23 +204,23 @@ impl Validator {
         profiles: &[&str],
         options: &Options,
     ) -> Vec<Issue> {
-        self.validate_with(resource, resource_type, profiles, options, None)
+        let elsewhere = Elsewhere::default();
+        self.validate_with(resource, resource_type, profiles, options, elsewhere)
     }
 
-    /// The same, with somebody to ask for resources that are not here: by invariants that follow
-    /// references, and for the targets of references as [`Options::references`] says.
+    /// The same, with somebody to ask for what is not here.
     pub fn validate_with<'a>(
         &'a self,
         resource: Node<'a>,
         resource_type: &str,
         profiles: &[&str],
         options: &'a Options,
-        resolver: Option<&'a dyn Resolver>,
+        elsewhere: Elsewhere<'a>,
     ) -> Vec<Issue> {
         if options.level == Level::Off {
             return Vec::new();
         }
-        let mut walk = Walk::new(&self.definitions, &self.rules, options, resource, resolver);
+        let mut walk = Walk::new(&self.definitions, &self.rules, options, resource, elsewhere);
         if let Some(type_id) = walk.check_resource(resource) {
             let actual = self.definitions.type_name(type_id);
             if actual != resource_type {

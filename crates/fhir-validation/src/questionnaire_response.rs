@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
         if let Some(questionnaire) = beside.filter(is_questionnaire) {
             return Some(questionnaire);
         }
-        match self.resolver?.resolve(canonical, None) {
+        match self.elsewhere.resolver?.resolve(canonical, None) {
             Resolved::Resource(item) => item.element()?.value().filter(is_questionnaire),
             Resolved::Type(_) | Resolved::Nothing => None,
         }

@@ -204,6 +204,7 @@ impl<'a> Walk<'a> {
     fn far_target(&self, url: &str, parsed: Reference<'_>, from: Node<'a>) -> Known<'a> {
         let is_resource = matches!(parsed, Reference::Local(_) | Reference::Remote { .. });
         let resolver = self
+            .elsewhere
             .resolver
             .filter(|_| is_resource && self.options.references != References::Inside);
         let Some(resolver) = resolver else {

@@ -6,6 +6,7 @@ use fhir_model::name::Name;
 use fhir_model::tree::Kind;
 use fhirpath::{Context, Item, Profiles, Resolved, Resolver};
 
+use crate::Elsewhere;
 use crate::beside::Found;
 use crate::walk::Walk;
 
@@ -40,7 +41,7 @@ impl Resolver for Surroundings<'_, '_> {
             let item = Item::resource(Element::of(resource), walk.definitions);
             return item.map_or(Resolved::Nothing, Resolved::Resource);
         }
-        match walk.resolver {
+        match walk.elsewhere.resolver {
             Some(resolver) => resolver.resolve(reference, from),
             None => Resolved::Nothing,
         }
@@ -62,7 +63,11 @@ impl Profiles for Surroundings<'_, '_> {
         if !walk.definitions.is_subtype_of(*type_id, wanted.type_id) {
             return Some(false);
         }
-        let mut inner = Walk::new(walk.definitions, walk.rules, walk.options, node, None);
+        let elsewhere = Elsewhere {
+            resolver: None,
+            ..walk.elsewhere
+        };
+        let mut inner = Walk::new(walk.definitions, walk.rules, walk.options, node, elsewhere);
         inner.depth = walk.depth + 1;
         inner.resource = Item::resource(Element::of(node), walk.definitions);
         inner.root.clone_from(&inner.resource);

@@ -6,10 +6,10 @@ use std::borrow::Cow;
 use fhir_model::definition::{CodeSystemId, ConceptId};
 use fhir_model::tree::Node;
 use fhir_terminology::subsumes::relation;
-use fhir_terminology::{Coded, Verdict, is_member};
+use fhir_terminology::{Coded, Verdict};
 use fhirpath::{Item, Terminology};
 
-use crate::coded::Answer;
+use crate::coded::{Answer, Set};
 use crate::rules::CodedForm;
 use crate::surroundings::Surroundings;
 
@@ -18,14 +18,14 @@ impl Terminology for Surroundings<'_, '_> {
         let walk = self.0;
         let value_set = walk.definitions.value_set(value_set)?;
         let answer = if let Some((node, form)) = self.form(item) {
-            walk.ask(node, form, value_set)
+            walk.ask(node, form, Set::Loaded(value_set))
         } else {
             let code = code_of(item)?;
             let coded = Coded {
                 code: &code,
                 ..Coded::default()
             };
-            Answer::Code(is_member(walk.definitions, value_set, &coded))
+            Answer::Code(walk.verdict(Set::Loaded(value_set), &coded))
         };
         match answer {
             Answer::Code(Verdict::Member(_)) => Some(true),

@@ -14,14 +14,14 @@ use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::name::Name;
 use fhir_model::tree::{Kind, Node, NodeId};
-use fhirpath::{Item, Resolver};
+use fhirpath::Item;
 
 use crate::beside::Beside;
 use crate::finding::{About, Finding, Findings, any_of, path, quote};
 use crate::profile::Conformance;
 use crate::rules::{Content, PropertyRule, Rules, TypeRules};
 use crate::suggest::nearest;
-use crate::{Level, Options};
+use crate::{Elsewhere, Level, Options};
 
 /// One validation: what it goes by, what it found, where it is.
 pub(crate) struct Walk<'a> {
@@ -38,7 +38,7 @@ pub(crate) struct Walk<'a> {
     /// The resources in the Bundle or the Parameters that we are in.
     pub(crate) beside: Option<Rc<Beside<'a>>>,
     /// What finds resources that are not in the tree.
-    pub(crate) resolver: Option<&'a dyn Resolver>,
+    pub(crate) elsewhere: Elsewhere<'a>,
     /// The objects that we are in, the resource first.
     pub(crate) places: Vec<Place<'a>>,
     /// The profiles that were applied to nodes, to apply each once.
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
         rules: &'a Rules,
         options: &'a Options,
         resource: Node<'a>,
-        resolver: Option<&'a dyn Resolver>,
+        elsewhere: Elsewhere<'a>,
     ) -> Self {
         Self {
             definitions,
@@ -79,7 +79,7 @@ impl<'a> Walk<'a> {
             findings: Findings::new(options.issues_max),
             container: resource,
             beside: Beside::around(resource).map(Rc::new),
-            resolver,
+            elsewhere,
             places: Vec::new(),
             applied: HashSet::new(),
             conformance: Conformance::default(),

@@ -4,7 +4,7 @@ use fhir_model::definition::Definitions;
 use fhir_model::element::Element;
 use fhir_model::issue::Issue;
 use fhir_model::tree::Tree;
-use fhir_validation::Options;
+use fhir_validation::{Elsewhere, Options};
 use fhirpath::{Item, Resolved, Resolver};
 use serde_json::{Value, json};
 
@@ -79,7 +79,13 @@ fn issues(response: &Value, form: &Value) -> Vec<Issue> {
     let tree = parse(core(), &response.to_string());
     let options = Options::default();
     let resource_type = tree.resource_type().unwrap();
-    core().validate_with(tree.root(), &resource_type, &[], &options, Some(&library))
+    core().validate_with(
+        tree.root(),
+        &resource_type,
+        &[],
+        &options,
+        Elsewhere::resources(&library),
+    )
 }
 
 /// The errors of a response: location and, after `#`, the item of the form.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use fhir_model::element::Element;
 use fhir_model::tree::Tree;
-use fhir_validation::{Options, References, Validator};
+use fhir_validation::{Elsewhere, Options, References, Validator};
 use fhirpath::{Item, Resolved, Resolver};
 use serde_json::{Value, json};
 
@@ -384,7 +384,7 @@ fn targets_elsewhere_are_asked_for_if_the_options_say_so() {
             "Observation",
             &[TARGETS],
             &options,
-            Some(&server),
+            Elsewhere::resources(&server),
         );
         errors(&issues)
     };

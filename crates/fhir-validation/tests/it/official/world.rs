@@ -12,7 +12,7 @@ use fhir_model::issue::Issue;
 use fhir_model::snapshot::Generator;
 use fhir_model::tree::{Limits, Node, Tree};
 use fhir_model::xml;
-use fhir_validation::Validator;
+use fhir_validation::{Elsewhere, Validator};
 use fhirpath::{Item, Resolved, Resolver};
 use serde_json::Value;
 
@@ -181,7 +181,7 @@ impl<'a> Worlds<'a> {
             &resource_type,
             &profiles,
             &options,
-            Some(&questionnaires),
+            Elsewhere::resources(&questionnaires),
         );
         let mut words = String::new();
         let is_error = |issue: &&Issue| issue.is_error() && !case.admits_extension(issue);
