@@ -31,9 +31,7 @@ pub struct Transaction<'t> {
     buffer: Buffer,
     /// Where the rows of the present work start in the buffer.
     mark: Mark,
-    has_savepoint: bool,
-    /// An earlier work's savepoint, which is to be released before the next is made.
-    has_earlier_savepoint: bool,
+    savepoint: Savepoint,
     known: HashMap<ResourceKey, Option<Base>>,
     claims: Vec<String>,
     ordinal: i64,
@@ -42,6 +40,16 @@ pub struct Transaction<'t> {
     failure: Option<Error>,
     /// Something outside the present work failed; the whole transaction cannot be kept.
     is_broken: bool,
+}
+
+/// The one savepoint that SQLite has open at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Savepoint {
+    None,
+    /// That of an earlier work, to be released before the next is made.
+    Earlier,
+    /// That of the present work.
+    Present,
 }
 
 /// The row of `resource` before what is in the buffer.
@@ -201,8 +209,7 @@ impl<'t> Transaction<'t> {
             epoch,
             buffer: Buffer::default(),
             mark: Mark::default(),
-            has_savepoint: false,
-            has_earlier_savepoint: false,
+            savepoint: Savepoint::None,
             known: HashMap::new(),
             claims: Vec::new(),
             ordinal: 0,
@@ -541,12 +548,10 @@ impl<'t> Transaction<'t> {
     /// Whether the present work needs a savepoint before its first statement, and the text that makes
     /// it: sent with that statement, because each trip to the driver's thread costs.
     fn savepoint(&self) -> (bool, &'static str) {
-        if self.has_savepoint || self.connection.dialect() == Dialect::Postgres {
-            (false, "")
-        } else if self.has_earlier_savepoint {
-            (true, "RELEASE work; SAVEPOINT work; ")
-        } else {
-            (true, "SAVEPOINT work; ")
+        match (self.connection.dialect(), self.savepoint) {
+            (Dialect::Postgres, _) | (_, Savepoint::Present) => (false, ""),
+            (Dialect::Sqlite, Savepoint::None) => (true, "SAVEPOINT work; "),
+            (Dialect::Sqlite, Savepoint::Earlier) => (true, "RELEASE work; SAVEPOINT work; "),
         }
     }
 
@@ -555,7 +560,7 @@ impl<'t> Transaction<'t> {
     fn opened<T>(&mut self, savepoint: bool, result: &Result<T, Error>) {
         if savepoint {
             self.is_broken |= result.is_err();
-            self.has_savepoint = true;
+            self.savepoint = Savepoint::Present;
         }
     }
 
@@ -568,7 +573,6 @@ impl<'t> Transaction<'t> {
     /// Starts the next work of a group.
     pub(crate) fn start_work(&mut self) {
         self.mark = self.buffer.mark();
-        self.has_savepoint = false;
         self.failure = None;
     }
 
@@ -577,10 +581,10 @@ impl<'t> Transaction<'t> {
         if !keep {
             self.buffer.truncate(self.mark);
         }
-        if !self.has_savepoint {
+        if self.savepoint != Savepoint::Present {
             return Ok(());
         }
-        self.has_earlier_savepoint = true;
+        self.savepoint = Savepoint::Earlier;
         if keep {
             return Ok(());
         }

@@ -56,6 +56,16 @@ const GUIDES: &[(&str, &str, &str)] = &[
 /// Examples that are wrong by their own profiles: what is found, and why that is right.
 const WRONG: &[(&str, &str, &str)] = &[
     (
+        "us-core-6.1.0/Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2",
+        OTHER_ID,
+        ENTRY_NAMES_OTHER_ID,
+    ),
+    (
+        "us-core-6.1.0/Bundle-docref-example-2",
+        OTHER_ID,
+        ENTRY_NAMES_OTHER_ID,
+    ),
+    (
         "us-core-6.1.0/Questionnaire-hunger-vital-sign-example",
         SDC_4,
         MADE_WITH_SDC_3,
@@ -87,6 +97,9 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
 ];
 
+const OTHER_ID: &str = "names another id than the resource has";
+const ENTRY_NAMES_OTHER_ID: &str = "The fullUrl of an entry ends in another id than its resource \
+    has, which the specification forbids (Bundle.entry.fullUrl)";
 const SDC_4: &str = "If version is present, versionAlgorithm must be present";
 const MADE_WITH_SDC_3: &str = "It claims sdc-questionnaire without a version and was made with SDC \
     3.0.0; only 4.0.0-ballot is loaded, which has this invariant (sdc-2)";
