@@ -41,7 +41,7 @@ mod walk;
 use std::sync::Arc;
 
 use fhir_model::definition::Definitions;
-use fhir_model::issue::{Issue, IssueType};
+use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::tree::Node;
 use fhir_terminology::Coded;
 use fhirpath::Resolver;
@@ -100,6 +100,16 @@ pub enum Doubtful {
     Refuse,
 }
 
+impl Doubtful {
+    /// How grave it is, where one that passes is warned of.
+    pub(crate) const fn severity(self) -> Severity {
+        match self {
+            Self::Admit => Severity::Warning,
+            Self::Refuse => Severity::Error,
+        }
+    }
+}
+
 /// What is checked and what is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
@@ -120,6 +130,11 @@ pub struct Options {
     pub markup: Doubtful,
     /// URLs of the domains that are kept for examples.
     pub example_urls: Doubtful,
+    /// Displays that are none of those of their code. If they pass, they are warned of.
+    pub wrong_displays: Doubtful,
+    /// Canonicals that are neither absolute nor `#id`. If they pass, they are warned of, because
+    /// examples of the specification have some.
+    pub relative_canonicals: Doubtful,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
 }
@@ -138,6 +153,8 @@ impl Default for Options {
             references: References::default(),
             markup: Doubtful::default(),
             example_urls: Doubtful::default(),
+            wrong_displays: Doubtful::default(),
+            relative_canonicals: Doubtful::default(),
             issues_max: ISSUES_MAX,
         }
     }

@@ -176,6 +176,8 @@ impl Case {
             },
             markup: self.refuses("security-checks", true),
             example_urls: self.refuses("examples", false),
+            wrong_displays: Doubtful::Refuse,
+            relative_canonicals: Doubtful::Refuse,
             ..Options::default()
         }
     }
