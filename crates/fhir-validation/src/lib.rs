@@ -44,7 +44,7 @@ use fhir_model::definition::Definitions;
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::tree::Node;
 use fhir_terminology::Coded;
-use fhirpath::Resolver;
+use fhirpath::{Resolver, Temporal};
 
 use crate::profile::Claim;
 use crate::rules::Rules;
@@ -135,6 +135,9 @@ pub struct Options {
     /// Canonicals that are neither absolute nor `#id`. If they pass, they are warned of, because
     /// examples of the specification have some.
     pub relative_canonicals: Doubtful,
+    /// What `now()` is in invariants, and what limits count from that are durations. Without it,
+    /// neither is checked.
+    pub now: Option<Temporal>,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
 }
@@ -155,6 +158,7 @@ impl Default for Options {
             example_urls: Doubtful::default(),
             wrong_displays: Doubtful::default(),
             relative_canonicals: Doubtful::default(),
+            now: None,
             issues_max: ISSUES_MAX,
         }
     }
