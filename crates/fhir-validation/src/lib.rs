@@ -8,7 +8,8 @@
 //! with it, asking `primitive`, `coded`, `binding`, `reference_target`, `contained`, `extension` and
 //! `invariant`;
 //! `beyond` lists the types with rules that stand in the text of the specification only (`bundle`,
-//! `questionnaire`, `questionnaire_response`, `narrative`, `attachment`, `conformance`);
+//! `questionnaire`, `questionnaire_response`, `narrative`, `attachment`, `conformance`,
+//! `value_set`);
 //! `profile` compiles what profiles add to that, and holds instances to it; `beside` finds what a
 //! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
 //! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
@@ -36,6 +37,7 @@ mod rules;
 mod suggest;
 mod surroundings;
 mod terminology;
+mod value_set;
 mod walk;
 
 use std::sync::Arc;
