@@ -1,9 +1,9 @@
 //! A `ValueSet` beyond its invariants: what it draws from code systems that are loaded must be there.
 //! <https://hl7.org/fhir/R4/valueset.html#compositions>
 //!
-//! Listed codes, and the codes that filters compare Codings with. A value set may have parameters
-//! (<https://hl7.org/fhir/extensions/StructureDefinition-valueset-parameter.html>, an extension that
-//! the tools of HL7 go by): the expressions of its filters ask for those that it declares.
+//! Listed codes, and the codes that filters compare Codings with. A value set may have parameters, by
+//! an extension that the tools of HL7 go by: the expressions of its filters ask for those that it
+//! declares. Which codes the value set has is left to `fhir-terminology`.
 
 use fhir_model::definition::{CodeSystem, ConceptPropertyKind};
 use fhir_model::issue::{IssueType, Severity};
