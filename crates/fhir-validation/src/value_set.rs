@@ -5,7 +5,7 @@
 //! an extension that the tools of HL7 go by: the expressions of its filters ask for those that it
 //! declares. Which codes the value set has is left to `fhir-terminology`.
 
-use fhir_model::definition::{CodeSystem, ConceptPropertyKind};
+use fhir_model::definition::ConceptPropertyKind;
 use fhir_model::issue::{IssueType, Severity};
 use fhir_model::tree::Node;
 use fhir_terminology::{CodeCheck, Coded, check_code};
@@ -63,19 +63,14 @@ impl<'a> Walk<'a> {
 
     /// A property that has Codings is compared with one that there is.
     fn filter_value(&mut self, part: Node<'a>, filter: Node<'a>) {
-        let (Some(system), Some(property), Some(member)) = (
-            text_of(part, "system"),
-            text_of(filter, "property"),
-            filter.get_str("value"),
-        ) else {
+        let Some(property) = text_of(filter, "property") else {
             return;
         };
-        let Some(code_system) = self.definitions.code_system(&system) else {
+        let Some(member) = filter.get_str("value") else {
             return;
         };
-        if text_of(filter, "op").as_deref() != Some("=")
-            || !self.has_codings(code_system, &property)
-        {
+        let is_equal = text_of(filter, "op").as_deref() == Some("=");
+        if !is_equal || !self.has_codings(part, &property) {
             return;
         }
         let value = member.as_str().unwrap_or_default();
@@ -99,9 +94,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether the values of a declared property of a code system are Codings.
-    fn has_codings(&self, code_system: &CodeSystem, property: &str) -> bool {
+    /// Whether the values of a declared property of the code system are Codings.
+    fn has_codings(&self, part: Node<'a>, property: &str) -> bool {
         let definitions = self.definitions;
+        let system = text_of(part, "system");
+        let Some(code_system) = system.and_then(|system| definitions.code_system(&system)) else {
+            return false;
+        };
         let declared = definitions.property_definitions(code_system).iter();
         let mut declared = declared.map(|declared| declared.code);
         let Some(code) = declared.find(|code| definitions.text(*code) == property) else {
@@ -156,7 +155,7 @@ impl<'a> Walk<'a> {
 }
 
 /// The names of the parameters that a value set declares.
-fn parameters<'a>(value_set: Node<'a>) -> impl Iterator<Item = Node<'a>> {
+fn parameters(value_set: Node<'_>) -> impl Iterator<Item = Node<'_>> {
     let declarations = extensions(value_set, PARAMETER);
     declarations
         .flat_map(|declaration| extensions(declaration, "name"))
