@@ -25,6 +25,7 @@ const RULES: &[(&str, Rule)] = &[
     ("StructureDefinition", |walk, node| {
         walk.structure_definition(node);
     }),
+    ("ValueSet", |walk, node| walk.value_set(node)),
 ];
 
 /// The rules by the types of a set of definitions.

@@ -2,7 +2,7 @@
 //!
 //! A Coding is wrong whatever it is bound to if its code system is known completely and does not
 //! have the code: <https://hl7.org/fhir/R4/datatypes.html#Coding>. That its display is another one is
-//! a warning. A code system that is not loaded says nothing.
+//! a warning, or an error if the options say so. A code system that is not loaded says nothing.
 
 use std::borrow::Cow;
 
@@ -198,7 +198,7 @@ impl<'a> Walk<'a> {
             quote(&parts.code),
             quote(right)
         );
-        self.wrong_coding(coding, Severity::Warning, text);
+        self.wrong_coding(coding, self.options.wrong_displays.severity(), text);
     }
 
     /// Nothing is known of a code system; but something of what it should look like.

@@ -43,9 +43,8 @@ impl<'a> Walk<'a> {
                     ),
                 )
             }
-            // Examples of the specification break this, so it is no error.
             Primitive::Canonical if !text.contains(':') && !text.starts_with('#') => (
-                Severity::Warning,
+                self.options.relative_canonicals.severity(),
                 format!(
                     "{} is no absolute URL, as canonical URLs are, nor #id",
                     quote(text)

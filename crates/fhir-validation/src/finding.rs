@@ -74,7 +74,8 @@ impl<'a> Findings<'a> {
     /// warnings never keep an error from being found.
     pub(crate) fn push(&mut self, finding: Finding<'a>) {
         let is_error = finding.severity >= Severity::Error;
-        let is_misshapen = is_error && finding.code != IssueType::Invariant;
+        let is_misshapen =
+            is_error && !matches!(finding.code, IssueType::Invariant | IssueType::Extension);
         self.misshapen_count += usize::from(is_misshapen);
         let count = if is_error {
             self.error_count

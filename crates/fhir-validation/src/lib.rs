@@ -8,7 +8,8 @@
 //! with it, asking `primitive`, `coded`, `binding`, `reference_target`, `contained`, `extension` and
 //! `invariant`;
 //! `beyond` lists the types with rules that stand in the text of the specification only (`bundle`,
-//! `questionnaire`, `questionnaire_response`, `narrative`, `attachment`, `conformance`);
+//! `questionnaire`, `questionnaire_response`, `narrative`, `attachment`, `conformance`,
+//! `value_set`);
 //! `profile` compiles what profiles add to that, and holds instances to it; `beside` finds what a
 //! reference leads to in a Bundle, and `surroundings` lets expressions ask for it; `finding` turns
 //! what was found into issues. <https://hl7.org/fhir/R4/validation.html>
@@ -36,15 +37,16 @@ mod rules;
 mod suggest;
 mod surroundings;
 mod terminology;
+mod value_set;
 mod walk;
 
 use std::sync::Arc;
 
 use fhir_model::definition::Definitions;
-use fhir_model::issue::{Issue, IssueType};
+use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::tree::Node;
 use fhir_terminology::Coded;
-use fhirpath::Resolver;
+use fhirpath::{Resolver, Temporal};
 
 use crate::profile::Claim;
 use crate::rules::Rules;
@@ -100,6 +102,16 @@ pub enum Doubtful {
     Refuse,
 }
 
+impl Doubtful {
+    /// How grave it is, where one that passes is warned of.
+    pub(crate) const fn severity(self) -> Severity {
+        match self {
+            Self::Admit => Severity::Warning,
+            Self::Refuse => Severity::Error,
+        }
+    }
+}
+
 /// What is checked and what is reported.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Options {
@@ -120,6 +132,14 @@ pub struct Options {
     pub markup: Doubtful,
     /// URLs of the domains that are kept for examples.
     pub example_urls: Doubtful,
+    /// Displays that are none of those of their code. If they pass, they are warned of.
+    pub wrong_displays: Doubtful,
+    /// Canonicals that are neither absolute nor `#id`. If they pass, they are warned of, because
+    /// examples of the specification have some.
+    pub relative_canonicals: Doubtful,
+    /// What `now()` is in invariants, and what limits count from that are durations. Without it,
+    /// neither is checked.
+    pub now: Option<Temporal>,
     /// How many issues are reported; what follows is not looked for.
     pub issues_max: usize,
 }
@@ -138,6 +158,9 @@ impl Default for Options {
             references: References::default(),
             markup: Doubtful::default(),
             example_urls: Doubtful::default(),
+            wrong_displays: Doubtful::default(),
+            relative_canonicals: Doubtful::default(),
+            now: None,
             issues_max: ISSUES_MAX,
         }
     }

@@ -28,6 +28,7 @@ impl<'a> Walk<'a> {
         context.resolver = Some(surroundings);
         context.profiles = Some(surroundings);
         context.terminology = Some(surroundings);
+        context.now = self.options.now;
         context
     }
 }

@@ -9,6 +9,7 @@
 mod any_json;
 mod broken;
 mod bundles;
+mod doubtful;
 mod examples;
 mod extensions;
 mod invariants;
@@ -20,4 +21,5 @@ mod slicing;
 mod support;
 mod type_profiles;
 mod us_core;
+mod value_sets;
 mod values;

@@ -1,7 +1,8 @@
 //! Values: fixed and pattern, the smallest and the largest, lengths.
 //! <https://hl7.org/fhir/R4/elementdefinition.html>
 
-use fhir_validation::Validator;
+use fhir_validation::{Options, Validator};
+use fhirpath::Temporal;
 use serde_json::{Value, json};
 
 use crate::support::{core_with, errors, parse, profile, quiet};
@@ -182,4 +183,35 @@ fn a_value_that_must_be_there_is_not_replaced_by_an_extension() {
             &[json!({"_birthDate": unknown})],
         ),
     );
+}
+
+/// A duration limits a point in time as counted from now: the least is so long ago, the greatest so
+/// far ahead.
+#[test]
+fn durations_limit_points_in_time_from_now() {
+    let years =
+        |value: u32| json!({"value": value, "system": "http://unitsofmeasure.org", "code": "a"});
+    let validator = one_rule(
+        "Patient",
+        "Patient.birthDate",
+        &json!({"type": [{"code": "date"}], "minValueDuration": years(100), "maxValueQuantity": years(1)}),
+    );
+    let wrong = vec!["Patient.birthDate Patient.birthDate".to_owned()];
+    let now = Temporal::parse_date_time("2026-03-02T10:00:00Z");
+    for (date, now, expected) in [
+        ("1926-03-03", now, &vec![]),
+        ("1926-03-01", now, &wrong),
+        ("1850", now, &wrong),
+        ("2027-03-01", now, &vec![]),
+        ("2027-03-03", now, &wrong),
+        // Somewhere in the year, so it may be right.
+        ("1926", now, &vec![]),
+        ("1850", None, &vec![]),
+    ] {
+        let options = Options { now, ..quiet() };
+        let patient = json!({"resourceType": "Patient", "birthDate": date});
+        let tree = parse(&validator, &patient.to_string());
+        let issues = validator.validate(tree.root(), "Patient", &[URL], &options);
+        assert_eq!(&errors(&issues), expected, "{date}: {issues:#?}");
+    }
 }

@@ -184,7 +184,9 @@ impl<'a> Worlds<'a> {
             Elsewhere::resources(&questionnaires),
         );
         let mut words = String::new();
-        let is_error = |issue: &&Issue| issue.is_error() && !case.admits_extension(issue);
+        let is_error = |issue: &&Issue| {
+            issue.is_error() && !case.admits_extension(issue) && !case.passes_over(issue)
+        };
         for issue in issues.iter().filter(is_error) {
             // Writing to a String cannot fail.
             let _ = writeln!(words, "    {issue}");

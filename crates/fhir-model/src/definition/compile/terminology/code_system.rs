@@ -82,11 +82,23 @@ impl Reading<'_> {
     }
 }
 
+/// How much of a code system is there. What names another one that it supplements is a supplement,
+/// whatever its content calls itself.
+fn content_of(resource: &Value) -> Option<CodeSystemContent> {
+    let content = decode(text_of(resource, "content"), CONTENTS)?;
+    let is_supplement = text_of(resource, "supplements").is_some();
+    Some(if is_supplement {
+        CodeSystemContent::Supplement
+    } else {
+        content
+    })
+}
+
 impl Compiler {
     pub(in crate::definition::compile) fn code_systems(&mut self, resources: &[Value]) {
         for resource in resources {
             let url = text_of(resource, "url");
-            let content = decode(text_of(resource, "content"), CONTENTS);
+            let content = content_of(resource);
             let (Some(url), Some(content)) = (url, content) else {
                 let missing = if url.is_none() { "url" } else { "content" };
                 self.report(resource, ProblemKind::Missing(missing));
