@@ -10,6 +10,7 @@ use anyhow::{anyhow, bail, ensure};
 use chrono::SecondsFormat;
 use clap::Args;
 use fhir_model::definition::Definitions;
+use fhir_model::format::Format;
 use fhir_model::tree::{Limits, LineColumn, Tree};
 use fhirpath::{BundleResolver, Collection, Context, Expression, Item, Options, Temporal};
 
@@ -25,7 +26,7 @@ pub(super) struct FhirPath {
     /// The expression.
     #[arg(value_name = "EXPRESSION")]
     expression: String,
-    /// A FHIR JSON file; - is standard input.
+    /// A FHIR file, JSON or XML; - is standard input.
     #[arg(value_name = "FILE")]
     file: PathBuf,
     /// Evaluate on what this path gives instead of the whole resource, on each item for itself.
@@ -194,8 +195,10 @@ fn held_resource<'a>(tree: &'a Tree, definitions: &Definitions) -> Collection<'a
 /// A tree of a resource of a type of R4.
 fn read(path: &Path, definitions: &Definitions) -> anyhow::Result<Tree> {
     let shown = path.display();
-    let tree = Tree::parse(input(path)?, definitions.names(), &Limits::default())
-        .map_err(|error| anyhow!("{shown}: {error}"))?;
+    let bytes = input(path)?;
+    let tree = Format::of(&bytes)
+        .parse(bytes, definitions, &Limits::default())
+        .map_err(|issue| anyhow!("{shown}: {issue}"))?;
     let is_known = Item::resource(tree.element(), definitions).is_some();
     ensure!(is_known, "{shown}: its resourceType is none of R4");
     Ok(tree)

@@ -9,11 +9,15 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use fhir_model::definition::Definitions;
+use fhir_model::format::Format;
 use fhir_model::issue::{Issue, OperationOutcome};
-use fhir_model::tree::{Limits, LineColumn, Tree};
+use fhir_model::tree::{Limits, LineColumn};
 use fhir_validation::{Options, Validator};
+use fhirpath::Temporal;
 
 use crate::cli::{complain, input, say};
+use crate::clock::Clock;
+use crate::interaction::write::instant_text;
 use crate::{definitions, package};
 
 /// The exit code where something could not be read.
@@ -21,7 +25,7 @@ const UNREADABLE: u8 = 2;
 
 #[derive(Debug, Args)]
 pub(super) struct Validate {
-    /// FHIR JSON files, a resource each, or of .ndjson files one in each line; - is standard input.
+    /// FHIR files, JSON or XML, a resource each, or of .ndjson files one in each line; - is standard input.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Check against this profile too (canonical URL; may be repeated).
@@ -133,19 +137,21 @@ impl Judge<'_> {
     }
 
     fn issues(&self, line: Option<u32>, bytes: Vec<u8>) -> Vec<Issue> {
-        let names = self.validator.definitions().names();
-        let mut issues = match Tree::parse(bytes, names, &Limits::default()) {
+        let definitions = self.validator.definitions();
+        let read = Format::of(&bytes).parse(bytes, definitions, &Limits::default());
+        let mut issues = match read {
             Ok(tree) => {
                 let resource_type = tree.resource_type().unwrap_or_default();
                 let profiles: Vec<&str> = self.options.profile.iter().map(String::as_str).collect();
                 let options = Options {
                     level: self.options.level.into(),
+                    now: Temporal::parse_date_time(&instant_text(Clock::System.now())),
                     ..Options::default()
                 };
                 self.validator
                     .validate(tree.root(), &resource_type, &profiles, &options)
             }
-            Err(error) => vec![Issue::from(&error)],
+            Err(issue) => vec![issue],
         };
         for place in issues.iter_mut().filter_map(|issue| issue.place.as_mut()) {
             place.line = line.unwrap_or(place.line);

@@ -12,6 +12,7 @@ use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use fhir_validation::{CodeServer, Elsewhere, Options};
+use fhirpath::Temporal;
 
 use crate::error::Error;
 use crate::interaction::write::step::Step;
@@ -319,11 +320,15 @@ pub(super) fn validated(
         resolver: None,
         codes,
     };
+    let options = Options {
+        now: Temporal::parse_date_time(&instant_text(services.clock.now())),
+        ..*options
+    };
     services.validator.validate_with(
         document.node(),
         resource_type.as_str(),
         &profiles,
-        options,
+        &options,
         elsewhere,
     )
 }
