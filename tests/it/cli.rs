@@ -350,3 +350,21 @@ fn schema_prints_the_schema_of_a_type() {
             .contains("Golf is not a type of resource in R4")
     );
 }
+
+#[test]
+fn both_commands_read_xml() {
+    let xml = r#"<Patient xmlns="http://hl7.org/fhir">
+  <name><given value="Anna"/></name>
+  <gender value="unsure"/>
+</Patient>"#;
+    let ended = run(&["fhirpath", "name.given", "-"], xml);
+    let printed: Value = serde_json::from_str(&ended.printed).unwrap();
+    assert_eq!(printed, json!([{ "type": "FHIR.string", "value": "Anna" }]));
+    let ended = run(&["validate", "-"], xml);
+    assert_eq!(ended.code, 1, "{}", ended.complained);
+    assert!(
+        ended.printed.starts_with("-:3:") && ended.printed.contains("Patient.gender"),
+        "{}",
+        ended.printed
+    );
+}
