@@ -17,7 +17,9 @@ use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS};
 /// The tables that rows are written to in batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Table {
-    /// `resource`: inserted, or the new version put in place of the old.
+    /// `resource`: inserted. A key that another row has is an error, never that row's end.
+    NewResource,
+    /// `resource`: the new version put in place of the old.
     Resource,
     /// `resource_version`.
     ResourceVersion,
@@ -75,6 +77,7 @@ impl Layout {
 impl Table {
     fn layout(self) -> &'static Layout {
         match self {
+            Self::NewResource => &NEW_RESOURCE,
             Self::Resource => &RESOURCE,
             Self::ResourceVersion => &RESOURCE_VERSION,
             Self::Token => &TOKEN,
@@ -93,19 +96,27 @@ impl Table {
     }
 }
 
+const RESOURCE_COLUMNS: &[(&str, Column)] = &[
+    ("row_key", Column::Integer),
+    ("resource_type", Column::Text),
+    ("id", Column::Text),
+    ("version", Column::Integer),
+    ("last_updated", Column::Integer),
+    ("kind", Column::Integer),
+    ("sequence", Column::Sequence),
+    ("entries", Column::Json),
+    ("text", Column::Text),
+];
+
+static NEW_RESOURCE: Layout = Layout {
+    name: "resource",
+    columns: RESOURCE_COLUMNS,
+    conflict: "",
+};
+
 static RESOURCE: Layout = Layout {
     name: "resource",
-    columns: &[
-        ("row_key", Column::Integer),
-        ("resource_type", Column::Text),
-        ("id", Column::Text),
-        ("version", Column::Integer),
-        ("last_updated", Column::Integer),
-        ("kind", Column::Integer),
-        ("sequence", Column::Sequence),
-        ("entries", Column::Json),
-        ("text", Column::Text),
-    ],
+    columns: RESOURCE_COLUMNS,
     conflict: " ON CONFLICT (row_key) DO UPDATE SET version = excluded.version, \
         last_updated = excluded.last_updated, kind = excluded.kind, \
         sequence = excluded.sequence, entries = excluded.entries, text = excluded.text",

@@ -715,9 +715,12 @@ impl<'t> Transaction<'t> {
             .as_ref()
             .map(|base| Entries::from_json(&base.entries))
             .transpose()?;
-        if base.is_some() {
+        let table = if base.is_some() {
             batches.superseded.push(row);
-        }
+            Table::Resource
+        } else {
+            Table::NewResource
+        };
         self.has_changes = true;
         let last = chain.len().saturating_sub(1);
         for (place, (sequence, pending)) in chain.into_iter().enumerate() {
@@ -738,10 +741,7 @@ impl<'t> Transaction<'t> {
             }
             let json = entries.to_json()?;
             entries.replace(old.take().unwrap_or_default(), row, batches);
-            batches.insert(
-                Table::Resource,
-                resource_row(sequence, row, &version, &json)?,
-            );
+            batches.insert(table, resource_row(sequence, row, &version, &json)?);
             let stored = stored(row, &version);
             self.known.insert(
                 version.key,
