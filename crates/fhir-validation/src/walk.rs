@@ -6,6 +6,7 @@
 //! a tree is limited by its reader ([`fhir_model::tree::Limits::DEPTH_CEILING`]), and so is the
 //! recursion here.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -51,7 +52,13 @@ pub(crate) struct Walk<'a> {
     pub(crate) counts: Vec<u32>,
     /// How many validations this one is within, by `conformsTo()`.
     pub(crate) depth: usize,
+    /// What all invariants together may still cost; shared with the validations within this one.
+    pub(crate) steps_left: Rc<Cell<u64>>,
 }
+
+/// Steps that all invariants of one validation may do together. A Bundle of a thousand entries needs
+/// less than a hundredth of them; an invariant that somebody uploaded may want any number.
+const STEPS_MAX: u64 = 50_000_000;
 
 /// An object that the walk is in.
 #[derive(Clone, Copy, Debug)]
@@ -86,6 +93,7 @@ impl<'a> Walk<'a> {
             unknown_extensions: HashSet::new(),
             counts: Vec::new(),
             depth: 0,
+            steps_left: Rc::new(Cell::new(STEPS_MAX)),
         }
     }
 

@@ -45,6 +45,43 @@ async fn a_profile_is_in_force_with_the_answer_to_its_writer() {
 }
 
 #[tokio::test]
+async fn what_packages_define_is_not_changed_by_clients() {
+    const GENDER: &str = "http://hl7.org/fhir/administrative-gender";
+    on_each_store("", NOW, async |baton| {
+        let code_system = json!({
+            "resourceType": "CodeSystem", "id": "gender", "url": GENDER, "version": "99",
+            "status": "active", "content": "complete", "concept": [{ "code": "klingon" }],
+        });
+        let parameter = json!({
+            "resourceType": "SearchParameter", "id": "gender", "status": "active", "type": "string",
+            "url": "http://example.org/SearchParameter/gender", "name": "gender",
+            "code": "gender", "description": "gender", "base": ["Patient"],
+            "expression": "Patient.name.family",
+        });
+        for resource in [code_system, parameter] {
+            let line = format!("PUT /{}/gender", resource["resourceType"].as_str().unwrap());
+            let answer = baton
+                .request(&line)
+                .header("Prefer", "return=OperationOutcome")
+                .json(&resource)
+                .send()
+                .await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            assert!(
+                answer.text.contains("a package that is loaded"),
+                "{}",
+                answer.text
+            );
+        }
+        baton
+            .create(&json!({ "resourceType": "Patient", "gender": "male" }))
+            .await;
+        assert_eq!(baton.search("Patient?gender=male").await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_transaction_is_in_force_as_a_whole() {
     on_each_store("", NOW, async |baton| {
         let entry = |resource: Value| {
