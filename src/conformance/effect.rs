@@ -113,6 +113,33 @@ pub(super) fn issues(
         let code = text("code").unwrap_or_default();
         issues.extend(unsearchable(definitions, resource, code));
     }
+    issues.extend(unusable_constraints(definitions, resource));
+    issues
+}
+
+/// The constraints of a structure whose expressions are none: they are never checked.
+fn unusable_constraints(definitions: &Definitions, resource: &Value) -> Vec<Issue> {
+    let elements = ["/differential/element", "/snapshot/element"]
+        .into_iter()
+        .find_map(|view| resource.pointer(view)?.as_array());
+    let mut issues = Vec::new();
+    for element in elements.into_iter().flatten() {
+        let constraints = element.get("constraint").and_then(Value::as_array);
+        for constraint in constraints.into_iter().flatten() {
+            let text = |of: &Value, name: &str| of.get(name)?.as_str().map(str::to_owned);
+            let Some(expression) = text(constraint, "expression") else {
+                continue;
+            };
+            if let Err(error) = Expression::compile(&expression, definitions, None) {
+                let key = text(constraint, "key").unwrap_or_default();
+                let path = text(element, "path").unwrap_or_default();
+                issues.push(Issue::warning(
+                    IssueType::NotSupported,
+                    format!("The constraint {key} of {path} is not checked: {error}"),
+                ));
+            }
+        }
+    }
     issues
 }
 

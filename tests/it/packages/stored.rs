@@ -211,10 +211,11 @@ async fn what_has_no_effect_is_stored_and_says_why() {
         }
         parameter
     };
-    let renamed = profile("shaded", "1")
-        .to_string()
-        .replace("\"Basic", "\"Shaded");
-    let mut new_type: Value = serde_json::from_str(&renamed).unwrap();
+    let mut broken_rule = profile("ruled", "1");
+    broken_rule["snapshot"]["element"][0]["constraint"] = json!([{
+        "key": "sh-1", "severity": "error", "human": "x", "expression": "foo(((",
+    }]);
+    let mut new_type = profile("shaded", "1");
     new_type["derivation"] = json!("specialization");
     // That a type of the specification is specialised by itself is wrong besides.
     on_each_store("[validation]\non_failure = \"warn\"", NOW, async |baton| {
@@ -229,6 +230,10 @@ async fn what_has_no_effect_is_stored_and_says_why() {
                 Some("composite and special"),
             ),
             (new_type.clone(), Some("the types of R4 are fixed")),
+            (
+                broken_rule.clone(),
+                Some("The constraint sh-1 of Basic is not checked"),
+            ),
         ] {
             let [resource_type, id] =
                 ["resourceType", "id"].map(|key| resource[key].as_str().unwrap());
