@@ -56,9 +56,18 @@ pub(crate) struct Walk<'a> {
     pub(crate) steps_left: Rc<Cell<u64>>,
 }
 
-/// Steps that all invariants of one validation may do together. A Bundle of a thousand entries needs
-/// less than a hundredth of them; an invariant that somebody uploaded may want any number.
-const STEPS_MAX: u64 = 50_000_000;
+/// Steps that all invariants of one validation may do together: so many, and more for each byte of the
+/// resource. The invariants of R4 need less than one a byte; one that somebody uploaded may want any
+/// number.
+const STEPS_MIN: u64 = 5_000_000;
+const STEPS_PER_BYTE: u64 = 4;
+
+fn steps_for(resource: Node<'_>) -> u64 {
+    let bytes = u64::try_from(resource.raw_text().len()).unwrap_or(u64::MAX);
+    bytes
+        .saturating_mul(STEPS_PER_BYTE)
+        .saturating_add(STEPS_MIN)
+}
 
 /// An object that the walk is in.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +102,7 @@ impl<'a> Walk<'a> {
             unknown_extensions: HashSet::new(),
             counts: Vec::new(),
             depth: 0,
-            steps_left: Rc::new(Cell::new(STEPS_MAX)),
+            steps_left: Rc::new(Cell::new(steps_for(resource))),
         }
     }
 
