@@ -79,8 +79,10 @@ fn concerned(definitions: &Definitions, parameter: &Value) -> Vec<TypeId> {
             .iter()
             .any(|base| definitions.is_subtype_of(*type_id, *base))
     };
-    let types = definitions.concrete_resource_types().into_iter();
-    types.filter(is_concerned).collect()
+    definitions
+        .concrete_resource_types()
+        .filter(is_concerned)
+        .collect()
 }
 
 /// A resource as it is compiled: a structure with its snapshot.

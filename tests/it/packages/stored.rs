@@ -119,7 +119,7 @@ async fn what_is_stored_is_in_force_after_a_restart() {
 }
 
 /// So often another process reads the feed, and some patience.
-const OTHER_PROCESS: std::time::Duration = std::time::Duration::from_secs(20);
+const OTHER_PROCESS: std::time::Duration = std::time::Duration::from_mins(2);
 
 #[tokio::test]
 async fn another_process_on_the_same_database_follows() {
