@@ -281,7 +281,7 @@ fn compile(
     let given = given.filter(|content| content["resourceType"] == "StructureDefinition");
     let structures = services.structures.with(given.cloned());
     for (key, _, content) in resources {
-        match judge(&content) {
+        match judge(base, &content) {
             Judged::InForce => match effect::complete(&structures, &content) {
                 Ok(complete) => {
                     builder.add(complete);

@@ -158,7 +158,15 @@ async fn no_route() -> Response<axum::body::Body> {
     )
 }
 
-async fn no_method(method: axum::http::Method) -> Response<axum::body::Body> {
+async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> Response<axum::body::Body> {
+    let last = uri.path().rsplit('/').next().unwrap_or_default();
+    if method == axum::http::Method::POST && last.starts_with('$') {
+        return refuse(
+            StatusCode::NOT_FOUND,
+            IssueType::NotSupported,
+            "this operation is not offered here; /fhir/metadata says which are".to_owned(),
+        );
+    }
     refuse(
         StatusCode::METHOD_NOT_ALLOWED,
         IssueType::NotSupported,

@@ -145,6 +145,7 @@ impl Judge<'_> {
                 let profiles: Vec<&str> = self.options.profile.iter().map(String::as_str).collect();
                 let options = Options {
                     level: self.options.level.into(),
+                    report_unchecked: true,
                     now: Temporal::parse_date_time(&instant_text(Clock::System.now())),
                     ..Options::default()
                 };

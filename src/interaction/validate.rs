@@ -181,6 +181,7 @@ async fn content(
     }
     let options = Options {
         level: question.level.unwrap_or_default(),
+        report_unchecked: true,
         ..Options::default()
     };
     let profile = question.profile.as_deref();

@@ -6,6 +6,7 @@
 //! once through the resource, noting everything that begins with `#`.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use fhir_model::issue::IssueType;
 use fhir_model::tree::{Kind, Node};
@@ -14,7 +15,7 @@ use crate::finding::quote;
 use crate::walk::Walk;
 
 /// The names of what follows `#`, here and there in a resource.
-type Fragments<'a> = Vec<Cow<'a, str>>;
+type Fragments<'a> = HashSet<Cow<'a, str>>;
 
 impl<'a> Walk<'a> {
     /// Each contained resource is referred to, or refers to the resource around it.
@@ -28,7 +29,7 @@ impl<'a> Walk<'a> {
                 .get(self.rules.known.names.id)
                 .and_then(Node::as_str)
                 .unwrap_or_default();
-            let is_named = !id.is_empty() && fragments.contains(&id);
+            let is_named = !id.is_empty() && fragments.contains(id.as_ref());
             if is_named || refers_to_container(inner) {
                 continue;
             }
@@ -50,7 +51,7 @@ fn refers_to_container(contained: Node<'_>) -> bool {
 }
 
 fn fragments(resource: Node<'_>) -> Fragments<'_> {
-    let mut found = Vec::new();
+    let mut found = HashSet::new();
     for node in resource
         .descendants()
         .filter(|node| node.kind() == Kind::String)

@@ -316,6 +316,15 @@ pub(crate) fn quote(text: &str) -> String {
     format!("\"{}{ellipsis}\"", short.escape_debug())
 }
 
+/// The same for a canonical, whose end says the most.
+pub(crate) fn quote_canonical(canonical: &str) -> String {
+    const BYTES_MAX: usize = 256;
+    if canonical.len() > BYTES_MAX {
+        return quote(canonical);
+    }
+    format!("\"{}\"", canonical.escape_debug())
+}
+
 /// `a`, `a or b`, `a, b or c`; of a long list, the beginning.
 pub(crate) fn any_of<'a>(words: impl Iterator<Item = &'a str>) -> String {
     const LISTED_MAX: usize = 12;

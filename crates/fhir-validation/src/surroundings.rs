@@ -1,6 +1,8 @@
 //! What an invariant may ask of the world around the element: other resources of the same Bundle
 //! for `resolve()`, and profiles for `conformsTo()`. What it may ask of codes is in `terminology`.
 
+use std::rc::Rc;
+
 use fhir_model::element::Element;
 use fhir_model::name::Name;
 use fhir_model::tree::Kind;
@@ -29,6 +31,7 @@ impl<'a> Walk<'a> {
         context.profiles = Some(surroundings);
         context.terminology = Some(surroundings);
         context.now = self.options.now;
+        context.steps_left = Some(&self.steps_left);
         context
     }
 }
@@ -70,6 +73,7 @@ impl Profiles for Surroundings<'_, '_> {
         };
         let mut inner = Walk::new(walk.definitions, walk.rules, walk.options, node, elsewhere);
         inner.depth = walk.depth + 1;
+        inner.steps_left = Rc::clone(&walk.steps_left);
         inner.resource = Item::resource(Element::of(node), walk.definitions);
         inner.root.clone_from(&inner.resource);
         if inner.resource.is_none() {

@@ -6,6 +6,7 @@
 //! a tree is limited by its reader ([`fhir_model::tree::Limits::DEPTH_CEILING`]), and so is the
 //! recursion here.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::rc::Rc;
 
@@ -51,6 +52,21 @@ pub(crate) struct Walk<'a> {
     pub(crate) counts: Vec<u32>,
     /// How many validations this one is within, by `conformsTo()`.
     pub(crate) depth: usize,
+    /// What all invariants together may still cost; shared with the validations within this one.
+    pub(crate) steps_left: Rc<Cell<u64>>,
+}
+
+/// Steps that all invariants of one validation may do together: so many, and more for each byte of the
+/// resource. The invariants of R4 need less than one a byte; one that somebody uploaded may want any
+/// number.
+const STEPS_MIN: u64 = 5_000_000;
+const STEPS_PER_BYTE: u64 = 4;
+
+fn steps_for(resource: Node<'_>) -> u64 {
+    let bytes = u64::try_from(resource.raw_text().len()).unwrap_or(u64::MAX);
+    bytes
+        .saturating_mul(STEPS_PER_BYTE)
+        .saturating_add(STEPS_MIN)
 }
 
 /// An object that the walk is in.
@@ -86,6 +102,7 @@ impl<'a> Walk<'a> {
             unknown_extensions: HashSet::new(),
             counts: Vec::new(),
             depth: 0,
+            steps_left: Rc::new(Cell::new(steps_for(resource))),
         }
     }
 

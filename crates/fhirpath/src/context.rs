@@ -3,6 +3,8 @@
 //! Everything comes in as an argument: the time, other resources, terminology, profiles. What is
 //! not given is not there: a function that needs it says so.
 
+use std::cell::Cell;
+
 use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::element::Element;
 
@@ -56,6 +58,9 @@ pub struct Context<'a> {
     pub now: Option<Temporal>,
     /// How much work may be done.
     pub limits: Limits,
+    /// The steps that several evaluations may do together: what this one does is taken off. Without
+    /// it each has its own limit only.
+    pub steps_left: Option<&'a Cell<u64>>,
 }
 
 impl<'a> Context<'a> {
@@ -72,6 +77,7 @@ impl<'a> Context<'a> {
             trace: None,
             now: None,
             limits: Limits::default(),
+            steps_left: None,
         }
     }
 }

@@ -89,6 +89,7 @@ pub(crate) struct Evaluator<'c, 'a> {
     pub(crate) focus: &'c [Item<'a>],
     pub(crate) is_exact: bool,
     steps: Cell<u32>,
+    steps_max: u32,
     /// What `defineVariable()` keeps.
     slots: RefCell<Vec<Collection<'a>>>,
 }
@@ -100,12 +101,16 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         focus: &'c [Item<'a>],
         is_exact: bool,
     ) -> Self {
+        let steps_left = context.steps_left.map_or(u64::MAX, Cell::get);
         Self {
             context,
             known,
             focus,
             is_exact,
             steps: Cell::new(0),
+            steps_max: u32::try_from(steps_left)
+                .unwrap_or(u32::MAX)
+                .min(context.limits.steps_max),
             slots: RefCell::default(),
         }
     }
@@ -125,7 +130,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
             known: self.known,
             work: Work {
                 steps: &self.steps,
-                steps_max: self.context.limits.steps_max,
+                steps_max: self.steps_max,
             },
         }
     }
@@ -133,6 +138,9 @@ impl<'c, 'a> Evaluator<'c, 'a> {
     /// What came out, unless the steps were used up on the way.
     pub(crate) fn finish<T>(&self, result: Result<T, Failure>) -> Result<T, EvaluateError> {
         let finished = result.and_then(|value| self.steps(0).map(|()| value));
+        if let Some(left) = self.context.steps_left {
+            left.set(left.get().saturating_sub(self.steps.get().into()));
+        }
         finished.map_err(|failure| *failure.0)
     }
 
@@ -153,7 +161,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         let steps = self.steps.get().saturating_add(count);
         self.steps.set(steps);
-        let limit = self.context.limits.steps_max;
+        let limit = self.steps_max;
         if steps > limit {
             let kind = EvaluateErrorKind::TooManySteps { limit };
             return Err(Self::failure(0, kind));

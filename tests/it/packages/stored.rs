@@ -45,6 +45,43 @@ async fn a_profile_is_in_force_with_the_answer_to_its_writer() {
 }
 
 #[tokio::test]
+async fn what_packages_define_is_not_changed_by_clients() {
+    const GENDER: &str = "http://hl7.org/fhir/administrative-gender";
+    on_each_store("", NOW, async |baton| {
+        let code_system = json!({
+            "resourceType": "CodeSystem", "id": "gender", "url": GENDER, "version": "99",
+            "status": "active", "content": "complete", "concept": [{ "code": "klingon" }],
+        });
+        let parameter = json!({
+            "resourceType": "SearchParameter", "id": "gender", "status": "active", "type": "string",
+            "url": "http://example.org/SearchParameter/gender", "name": "gender",
+            "code": "gender", "description": "gender", "base": ["Patient"],
+            "expression": "Patient.name.family",
+        });
+        for resource in [code_system, parameter] {
+            let line = format!("PUT /{}/gender", resource["resourceType"].as_str().unwrap());
+            let answer = baton
+                .request(&line)
+                .header("Prefer", "return=OperationOutcome")
+                .json(&resource)
+                .send()
+                .await;
+            assert_eq!(answer.status, 201, "{}", answer.text);
+            assert!(
+                answer.text.contains("a package that is loaded"),
+                "{}",
+                answer.text
+            );
+        }
+        baton
+            .create(&json!({ "resourceType": "Patient", "gender": "male" }))
+            .await;
+        assert_eq!(baton.search("Patient?gender=male").await.len(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_transaction_is_in_force_as_a_whole() {
     on_each_store("", NOW, async |baton| {
         let entry = |resource: Value| {
@@ -82,7 +119,7 @@ async fn what_is_stored_is_in_force_after_a_restart() {
 }
 
 /// So often another process reads the feed, and some patience.
-const OTHER_PROCESS: std::time::Duration = std::time::Duration::from_secs(20);
+const OTHER_PROCESS: std::time::Duration = std::time::Duration::from_mins(2);
 
 #[tokio::test]
 async fn another_process_on_the_same_database_follows() {
@@ -174,10 +211,11 @@ async fn what_has_no_effect_is_stored_and_says_why() {
         }
         parameter
     };
-    let renamed = profile("shaded", "1")
-        .to_string()
-        .replace("\"Basic", "\"Shaded");
-    let mut new_type: Value = serde_json::from_str(&renamed).unwrap();
+    let mut broken_rule = profile("ruled", "1");
+    broken_rule["snapshot"]["element"][0]["constraint"] = json!([{
+        "key": "sh-1", "severity": "error", "human": "x", "expression": "foo(((",
+    }]);
+    let mut new_type = profile("shaded", "1");
     new_type["derivation"] = json!("specialization");
     // That a type of the specification is specialised by itself is wrong besides.
     on_each_store("[validation]\non_failure = \"warn\"", NOW, async |baton| {
@@ -192,6 +230,10 @@ async fn what_has_no_effect_is_stored_and_says_why() {
                 Some("composite and special"),
             ),
             (new_type.clone(), Some("the types of R4 are fixed")),
+            (
+                broken_rule.clone(),
+                Some("The constraint sh-1 of Basic is not checked"),
+            ),
         ] {
             let [resource_type, id] =
                 ["resourceType", "id"].map(|key| resource[key].as_str().unwrap());

@@ -8,7 +8,7 @@ use fhir_model::element::Element as Instance;
 use fhir_model::issue::{IssueType, Severity};
 use fhir_model::tree::{Kind, Node};
 
-use crate::finding::{About, Finding, any_of, path, quote, shorten};
+use crate::finding::{About, Finding, any_of, path, quote_canonical, shorten};
 use crate::profile::{ElementRule, TypeRule, ValueRules};
 use crate::walk::Walk;
 
@@ -59,7 +59,7 @@ impl<'a> Walk<'a> {
         if !definitions.is_subtype_of(type_id, wanted) {
             let text = format!(
                 "The profile {} is for {}, and this is a resource of type {}",
-                quote(canonical),
+                quote_canonical(canonical),
                 definitions.type_name(wanted),
                 definitions.type_name(type_id),
             );
@@ -101,14 +101,14 @@ impl<'a> Walk<'a> {
                 Severity::Information,
                 format!(
                     "The profile {} is for version {version} of FHIR, so it was not checked",
-                    quote(canonical)
+                    quote_canonical(canonical)
                 ),
             ),
             (_, Claim::Own) => (
                 Severity::Warning,
                 format!(
                     "The profile {} is not known here, so it was not checked{}",
-                    quote(canonical),
+                    quote_canonical(canonical),
                     self.other_versions(canonical)
                 ),
             ),
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
                 Severity::Error,
                 format!(
                     "The profile {} is not known here; load the package that defines it{}",
-                    quote(canonical),
+                    quote_canonical(canonical),
                     self.other_versions(canonical)
                 ),
             ),

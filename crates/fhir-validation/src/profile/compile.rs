@@ -2,6 +2,7 @@
 
 use fhir_model::definition::{
     ConstraintId, Definitions, Derivation, Element, ElementId, Property, StructureId, TypeId,
+    TypeKind,
 };
 
 use crate::extension::ExtensionRules;
@@ -111,16 +112,20 @@ impl<'d> Compiler<'d> {
             .collect()
     }
 
-    /// Whether an element admits a type, or one that specialises it. Only a choice can leave out
-    /// types; elsewhere profiles differ from the base in spelling only (`uri`, `System.String`).
+    /// Whether an element admits a type. Only a choice can leave out types; elsewhere profiles differ
+    /// from the base in spelling only (`uri`, `System.String`). A primitive type is admitted by its
+    /// own name only, another by that of a type that constrains it, such as `SimpleQuantity`.
     fn is_allowed(self, element: &Element, property: &Property) -> bool {
         let type_id = property.type_id;
         let types = self.definitions.types_of(element);
-        !property.is_choice
-            || types.is_empty()
-            || types
-                .iter()
-                .any(|found| self.definitions.is_subtype_of(found.type_id, type_id))
+        let is_primitive = matches!(
+            self.definitions.type_of(type_id).kind,
+            TypeKind::Primitive(_)
+        );
+        let admits = |found: TypeId| {
+            found == type_id || (!is_primitive && self.definitions.is_subtype_of(found, type_id))
+        };
+        !property.is_choice || types.is_empty() || types.iter().any(|found| admits(found.type_id))
     }
 
     /// What each occurrence of an element (or of a slice) must satisfy.

@@ -318,3 +318,27 @@ fn what_is_said_of_unknown_extensions_is_a_policy() {
         assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn a_value_has_the_type_of_the_definition_and_no_other() {
+    const CODED: &str = "http://example.org/StructureDefinition/coded";
+    let elements = [
+        json!({"path": "Extension", "min": 0, "max": "*"}),
+        json!({"path": "Extension.extension", "min": 0, "max": "0", "type": [{"code": "Extension"}]}),
+        json!({"path": "Extension.url", "min": 1, "max": "1", "type": [{"code": "uri"}], "fixedUri": CODED}),
+        json!({"path": "Extension.value[x]", "min": 1, "max": "1", "type": [{"code": "code"}]}),
+    ];
+    let definition = definition(CODED, &[("element", "Patient")], &Value::Null, &elements);
+    let validator = core_with(&[definition.as_str()]);
+    for (name, is_right) in [
+        ("valueCode", true),
+        ("valueString", false),
+        ("valueId", false),
+    ] {
+        let patient = json!({"resourceType": "Patient", "extension": [{"url": CODED, name: "a"}]});
+        let tree = parse(&validator, &patient.to_string());
+        let issues = validator.validate(tree.root(), "Patient", &[], &Options::default());
+        let is_wrong = issues.iter().any(fhir_model::issue::Issue::is_error);
+        assert_eq!(!is_wrong, is_right, "{name}: {issues:?}");
+    }
+}

@@ -1,5 +1,7 @@
 //! What expressions give, function by function; expectations are those of the specification.
 
+use std::cell::Cell;
+
 use std::sync::LazyLock;
 
 use fhir_model::definition::{Builder, Definitions};
@@ -628,6 +630,29 @@ fn work_has_limits() {
         few,
         &EvaluateErrorKind::TooLong { limit_bytes: 1_000 },
     );
+}
+
+#[test]
+fn evaluations_may_share_a_limit() {
+    let tree = Tree::parse(PATIENT, DEFINITIONS.names(), &TreeLimits::default()).unwrap();
+    let steps_left = Cell::new(1_000);
+    let context = Context {
+        steps_left: Some(&steps_left),
+        ..Context::new(&DEFINITIONS)
+    };
+    let expression = Expression::compile("name.given.count()", &DEFINITIONS, None).unwrap();
+    let mut evaluated = 0;
+    let item = Item::resource(tree.element(), &DEFINITIONS).unwrap();
+    let error = loop {
+        let before = steps_left.get();
+        match expression.evaluate(&context, item.clone()) {
+            Ok(_) => evaluated += 1,
+            Err(error) => break error,
+        }
+        assert!(steps_left.get() < before, "each takes something off");
+    };
+    assert!(evaluated > 1);
+    assert!(matches!(error.kind, EvaluateErrorKind::TooManySteps { .. }));
 }
 
 #[track_caller]
