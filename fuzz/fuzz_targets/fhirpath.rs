@@ -56,7 +56,7 @@ fuzz_target!(|data: &str| {
         ..Context::new(&definitions)
     };
     for (root, check, exact) in [(None, false, false), (Some(type_id), true, true)] {
-        let options = Options { root, check, exact };
+        let options = Options { root, check, exact, json_names: false };
         let Ok(expression) = Expression::compile_with(text, &definitions, &options) else {
             continue;
         };

@@ -126,6 +126,7 @@ impl<'o> Question<'o> {
             root,
             check: options.strict,
             exact: options.strict,
+            ..lenient
         };
         Ok(Self {
             resources: resources.collect::<anyhow::Result<_>>()?,

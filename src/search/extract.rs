@@ -13,7 +13,7 @@ use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::element::Element;
 use fhir_model::key::LogicalId;
 use fhir_model::reference::BaseUrl;
-use fhirpath::{Context, Expression, Item};
+use fhirpath::{Context, Expression, Item, Options};
 
 use crate::search::expression::ValueKind;
 use crate::search::extract::rule::{Fields, RULES, Rule, Sink};
@@ -154,7 +154,12 @@ impl Extractor {
         for parameter in parameter::all(&self.definitions, resource_type) {
             let code: Arc<str> = parameter.code.into();
             let text = parameter.expression;
-            match Expression::compile(text, &self.definitions, Some(resource_type)) {
+            let options = Options {
+                root: Some(resource_type),
+                json_names: true,
+                ..Options::default()
+            };
+            match Expression::compile_with(text, &self.definitions, &options) {
                 Ok(expression) => {
                     plan.parameters
                         .push(Planned::new(&parameter, code, expression));

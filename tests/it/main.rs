@@ -15,4 +15,5 @@ mod scenario;
 mod schema;
 mod store_contract;
 mod support;
+mod us_core_search;
 mod wire;

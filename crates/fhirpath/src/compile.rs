@@ -265,7 +265,8 @@ impl Compiler<'_> {
         let mut accesses = Vec::new();
         let mut found = Vec::new();
         for type_id in types {
-            let Some(access) = access(self.definitions, *type_id, name) else {
+            let Some(access) = access(self.definitions, *type_id, name, self.options.json_names)
+            else {
                 continue;
             };
             match &access {
@@ -442,10 +443,15 @@ impl Compiler<'_> {
 }
 
 /// How a type has an element with this name.
-pub(crate) fn access(definitions: &Definitions, type_id: TypeId, name: Name) -> Option<Access> {
+fn access(
+    definitions: &Definitions,
+    type_id: TypeId,
+    name: Name,
+    has_json_names: bool,
+) -> Option<Access> {
     if let Some(property) = definitions.property(type_id, name) {
         // `valueQuantity` is how JSON spells it; in a path the element is `value`.
-        if property.is_choice {
+        if property.is_choice && !has_json_names {
             return None;
         }
         return Some(match definitions.type_of(property.type_id).kind {

@@ -19,6 +19,7 @@ use crate::code::{Access, Binary, Call, Code, Let, Meaning, Member, Sign, TypeSt
 use crate::compile::Known;
 use crate::context::Context;
 use crate::error::{EvaluateError, EvaluateErrorKind};
+use crate::expression::Options;
 use crate::function::{Invocation, Run};
 use crate::value::compare::{Comparer, Work};
 use crate::value::{Collection, Item, Quantity, TypeInfo, is_object, name_of};
@@ -88,6 +89,8 @@ pub(crate) struct Evaluator<'c, 'a> {
     /// `%context`
     pub(crate) focus: &'c [Item<'a>],
     pub(crate) is_exact: bool,
+    /// Whether a choice may be named as in JSON.
+    has_json_names: bool,
     steps: Cell<u32>,
     steps_max: u32,
     /// What `defineVariable()` keeps.
@@ -99,14 +102,15 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         context: &'a Context<'a>,
         known: &'a Known,
         focus: &'c [Item<'a>],
-        is_exact: bool,
+        options: Options,
     ) -> Self {
         let steps_left = context.steps_left.map_or(u64::MAX, Cell::get);
         Self {
             context,
             known,
             focus,
-            is_exact,
+            is_exact: options.exact,
+            has_json_names: options.json_names,
             steps: Cell::new(0),
             steps_max: u32::try_from(steps_left)
                 .unwrap_or(u32::MAX)
@@ -458,7 +462,7 @@ impl<'c, 'a> Evaluator<'c, 'a> {
         let mut children = element.children(member.name);
         if let Some(first) = children.next() {
             return match definitions.property(type_id, member.name) {
-                Some(property) if !property.is_choice => {
+                Some(property) if !property.is_choice || self.has_json_names => {
                     self.emit_child(first, property.type_id, sink)?;
                     children.try_for_each(|child| self.emit_child(child, property.type_id, sink))
                 }

@@ -19,7 +19,7 @@ pub struct Expression {
     text: Box<str>,
     code: Code,
     known: Known,
-    is_exact: bool,
+    options: Options,
 }
 
 /// How an expression is read.
@@ -36,6 +36,10 @@ pub struct Options {
     /// The invariants and search parameters of R4 need it otherwise: they write `as(DateTime)` for
     /// `as(dateTime)`, and `descendants().as(uri)`.
     pub exact: bool,
+    /// Take the name that an element has in JSON, `valueDateTime` for `value`, too.
+    ///
+    /// Search parameters of guides are written so (`condition-asserted-date` of US Core).
+    pub json_names: bool,
 }
 
 impl Expression {
@@ -69,7 +73,7 @@ impl Expression {
             text: text.into(),
             code,
             known,
-            is_exact: options.exact,
+            options: *options,
         })
     }
 
@@ -96,7 +100,7 @@ impl Expression {
         item: Item<'a>,
     ) -> Result<Collection<'a>, EvaluateError> {
         let focus = [item];
-        let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
+        let evaluator = Evaluator::new(context, &self.known, &focus, self.options);
         let items = evaluator.gather(&self.code, &evaluator.scope());
         self.finish(&evaluator, items)
     }
@@ -111,7 +115,7 @@ impl Expression {
         mut visit: impl FnMut(Item<'a>) -> bool,
     ) -> Result<(), EvaluateError> {
         let focus = [item];
-        let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
+        let evaluator = Evaluator::new(context, &self.known, &focus, self.options);
         let flow = evaluator.each(&self.code, &evaluator.scope(), &mut |item| {
             if visit(item) {
                 Ok(())
@@ -131,7 +135,7 @@ impl Expression {
         item: Item<'a>,
     ) -> Result<Option<bool>, EvaluateError> {
         let focus = [item];
-        let evaluator = Evaluator::new(context, &self.known, &focus, self.is_exact);
+        let evaluator = Evaluator::new(context, &self.known, &focus, self.options);
         let truth = evaluator.truth(&self.code, &evaluator.scope());
         self.finish(&evaluator, truth)
     }

@@ -129,6 +129,7 @@ fn evaluate(
         root: Some(*type_id),
         check: true,
         exact: true,
+        json_names: false,
     };
     let expression =
         Expression::compile_with(text, definitions, &options).map_err(|error| error.to_string())?;

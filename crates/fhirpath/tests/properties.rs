@@ -296,7 +296,7 @@ proptest! {
             if let (Ok(untyped), Ok(typed)) = (&untyped, &typed) {
                 prop_assert_eq!(untyped, typed, "{}", text);
             }
-            let _ = outcome(&text, tree, Options { root, check: true, exact: true });
+            let _ = outcome(&text, tree, Options { root, check: true, exact: true, ..Options::default() });
         }
     }
 

@@ -131,6 +131,25 @@ fn choices_are_found_without_their_type() {
 }
 
 #[test]
+fn a_choice_is_named_as_in_json_where_that_is_allowed() {
+    let root = DEFINITIONS.type_named("Patient");
+    for root in [None, root] {
+        let options = Options {
+            root,
+            json_names: true,
+            ..Options::default()
+        };
+        assert_eq!(outcome("extension.valueAge.value", options), "42");
+        assert_eq!(outcome("extension.value.value", options), "42");
+        assert_eq!(outcome("extension.valuePeriod", options), "");
+        assert_eq!(
+            outcome("birthDate.extension.valueDateTime", options),
+            "1974-12-25T14:35:45-05:00"
+        );
+    }
+}
+
+#[test]
 fn types_are_told_apart() {
     check("active is boolean", "true");
     check("active is System.Boolean", "false");
@@ -769,6 +788,7 @@ fn checked_expressions_name_what_cannot_be() {
         root: DEFINITIONS.type_named("Patient"),
         check: true,
         exact: true,
+        json_names: false,
     };
     for (text, expected) in [
         (
