@@ -76,6 +76,7 @@ impl Server {
         let conformance = Conformance::start(Arc::clone(&live), announcements).await?;
         workers.spawn(conformance.run(stop.clone()));
         publish_own_resources(&live.current()).await?;
+        workers.spawn(live.current().store.clone().keep_learning(stop.clone()));
         let config = Arc::new(config);
         let pathways = Arc::new(Pathways::new(&config)?);
         let (lanes, queues) = Lanes::new();

@@ -369,7 +369,7 @@ fn id_of(services: &Services, document: &Document) -> Result<LogicalId, Error> {
 /// A new server-made logical id.
 ///
 /// # Errors
-/// None in practice: a UUID is a FHIR id.
+/// None in practice: what [`Ids`](crate::clock::Ids) makes is a FHIR id.
 pub fn fresh_id(services: &Services) -> Result<LogicalId, Error> {
     let id = services.ids.next(services.clock.now());
     LogicalId::parse(&id).map_err(|error| Error::Internal(error.into()))
