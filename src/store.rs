@@ -4,7 +4,22 @@
 //! text. It has two implementations, SQLite and PostgreSQL, and one contract suite that both pass
 //! (`tests/it/store_contract.rs`). All SQL of the project is in this module's files.
 
+/// Reads; once more where another process has just made a dictionary.
+macro_rules! reading {
+    ($store:expr, $read:path, $($argument:expr),*) => {{
+        let mut reader = $store.reader().await?;
+        match $read(&mut reader.connection(), $($argument),*).await {
+            Err(Error::Dictionary) => {
+                $store.texts().read(&mut reader.connection()).await?;
+                $read(&mut reader.connection(), $($argument),*).await
+            }
+            result => result,
+        }
+    }};
+}
+
 mod batch;
+mod check;
 mod entries;
 mod find;
 mod keys;
@@ -17,6 +32,7 @@ mod sql;
 mod sqlite;
 mod text;
 mod transaction;
+mod walk;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -26,6 +42,7 @@ use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+pub use crate::store::check::{Difference, Expected, Span};
 pub use crate::store::find::INCLUDED_MAX;
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
@@ -33,6 +50,7 @@ use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;
 use crate::store::text::Texts;
 pub use crate::store::transaction::Transaction;
+pub use crate::store::walk::{Walk, WalkPage};
 
 use crate::search::expression::{Cursor, Search};
 use crate::search::value::SearchValues;
@@ -64,20 +82,6 @@ impl Reader {
             Self::Postgres(connection) => Connection::Postgres(connection),
         }
     }
-}
-
-/// Reads; once more where another process has just made a dictionary.
-macro_rules! reading {
-    ($store:expr, $read:path, $($argument:expr),*) => {{
-        let mut reader = $store.reader().await?;
-        match $read(&mut reader.connection(), $($argument),*).await {
-            Err(Error::Dictionary) => {
-                $store.texts().read(&mut reader.connection()).await?;
-                $read(&mut reader.connection(), $($argument),*).await
-            }
-            result => result,
-        }
-    }};
 }
 
 impl Store {

@@ -23,10 +23,12 @@ use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
 
 mod document;
 mod policy;
+mod restore;
 mod step;
 
 pub use document::{Document, instant_text};
 pub use policy::Policy;
+pub use restore::restore;
 
 /// What is to happen to one resource.
 #[derive(Clone)]

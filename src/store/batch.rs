@@ -51,10 +51,14 @@ pub(crate) enum Table {
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
+pub(crate) enum Column {
+    /// An integer.
     Integer,
+    /// A number.
     Real,
+    /// A text.
     Text,
+    /// A JSON document.
     Json,
     /// Bytes; on SQLite they travel as hexadecimal digits.
     Bytes,
@@ -77,6 +81,28 @@ impl Layout {
 }
 
 impl Table {
+    /// The tables that say what resources are found by; each has a `row_key`.
+    pub(crate) const SEARCH: [Self; 8] = [
+        Self::Token,
+        Self::String,
+        Self::Date,
+        Self::Reference,
+        Self::Quantity,
+        Self::Number,
+        Self::Uri,
+        Self::Compartment,
+    ];
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        self.layout().name
+    }
+
+    /// Its columns, in the order in which rows have their values.
+    pub(crate) fn columns(self) -> &'static [(&'static str, Column)] {
+        self.layout().columns
+    }
+
     fn layout(self) -> &'static Layout {
         match self {
             Self::NewResource => &NEW_RESOURCE,
@@ -317,6 +343,11 @@ impl Batches {
     /// Deletes the row that has all these values.
     pub(crate) fn delete(&mut self, table: Table, row: Vec<Bind>) {
         self.deletes.entry(table).or_default().push(row);
+    }
+
+    /// The rows to insert into a table.
+    pub(crate) fn take_inserts(&mut self, table: Table) -> Vec<Vec<Bind>> {
+        self.inserts.remove(&table).unwrap_or_default()
     }
 
     /// Sends everything. True when a resource was changed by a transaction that began later: then

@@ -18,7 +18,7 @@ use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::text::Texts;
 use crate::store::{
     AuditRow, Claim, Error, MessageState, NewMessage, NewVersion, Received, Rows,
-    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored, StoredMessage, Timer, VisitMessage, find,
+    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, StoredMessage, Timer, VisitMessage, check, find,
     read,
 };
 
@@ -509,10 +509,27 @@ impl<'t> Transaction<'t> {
         base.entries.clone_from(&json);
         let mut batches = Batches::default();
         entries.replace(old, row, &mut batches);
+        self.send_batches(batches).await?;
+        self.set_entries(row, json).await
+    }
+
+    /// What is wrong with the rows that resources are found by; see [`check::compare`].
+    pub(crate) async fn compare(&mut self, range: &Span) -> Result<check::Comparison, Error> {
+        self.expose().await?;
+        let found = check::compare(&mut self.connection, range).await;
+        self.noted(found)
+    }
+
+    /// Sends rows that the buffer does not hold.
+    pub(crate) async fn send_batches(&mut self, batches: Batches) -> Result<(), Error> {
         let (savepoint, before) = self.savepoint();
         let sent = batches.send(&mut self.connection, self.epoch, before).await;
         self.opened(savepoint, &sent);
-        self.noted(sent)?;
+        self.noted(sent).map(|_| ())
+    }
+
+    /// Puts another document of search values beside a resource.
+    pub(crate) async fn set_entries(&mut self, row: i64, json: String) -> Result<(), Error> {
         let text = match self.connection.dialect() {
             Dialect::Sqlite => "UPDATE resource SET entries = $2 WHERE row_key = $1",
             Dialect::Postgres => "UPDATE resource SET entries = $2::jsonb WHERE row_key = $1",
