@@ -1,8 +1,8 @@
 //! How the texts of resources are kept: compressed, with a dictionary learned from the database.
 //!
 //! Resources of one database resemble one another more than they resemble anybody else's, so the
-//! store samples what is written and trains a dictionary from it (`text_dictionary`), once when
-//! there is something to learn from and once more when there is plenty. Each text names the
+//! store samples what is written and trains a dictionary from it (`text_dictionary`), first when
+//! there is something to learn from and again when there is more. Each text names the
 //! dictionary that it was written with, so that another one can follow; one is committed before it
 //! is used, and so is found by whoever reads its first text. Everybody else sees text only.
 
@@ -30,7 +30,7 @@ const TEXT_BYTES_MAX: u64 = 1 << 30;
 /// Largest dictionary.
 const DICTIONARY_BYTES_MAX: usize = 110 << 10;
 /// Texts written, since the start and by this process, when a dictionary is trained.
-const LESSONS: [u64; 2] = [1_000, 16_000];
+const LESSONS: [u64; 3] = [1_000, 5_000, 25_000];
 /// Bytes of texts that are sampled for it at most.
 const SAMPLE_BYTES_MAX: usize = 8 << 20;
 /// Longer texts are rare and teach less.
@@ -43,7 +43,7 @@ struct Dictionary {
 }
 
 /// Every dictionary that this process met, by the number that its texts carry, which is a digest of
-/// its content: databases never disagree about one. There are two to a database.
+/// its content: databases never disagree about one. There are few to a database.
 static DICTIONARIES: LazyLock<RwLock<HashMap<NonZeroU32, &'static Dictionary>>> =
     LazyLock::new(RwLock::default);
 
