@@ -4,7 +4,22 @@
 //! text. It has two implementations, SQLite and PostgreSQL, and one contract suite that both pass
 //! (`tests/it/store_contract.rs`). All SQL of the project is in this module's files.
 
+/// Reads; once more where another process has just made a dictionary.
+macro_rules! reading {
+    ($store:expr, $read:path, $($argument:expr),*) => {{
+        let mut reader = $store.reader().await?;
+        match $read(&mut reader.connection(), $($argument),*).await {
+            Err(Error::Dictionary) => {
+                $store.texts().read(&mut reader.connection()).await?;
+                $read(&mut reader.connection(), $($argument),*).await
+            }
+            result => result,
+        }
+    }};
+}
+
 mod batch;
+mod check;
 mod entries;
 mod find;
 mod keys;
@@ -15,7 +30,9 @@ mod read;
 mod search_sql;
 mod sql;
 mod sqlite;
+mod text;
 mod transaction;
+mod walk;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -25,12 +42,15 @@ use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+pub use crate::store::check::{Difference, Expected, Span};
 pub use crate::store::find::INCLUDED_MAX;
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;
+use crate::store::text::Texts;
 pub use crate::store::transaction::Transaction;
+pub use crate::store::walk::{Walk, WalkPage};
 
 use crate::search::expression::{Cursor, Search};
 use crate::search::value::SearchValues;
@@ -85,6 +105,13 @@ impl Store {
         }
     }
 
+    fn texts(&self) -> &Texts {
+        match &self.0 {
+            Engine::Sqlite(store) => store.texts(),
+            Engine::Postgres(store) => store.texts(),
+        }
+    }
+
     fn epoch(&self) -> i64 {
         match &self.0 {
             Engine::Sqlite(_) => 0,
@@ -94,7 +121,7 @@ impl Store {
 
     /// The current version of a resource; a deletion is a version without text.
     pub async fn read(&self, key: &ResourceKey) -> Result<Option<Stored>, Error> {
-        read::read(&mut self.reader().await?.connection(), key).await
+        reading!(self, read::read, key)
     }
 
     /// One version of a resource.
@@ -103,17 +130,17 @@ impl Store {
         key: &ResourceKey,
         version: VersionId,
     ) -> Result<Option<Stored>, Error> {
-        read::vread(&mut self.reader().await?.connection(), key, version).await
+        reading!(self, read::vread, key, version)
     }
 
     /// A page of a history, newest first.
     pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, Error> {
-        read::history(&mut self.reader().await?.connection(), query).await
+        reading!(self, read::history, query)
     }
 
     /// A page of the matches of a search, with what they include.
     pub async fn search(&self, search: &Search) -> Result<SearchPage, Error> {
-        find::search(&mut self.reader().await?.connection(), search).await
+        reading!(self, find::search, search)
     }
 
     /// The resources in a patient's compartment after `after`, in the order of their keys.
@@ -123,13 +150,7 @@ impl Store {
         after: Option<i64>,
         count: u32,
     ) -> Result<Vec<Stored>, Error> {
-        read::compartment(
-            &mut self.reader().await?.connection(),
-            patient,
-            after,
-            count,
-        )
-        .await
+        reading!(self, read::compartment, patient, after, count)
     }
 
     /// Runs a work in a transaction of its own, and gives its output once that is durable.
@@ -563,6 +584,9 @@ pub enum Error {
     /// One transaction would write more than it can.
     #[error("a transaction is too large")]
     TooLarge,
+    /// A text was written with a dictionary that another process has just made.
+    #[error("a dictionary is not known")]
+    Dictionary,
     /// What was read back is not what was written.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(&'static str),
@@ -588,6 +612,7 @@ impl Error {
             Self::Closed => Self::Closed,
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,
+            Self::Dictionary => Self::Dictionary,
             Self::Corrupt(what) => Self::Corrupt(what),
         }
     }

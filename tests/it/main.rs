@@ -6,6 +6,7 @@
 )]
 
 mod cli;
+mod cli_records;
 mod damage;
 mod examples;
 mod intake;
