@@ -82,11 +82,31 @@ impl Default for Listen {
 }
 
 /// Where records are kept.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Store {
     /// URL of the database.
     pub database: Option<String>,
+    /// PostgreSQL: connections of this process that work.
+    pub connections_max: u32,
+    /// PostgreSQL: longest time for one statement, in seconds; 0 is no limit.
+    pub statement_timeout_secs: u64,
+    /// PostgreSQL: longest wait for a lock, in seconds; 0 is no limit.
+    pub lock_timeout_secs: u64,
+    /// PostgreSQL: longest time for which a transaction may do nothing, in seconds; 0 is no limit.
+    pub idle_transaction_timeout_secs: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            database: None,
+            connections_max: 16,
+            statement_timeout_secs: 60,
+            lock_timeout_secs: 30,
+            idle_transaction_timeout_secs: 60,
+        }
+    }
 }
 
 /// Limits of the FHIR API.

@@ -62,7 +62,7 @@ impl Server {
             .database
             .as_deref()
             .context("no database is named")?;
-        let store = Store::open(database)
+        let store = Store::open_with(database, &config.store)
             .await
             .context("the store cannot be opened")?;
         let http_address = http.local_addr()?;
@@ -94,7 +94,7 @@ impl Server {
             pathways,
             Arc::clone(&intake),
         ));
-        workflow.follow_calendar().await?;
+        workflow.start().await?;
         workers.spawn(Arc::clone(&workflow).run(stop.clone()));
         let limits = rest::Limits {
             body_bytes_max: config.rest.body_bytes_max,

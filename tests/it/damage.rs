@@ -188,7 +188,7 @@ async fn until_processed(folder: &Path, total: usize) {
 
 async fn open(folder: &Path) -> Store {
     let url = format!("sqlite:{}", folder.join("baton.sqlite").display());
-    Store::open(&url).await.unwrap()
+    Store::open_to_read(&url).await.unwrap()
 }
 
 async fn check_effects(folder: &Path, total: usize) {
