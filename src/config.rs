@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use jsonschema::error::ValidationErrorKind;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 mod located;
@@ -171,7 +171,7 @@ impl Default for Terminology {
 }
 
 /// How much of a resource is checked; from nothing to all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ValidationLevel {
     /// Nothing but that it is JSON and of a type of R4.
@@ -184,7 +184,7 @@ pub enum ValidationLevel {
 }
 
 /// What becomes of a resource with errors; from lenient to strict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// It is stored, and the answer to its sender says what is wrong.

@@ -24,6 +24,7 @@ use crate::interaction::conformance::{ANNOUNCEMENTS_MAX, Announcer};
 use crate::interaction::live::Live;
 use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
+use crate::job::{JOBS_AT_ONCE, Jobs};
 use crate::operation::pathway::Pathways;
 use crate::package::{Loaded, Structures};
 use crate::search::extract::Extractor;
@@ -100,7 +101,12 @@ impl Server {
             body_bytes_max: config.rest.body_bytes_max,
             timeout: Duration::from_secs(config.rest.timeout_secs),
         };
-        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), limits);
+        let jobs = Arc::new(Jobs::new(Arc::clone(&live)));
+        for _ in 0..JOBS_AT_ONCE {
+            workers.spawn(Arc::clone(&jobs).work(stop.clone()));
+        }
+        workers.spawn(Arc::clone(&jobs).expire(stop.clone()));
+        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), jobs, limits);
         let stopped = stop.clone();
         workers.spawn(async move {
             let serving = axum::serve(http, router)

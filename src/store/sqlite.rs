@@ -54,7 +54,7 @@ pub(crate) struct SqliteStore {
     changed: watch::Sender<u64>,
     process: i64,
     /// Locked as long as this process has the database.
-    _lock: Option<File>,
+    lock: Mutex<Option<File>>,
     /// Removed with the store.
     temporary: Option<PathBuf>,
 }
@@ -93,7 +93,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(writer)),
             changed,
             process,
-            _lock: lock,
+            lock: Mutex::new(lock),
             temporary,
         })
     }
@@ -106,7 +106,7 @@ impl SqliteStore {
             writer: Mutex::new(None),
             changed: watch::Sender::new(0),
             process: 0,
-            _lock: None,
+            lock: Mutex::new(None),
             temporary: None,
         })
     }
@@ -164,6 +164,10 @@ impl SqliteStore {
             }
         }
         self.readers.close().await;
+        self.lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
