@@ -13,7 +13,7 @@ use std::time::Duration;
 use chrono::NaiveDate;
 use chrono_tz::Tz;
 use jsonschema::error::ValidationErrorKind;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 mod located;
@@ -82,11 +82,31 @@ impl Default for Listen {
 }
 
 /// Where records are kept.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default)]
 pub struct Store {
     /// URL of the database.
     pub database: Option<String>,
+    /// PostgreSQL: connections of this process that work.
+    pub connections_max: u32,
+    /// PostgreSQL: longest time for one statement, in seconds; 0 is no limit.
+    pub statement_timeout_secs: u64,
+    /// PostgreSQL: longest wait for a lock, in seconds; 0 is no limit.
+    pub lock_timeout_secs: u64,
+    /// PostgreSQL: longest time for which a transaction may do nothing, in seconds; 0 is no limit.
+    pub idle_transaction_timeout_secs: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self {
+            database: None,
+            connections_max: 16,
+            statement_timeout_secs: 60,
+            lock_timeout_secs: 30,
+            idle_transaction_timeout_secs: 60,
+        }
+    }
 }
 
 /// Limits of the FHIR API.
@@ -151,7 +171,7 @@ impl Default for Terminology {
 }
 
 /// How much of a resource is checked; from nothing to all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ValidationLevel {
     /// Nothing but that it is JSON and of a type of R4.
@@ -164,7 +184,7 @@ pub enum ValidationLevel {
 }
 
 /// What becomes of a resource with errors; from lenient to strict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFailure {
     /// It is stored, and the answer to its sender says what is wrong.

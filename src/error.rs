@@ -83,9 +83,11 @@ fn place(current: Option<VersionId>) -> String {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
-            store::Error::Database(_) | store::Error::TooSlow | store::Error::Closed => {
-                Self::Unavailable(error.into())
-            }
+            store::Error::Database(_)
+            | store::Error::TooSlow
+            | store::Error::Closed
+            | store::Error::InUse
+            | store::Error::NotHeld => Self::Unavailable(error.into()),
             store::Error::Conflict => {
                 Self::Conflict("somebody else changed the resource at the same time".to_owned())
             }

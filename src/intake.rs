@@ -179,6 +179,7 @@ impl Intake {
             received,
             event: event(message),
             bytes,
+            lane: lane(message, feed),
             state: verdict.state,
             acknowledgement: code.map(AckCode::as_str).unwrap_or_default().to_owned(),
             reason: verdict.reason.to_owned(),
@@ -187,9 +188,7 @@ impl Intake {
             Ok(Received::New(stored)) => {
                 note(&stored);
                 if stored.message.state == MessageState::Received {
-                    self.lanes
-                        .push(lane_key(message, &stored), stored.row)
-                        .await;
+                    self.lanes.push(stored.message.lane, stored.row).await;
                 }
                 let answer = code.map(|code| self.answer(message, code, verdict.error));
                 Reply {
@@ -252,6 +251,7 @@ impl Intake {
             received,
             event: String::new(),
             bytes,
+            lane: 0,
             state: MessageState::SetAside,
             acknowledgement: code.as_str().to_owned(),
             reason: reason.to_owned(),
@@ -433,13 +433,16 @@ fn event(message: &Message) -> String {
     }
 }
 
-/// Messages with the same key are processed one after another (R13).
-fn lane_key(message: &Message, stored: &StoredMessage) -> String {
-    let patient = message
-        .get("PID-3.1")
-        .or_else(|| message.get("PID-2.1"))
-        .unwrap_or_default();
-    format!("{}|{patient}", stored.message.feed)
+/// The lane of a message, the same in every process: messages of one patient by one feed are
+/// processed one after another (R13). What does not say whose it is shares lane 0.
+fn lane(message: &Message, feed: Option<&Arc<Feed>>) -> i64 {
+    let patient = message.get("PID-3.1").or_else(|| message.get("PID-2.1"));
+    let (Some(patient), Some(feed)) = (patient, feed) else {
+        return 0;
+    };
+    let digest = Sha256::digest(format!("{}|{patient}", feed.name));
+    let first = digest.first_chunk().copied().unwrap_or_default();
+    i64::from_be_bytes(first)
 }
 
 /// The surroundings in which messages take effect.

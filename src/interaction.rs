@@ -100,6 +100,8 @@ pub struct PageCounts {
 pub struct Context {
     /// What every interaction needs.
     pub services: Arc<Services>,
+    /// Where it writes: the store of the services, behind a fence where a job does it.
+    pub store: Store,
     /// On whose behalf.
     pub caller: Caller,
     /// How strictly what is written is validated.
@@ -111,8 +113,18 @@ impl Context {
     pub fn engine(services: &Arc<Services>, name: &str) -> Self {
         Self {
             services: Arc::clone(services),
+            store: services.store.clone(),
             caller: Caller::engine(name),
             policy: Policy::STRICT,
+        }
+    }
+
+    /// The same for one step of a job: what it writes is written once.
+    #[must_use]
+    pub fn for_step(&self, step: u32) -> Self {
+        Self {
+            store: self.store.for_step(step),
+            ..self.clone()
         }
     }
 }

@@ -27,6 +27,7 @@ pub mod error;
 
 // Floor 6: the FHIR interactions; `interaction::write` is the only way into the store.
 pub mod interaction;
+pub mod job;
 
 // Floor 7: what takes several interactions in one transaction; the engine that keeps the definitions
 // in force.

@@ -19,8 +19,10 @@ use tower_http::trace::TraceLayer;
 
 use crate::interaction::Services;
 use crate::interaction::live::Live;
+use crate::job::Jobs;
 use crate::workflow::Workflow;
 
+mod asynchronous;
 mod clock;
 pub(crate) mod conditions;
 mod health;
@@ -58,7 +60,7 @@ impl FromRef<Shared> for Arc<Services> {
 }
 
 /// The routes, ready to be served.
-pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Router {
+pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, jobs: Arc<Jobs>, limits: Limits) -> Router {
     let shared = Shared(live);
     let fhir = Router::new()
         .route(
@@ -67,6 +69,10 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         )
         .route("/metadata", get(interactions::capabilities))
         .route("/_history", get(interactions::history_system))
+        .route(
+            "/_async/{id}",
+            get(asynchronous::status).delete(asynchronous::cancel),
+        )
         .route("/$clock", get(clock::read).post(clock::advance))
         .route(
             "/{type}",
@@ -102,6 +108,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             post(interactions::bundle).get(interactions::search_system),
         )
         .layer(Extension(workflow))
+        .layer(Extension(jobs))
         .layer(DefaultBodyLimit::max(limits.body_bytes_max))
         .layer(middleware::from_fn(move |request, next| {
             within_time(limits.timeout, request, next)

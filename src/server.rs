@@ -24,6 +24,7 @@ use crate::interaction::conformance::{ANNOUNCEMENTS_MAX, Announcer};
 use crate::interaction::live::Live;
 use crate::interaction::write::{self, Change, Document, Policy};
 use crate::interaction::{Context, PageCounts, Services};
+use crate::job::{JOBS_AT_ONCE, Jobs};
 use crate::operation::pathway::Pathways;
 use crate::package::{Loaded, Structures};
 use crate::search::extract::Extractor;
@@ -88,13 +89,18 @@ impl Server {
             pathways,
             Arc::clone(&intake),
         ));
-        workflow.follow_calendar().await?;
+        workflow.start().await?;
         workers.spawn(Arc::clone(&workflow).run(stop.clone()));
         let limits = rest::Limits {
             body_bytes_max: config.rest.body_bytes_max,
             timeout: Duration::from_secs(config.rest.timeout_secs),
         };
-        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), limits);
+        let jobs = Arc::new(Jobs::new(Arc::clone(&live)));
+        for _ in 0..JOBS_AT_ONCE {
+            workers.spawn(Arc::clone(&jobs).work(stop.clone()));
+        }
+        workers.spawn(Arc::clone(&jobs).expire(stop.clone()));
+        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), jobs, limits);
         let stopped = stop.clone();
         workers.spawn(async move {
             let serving = axum::serve(http, router)
@@ -194,7 +200,7 @@ pub async fn offline(config: &Config, clock: Clock) -> anyhow::Result<Arc<Servic
 async fn open(config: &Config) -> anyhow::Result<Store> {
     let database = config.store.database.as_deref();
     let database = database.context("no database is named")?;
-    Store::open(database)
+    Store::open_with(database, &config.store)
         .await
         .context("the store cannot be opened")
 }

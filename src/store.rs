@@ -22,10 +22,13 @@ mod batch;
 mod check;
 mod entries;
 mod find;
+mod inbox;
+mod job;
 mod keys;
 mod migrate;
 mod position;
 mod postgres;
+mod process;
 mod read;
 mod search_sql;
 mod sql;
@@ -44,14 +47,22 @@ use tokio::sync::watch;
 
 pub use crate::store::check::{Difference, Expected, Span};
 pub use crate::store::find::INCLUDED_MAX;
+pub use crate::store::inbox::TakeOrphans;
+pub use crate::store::job::{
+    AttemptEnd, ClaimedJob, Job, JobLease, JobState, JobStep, NewJob, RESULT_KEPT,
+};
+use crate::store::job::{CancelJob, ClaimJob, EndAttempt, Expire, Progress, Submit};
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
+pub use crate::store::process::Lease;
+use crate::store::process::{Fence, Fenced, Hold};
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;
 use crate::store::text::Texts;
 pub use crate::store::transaction::Transaction;
 pub use crate::store::walk::{Walk, WalkPage};
 
+use crate::config;
 use crate::search::expression::{Cursor, Search};
 use crate::search::value::SearchValues;
 
@@ -59,9 +70,10 @@ use crate::search::value::SearchValues;
 /// transaction. So many change rows, and so many audit rows, fit in one transaction.
 const SEQUENCES_PER_TRANSACTION_BITS: u32 = 16;
 
-/// A database of resources. Clones are cheap and speak to the same database.
+/// A database of resources. Clones are cheap and speak to the same database; one may have a fence,
+/// which each of its transactions makes sure of first.
 #[derive(Debug, Clone)]
-pub struct Store(Engine);
+pub struct Store(Engine, Option<Arc<Fence>>);
 
 #[derive(Debug, Clone)]
 enum Engine {
@@ -73,6 +85,11 @@ enum Engine {
 enum Reader {
     Sqlite(sqlx::pool::PoolConnection<sqlx::Sqlite>),
     Postgres(sqlx::pool::PoolConnection<sqlx::Postgres>),
+}
+
+/// Whether a URL names a database of PostgreSQL.
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
 impl Reader {
@@ -88,14 +105,29 @@ impl Store {
     /// Opens `sqlite:PATH`, `sqlite::memory:` (a temporary file) or `postgres://…`; creates and
     /// migrates it as needed.
     pub async fn open(url: &str) -> Result<Self, Error> {
+        Self::open_with(url, &config::Store::default()).await
+    }
+
+    /// Opens a database with these limits.
+    pub async fn open_with(url: &str, limits: &config::Store) -> Result<Self, Error> {
         let engine = if url.starts_with("sqlite:") {
             Engine::Sqlite(Arc::new(SqliteStore::open(url).await?))
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            Engine::Postgres(Arc::new(PostgresStore::open(url).await?))
+        } else if is_postgres(url) {
+            Engine::Postgres(Arc::new(PostgresStore::open(url, limits).await?))
         } else {
             return Err(Error::Url);
         };
-        Ok(Self(engine))
+        Ok(Self(engine, None))
+    }
+
+    /// Opens a database of SQLite for reading only, also while a server has it: nothing is migrated,
+    /// and a transaction is refused. PostgreSQL is opened as ever.
+    pub async fn open_to_read(url: &str) -> Result<Self, Error> {
+        if !url.starts_with("sqlite:") {
+            return Self::open(url).await;
+        }
+        let store = SqliteStore::open_to_read(url).await?;
+        Ok(Self(Engine::Sqlite(Arc::new(store)), None))
     }
 
     async fn reader(&self) -> Result<Reader, Error> {
@@ -155,10 +187,96 @@ impl Store {
 
     /// Runs a work in a transaction of its own, and gives its output once that is durable.
     pub async fn transact<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
+        match &self.1 {
+            None => self.run(work).await,
+            Some(fence) => {
+                let fence = Arc::clone(fence);
+                self.run(Fenced { fence, work }).await
+            }
+        }
+    }
+
+    async fn run<W: Work>(&self, work: W) -> Result<W::Output, W::Error> {
         match &self.0 {
             Engine::Sqlite(store) => store.transact(work).await,
             Engine::Postgres(store) => store.transact(work).await,
         }
+    }
+
+    /// Takes what only one process does at a time, where no living process has it; gives nothing where
+    /// another one has.
+    pub async fn hold(&self, name: &'static str) -> Result<Option<Lease>, Error> {
+        match &self.0 {
+            // No other process has the file open.
+            Engine::Sqlite(_) => Ok(Some(Lease { name, token: 0 })),
+            Engine::Postgres(_) => self.run(Hold(name)).await,
+        }
+    }
+
+    /// The same database, to be written to only as long as this process has the lease.
+    #[must_use]
+    pub fn under(&self, lease: Lease) -> Self {
+        Self(self.0.clone(), Some(Arc::new(Fence::Lease(lease))))
+    }
+
+    /// Queues a job; false where too many are queued or running.
+    pub async fn submit_job(&self, job: NewJob) -> Result<bool, Error> {
+        self.run(Submit(job)).await
+    }
+
+    /// Claims the oldest job of these kinds that may run; whose process died may run again.
+    pub async fn claim_job(&self, kinds: Vec<&'static str>) -> Result<Option<ClaimedJob>, Error> {
+        self.run(ClaimJob(kinds)).await
+    }
+
+    /// The same database, to be written to only as long as this process works on the job.
+    #[must_use]
+    pub fn for_job(&self, lease: JobLease) -> Self {
+        Self(self.0.clone(), Some(Arc::new(Fence::Job(lease, None))))
+    }
+
+    /// The same database for one of the job's steps: what that makes is written down with it. Without
+    /// a job there are no steps.
+    #[must_use]
+    pub fn for_step(&self, step: u32) -> Self {
+        let fence = match self.1.as_deref() {
+            Some(Fence::Job(lease, _)) => Some(Arc::new(Fence::Job(lease.clone(), Some(step)))),
+            _ => self.1.clone(),
+        };
+        Self(self.0.clone(), fence)
+    }
+
+    /// What the steps of the job have made in earlier attempts, step by step.
+    pub async fn steps_done(&self) -> Result<Vec<JobStep>, Error> {
+        let Some(Fence::Job(lease, _)) = self.1.as_deref() else {
+            return Ok(Vec::new());
+        };
+        read::job_steps(&mut self.reader().await?.connection(), lease.row).await
+    }
+
+    /// Ends an attempt at a job; nothing happens where that is no longer this process's.
+    pub async fn end_attempt(&self, lease: JobLease, end: AttemptEnd) -> Result<(), Error> {
+        self.run(EndAttempt(lease, end)).await
+    }
+
+    /// Says how far a job is; false where it is no longer this process's.
+    pub async fn set_job_progress(&self, lease: JobLease, progress: String) -> Result<bool, Error> {
+        self.run(Progress(lease, progress)).await
+    }
+
+    /// A job by its id.
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, Error> {
+        read::job(&mut self.reader().await?.connection(), id).await
+    }
+
+    /// Takes a job away, with its result; false where there is none.
+    pub async fn cancel_job(&self, id: String) -> Result<bool, Error> {
+        self.run(CancelJob(id)).await
+    }
+
+    /// Deletes the results of jobs that were kept long enough.
+    pub async fn expire_jobs(&self) -> Result<(), Error> {
+        self.run(Expire).await
     }
 
     /// The changes after a place in the feed, in order. A change that commits later never comes
@@ -194,13 +312,29 @@ impl Store {
         read::messages(&mut self.reader().await?.connection(), query).await
     }
 
+    /// Messages that this process has to see to and that were received at or before `until`: rows and
+    /// lanes, in order of arrival.
+    pub async fn waiting_messages(
+        &self,
+        until: DateTime<Utc>,
+        after: Option<i64>,
+        count: u32,
+    ) -> Result<Vec<(i64, i64)>, Error> {
+        let process = match &self.0 {
+            Engine::Sqlite(store) => store.process(),
+            Engine::Postgres(store) => store.process(),
+        };
+        let mut reader = self.reader().await?;
+        read::waiting_messages(&mut reader.connection(), process, until, after, count).await
+    }
+
     /// How many messages each feed has in each state.
     pub async fn message_counts(&self) -> Result<Vec<(String, MessageState, u64)>, Error> {
         read::message_counts(&mut self.reader().await?.connection()).await
     }
 
-    /// Ticks after every commit of this process that wrote a change row. Commits of other
-    /// processes do not tick: a reader of the feed also looks from time to time.
+    /// Ticks after every commit of this process that wrote a change row, and soon after those of
+    /// other processes. A tick may get lost: a reader of the feed also looks from time to time.
     pub fn changed(&self) -> watch::Receiver<u64> {
         match &self.0 {
             Engine::Sqlite(store) => store.changed(),
@@ -429,6 +563,8 @@ pub struct NewMessage {
     pub event: String,
     /// The bytes as received.
     pub bytes: Vec<u8>,
+    /// Messages of one lane take effect one after another.
+    pub lane: i64,
     /// The state it enters the inbox with.
     pub state: MessageState,
     /// The acknowledgement code it was answered with (table 0008); empty when none was.
@@ -578,6 +714,15 @@ pub enum Error {
     /// The writer has stopped.
     #[error("the store is closed")]
     Closed,
+    /// Another process has the file.
+    #[error(
+        "another process has this database open: SQLite serves one Baton at a time; stop the other, \
+         or use PostgreSQL, which serves several"
+    )]
+    InUse,
+    /// Another process does by now what this one did.
+    #[error("another process has taken this over")]
+    NotHeld,
     /// A version was appended that does not follow the current one.
     #[error("a version does not follow the one before")]
     Conflict,
@@ -610,6 +755,8 @@ impl Error {
             Self::Writer(error) => Self::Writer(Arc::clone(error)),
             Self::TooSlow => Self::TooSlow,
             Self::Closed => Self::Closed,
+            Self::InUse => Self::InUse,
+            Self::NotHeld => Self::NotHeld,
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,
             Self::Dictionary => Self::Dictionary,

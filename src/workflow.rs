@@ -2,7 +2,9 @@
 //!
 //! Nobody calls it from below. It is woken by commits and by the clock, and looks by itself from
 //! time to time; every step is one transaction with the engine's position, so a crash loses nothing
-//! and repeats nothing. What must be atomic with an ADT message happens in the intake's commit.
+//! and repeats nothing. Of several processes on one database one runs the engine, under a lease that
+//! each of these transactions makes sure of; when it dies, another takes over within seconds. What
+//! must be atomic with an ADT message happens in the intake's commit.
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
@@ -23,7 +25,7 @@ use crate::intake::Intake;
 use crate::interaction::live::Live;
 use crate::interaction::{Context, Services, find, invalid};
 use crate::operation::pathway::{Pathways, TASK_DUE};
-use crate::store::{ChangeRow, ReadPosition, SetPosition, Timer, Transaction, Work};
+use crate::store::{ChangeRow, ReadPosition, SetPosition, Store, Timer, Transaction, Work};
 
 /// The engine's name in the table of positions.
 const ENGINE: &str = "workflow";
@@ -43,6 +45,10 @@ const TASKS_PAGE: u32 = 500;
 const TIMERS_MAX: u32 = 100;
 /// However quiet it is, the engine looks so often.
 const PERIOD: Duration = Duration::from_secs(5);
+/// Where another process runs the engine, this one asks so often whether it is dead.
+const HOLD_PERIOD: Duration = Duration::from_secs(1);
+/// The pause before the feed is asked for changes that an older transaction holds up.
+const BEHIND_PAUSE: Duration = Duration::from_millis(20);
 /// After a failure the engine waits so long.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -54,8 +60,16 @@ pub struct Workflow {
     live: Arc<Live>,
     pathways: Arc<Pathways>,
     intake: Arc<Intake>,
-    /// One step at a time; how far the feed was read.
-    turn: Mutex<Option<i64>>,
+    /// One step at a time; nothing while another process runs the engine.
+    turn: Mutex<Option<Turn>>,
+}
+
+/// What the engine has as long as it runs in this process.
+struct Turn {
+    /// To be written to only as long as it does.
+    store: Store,
+    /// How far the feed was read.
+    read: i64,
 }
 
 impl Workflow {
@@ -65,8 +79,16 @@ impl Workflow {
             live,
             pathways,
             intake,
-            turn: Mutex::new(None),
+            turn: Mutex::default(),
         }
+    }
+
+    /// Takes the engine's turn at the start, where no other living process has it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn start(&self) -> Result<(), Error> {
+        self.hold(&mut *self.turn.lock().await).await.map(drop)
     }
 
     /// Runs until `stop`.
@@ -75,7 +97,16 @@ impl Workflow {
         loop {
             let _ = changed.borrow_and_update();
             let pause = match AssertUnwindSafe(self.catch_up()).catch_unwind().await {
-                Ok(Ok(())) => self.pause().await,
+                Ok(Ok(Progress::Done)) => self.pause().await,
+                Ok(Ok(Progress::Behind)) => BEHIND_PAUSE,
+                Ok(Ok(Progress::Elsewhere)) => {
+                    // Commits are no reason to ask again whether the other process is dead.
+                    changed.mark_unchanged();
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(HOLD_PERIOD) => continue,
+                    }
+                }
                 Err(_) => {
                     tracing::error!("The workflow engine panicked; it tries again");
                     FAILURE_PAUSE
@@ -108,22 +139,55 @@ impl Workflow {
         })
     }
 
+    /// Takes the engine's turn, where no other living process has it; false where one has.
+    async fn hold(&self, turn: &mut Option<Turn>) -> Result<bool, Error> {
+        if turn.is_some() {
+            return Ok(true); // until a transaction finds otherwise
+        }
+        let services = self.services();
+        let Some(lease) = services.store.hold(ENGINE).await? else {
+            return Ok(false);
+        };
+        let store = services.store.under(lease);
+        self.follow_calendar(&store).await?;
+        let read = store.transact(ReadPosition(ENGINE)).await?;
+        tracing::info!("The workflow engine runs in this process");
+        *turn = Some(Turn { store, read });
+        Ok(true)
+    }
+
     /// Does everything that is to do now.
-    async fn catch_up(&self) -> Result<(), Error> {
-        let mut position = self.turn.lock().await;
-        self.read_changes(&mut position).await?;
-        self.fire_timers(self.services().clock.now()).await
+    async fn catch_up(&self) -> Result<Progress, Error> {
+        let mut held = self.turn.lock().await;
+        if !self.hold(&mut held).await? {
+            return Ok(Progress::Elsewhere);
+        }
+        // What fails may have failed because another process has taken over.
+        let Some(mut turn) = held.take() else {
+            return Ok(Progress::Elsewhere);
+        };
+        let read = self.read_changes(&mut turn).await?;
+        self.fire_timers(&turn, self.services().clock.now()).await?;
+        let is_behind = turn.store.changes_end().await? > read;
+        *held = Some(turn);
+        Ok(if is_behind {
+            Progress::Behind
+        } else {
+            Progress::Done
+        })
     }
 
     /// Waits until every message and every change so far has taken its effects.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store fails, or another process runs the engine.
     pub async fn settle(&self) -> Result<(), Error> {
         self.intake.settle().await;
-        let mut position = self.turn.lock().await;
-        self.read_every_change(&mut position).await?;
-        self.fire_timers(self.services().clock.now()).await
+        let mut held = self.turn.lock().await;
+        self.hold(&mut held).await?;
+        let turn = held.as_mut().ok_or_else(elsewhere)?;
+        self.read_every_change(turn).await?;
+        self.fire_timers(turn, self.services().clock.now()).await
     }
 
     /// Moves a clock that is held by hand, firing every timer on the way at its own instant.
@@ -132,8 +196,10 @@ impl Workflow {
     /// [`Error::Invalid`] when the instant lies in the past.
     pub async fn advance(&self, instant: Instant) -> Result<(), Error> {
         self.intake.settle().await;
-        let mut position = self.turn.lock().await;
-        self.read_every_change(&mut position).await?;
+        let mut held = self.turn.lock().await;
+        self.hold(&mut held).await?;
+        let turn = held.as_mut().ok_or_else(elsewhere)?;
+        self.read_every_change(turn).await?;
         while let Some(due) = self
             .services()
             .store
@@ -143,8 +209,8 @@ impl Workflow {
         {
             let now = self.services().clock.now();
             self.move_clock(due.max(now))?;
-            self.fire_timers(due.max(now)).await?;
-            self.read_every_change(&mut position).await?;
+            self.fire_timers(turn, due.max(now)).await?;
+            self.read_every_change(turn).await?;
         }
         self.move_clock(instant)
     }
@@ -164,10 +230,10 @@ impl Workflow {
 
     /// Reads the feed up to the newest change that is committed now. PostgreSQL gives a change out
     /// only when no older transaction is open in the whole cluster, so that may take a moment.
-    async fn read_every_change(&self, position: &mut Option<i64>) -> Result<(), Error> {
-        let end = self.services().store.changes_end().await?;
+    async fn read_every_change(&self, turn: &mut Turn) -> Result<(), Error> {
+        let end = turn.store.changes_end().await?;
         let reading = async {
-            while self.read_changes(position).await? < end {
+            while self.read_changes(turn).await? < end {
                 tokio::time::sleep(FEED_PAUSE).await;
             }
             Ok(())
@@ -179,43 +245,32 @@ impl Workflow {
 
     /// Reads the feed to its end, and says where that is. What concerns nobody is passed over without a commit: after a
     /// crash it is read again, to no effect.
-    async fn read_changes(&self, position: &mut Option<i64>) -> Result<i64, Error> {
-        let mut read = match *position {
-            Some(read) => read,
-            None => self.services().store.transact(ReadPosition(ENGINE)).await?,
-        };
-        let mut kept = read;
+    async fn read_changes(&self, turn: &mut Turn) -> Result<i64, Error> {
+        let mut kept = turn.read;
         loop {
-            let changes = self
-                .services()
-                .store
-                .changes_after(read, CHANGES_MAX)
-                .await?;
+            let changes = turn.store.changes_after(turn.read, CHANGES_MAX).await?;
             let Some(last) = changes.last() else {
-                return Ok(read);
+                return Ok(turn.read);
             };
             let end = last.sequence;
             for change in changes.into_iter().filter(is_watched) {
                 kept = change.sequence;
-                self.take(change).await?;
+                self.take(&turn.store, change).await?;
             }
             if end - kept > UNKEPT_MAX {
-                self.services()
-                    .store
-                    .transact(SetPosition(ENGINE.into(), end))
-                    .await?;
+                let position = SetPosition(ENGINE.into(), end);
+                turn.store.transact(position).await?;
                 kept = end;
             }
-            read = end;
-            *position = Some(read);
+            turn.read = end;
         }
     }
 
     /// One change; one that cannot be acted on is left behind with a line in the log, because
     /// a wrong resource must not stop all others.
-    async fn take(&self, change: ChangeRow) -> Result<(), Error> {
+    async fn take(&self, store: &Store, change: ChangeRow) -> Result<(), Error> {
         if change.key.resource_type.as_str() == "Group" {
-            return self.follow_panel(&change).await;
+            return self.follow_panel(store, &change).await;
         }
         let sequence = change.sequence;
         let key = change.key.clone();
@@ -224,33 +279,19 @@ impl Workflow {
             pathways: Arc::clone(&self.pathways),
             change,
         };
-        match self.attempt(work).await {
+        match attempt(store, work).await {
             Err(error) if is_lasting(&error) => {
                 tracing::error!(resource = %key, error = error::chain(&error), "A change of {key} could not be acted on");
-                Ok(self
-                    .services()
-                    .store
-                    .transact(SetPosition(ENGINE.into(), sequence))
-                    .await?)
+                let position = SetPosition(ENGINE.into(), sequence);
+                Ok(store.transact(position).await?)
             }
             other => other,
         }
     }
 
-    /// Runs a work. A panic is a defect that one change or timer brings to light: it must not come
-    /// again for ever and keep all others from their turn.
-    async fn attempt(&self, work: impl Work<Output = (), Error = Error>) -> Result<(), Error> {
-        AssertUnwindSafe(self.services().store.transact(work))
-            .catch_unwind()
-            .await
-            .unwrap_or_else(|_| Err(Error::Internal("the work panicked".into())))
-    }
-
     /// Who joined a panel is followed from a discharge that lies within its thirty days; a
     /// transaction for each, as a panel may have thousands of members.
-    async fn follow_panel(&self, change: &ChangeRow) -> Result<(), Error> {
-        let services = self.services();
-        let store = &services.store;
+    async fn follow_panel(&self, store: &Store, change: &ChangeRow) -> Result<(), Error> {
         let before = match VersionId::new(change.version.number() - 1) {
             Some(version) => store.vread(&change.key, version).await?,
             None => None,
@@ -267,7 +308,7 @@ impl Workflow {
                 pathways: Arc::clone(&self.pathways),
                 patient_id,
             };
-            match self.attempt(work).await {
+            match attempt(store, work).await {
                 Err(error) if is_lasting(&error) => {
                     tracing::error!(resource = %change.key, error = error::chain(&error), "A member of {} cannot be followed", change.key);
                 }
@@ -281,13 +322,9 @@ impl Workflow {
 
     /// When the organisation's calendar is another than at the last start, open Tasks that count
     /// business days are due anew.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn follow_calendar(&self) -> Result<(), Error> {
+    async fn follow_calendar(&self, store: &Store) -> Result<(), Error> {
         let fingerprint = self.pathways.calendar_fingerprint();
         let services = self.services();
-        let store = &services.store;
         if store.transact(ReadPosition(CALENDAR)).await? == fingerprint {
             return Ok(());
         }
@@ -325,34 +362,34 @@ impl Workflow {
         self.live.current()
     }
 
-    async fn fire_timers(&self, until: Instant) -> Result<(), Error> {
+    async fn fire_timers(&self, turn: &Turn, until: Instant) -> Result<(), Error> {
         loop {
             // A timer's work may set further timers, so those are asked for again.
-            let timers = self.services().store.due_timers(until, TIMERS_MAX).await?;
+            let timers = turn.store.due_timers(until, TIMERS_MAX).await?;
             if timers.is_empty() {
                 return Ok(());
             }
             for timer in timers {
-                self.fire(timer).await?;
+                self.fire(&turn.store, timer).await?;
             }
         }
     }
 
-    async fn fire(&self, timer: Timer) -> Result<(), Error> {
+    async fn fire(&self, store: &Store, timer: Timer) -> Result<(), Error> {
         let name = timer.name.clone();
         let work = Fire {
             engine: self.context(),
             pathways: Arc::clone(&self.pathways),
             timer,
         };
-        match self.attempt(work).await {
+        match attempt(store, work).await {
             Err(error) if is_lasting(&error) => {
                 tracing::error!(
                     timer = name,
                     error = error::chain(&error),
                     "A timer could not be acted on"
                 );
-                Ok(self.services().store.transact(DropTimer(name)).await?)
+                Ok(store.transact(DropTimer(name)).await?)
             }
             other => other,
         }
@@ -361,6 +398,30 @@ impl Workflow {
     fn context(&self) -> Context {
         Context::engine(&self.services(), "workflow")
     }
+}
+
+/// How far the engine came.
+enum Progress {
+    /// Everything is done.
+    Done,
+    /// There are changes that the feed does not give out yet.
+    Behind,
+    /// Another process runs the engine.
+    Elsewhere,
+}
+
+/// Why the engine cannot be asked for something here.
+fn elsewhere() -> Error {
+    Error::Conflict("another process on this database runs the workflow engine".to_owned())
+}
+
+/// Runs a work. A panic is a defect that one change or timer brings to light: it must not come
+/// again for ever and keep all others from their turn.
+async fn attempt(store: &Store, work: impl Work<Output = (), Error = Error>) -> Result<(), Error> {
+    AssertUnwindSafe(store.transact(work))
+        .catch_unwind()
+        .await
+        .unwrap_or_else(|_| Err(Error::Internal("the work panicked".into())))
 }
 
 /// Whether trying again will not help.

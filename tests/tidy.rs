@@ -25,6 +25,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("conformance", 7),
     ("operation", 7),
     ("intake", 8),
+    ("job", 8),
     ("workflow", 9),
     ("mllp", 10),
     ("rest", 10),

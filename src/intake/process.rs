@@ -21,14 +21,16 @@ use crate::intake::{Intake, context};
 use crate::interaction::{Context, search};
 use crate::operation::pathway::Pathways;
 use crate::store::{
-    Claim, MessageQuery, MessageState, StoredMessage, Transaction, VisitMessage, Work,
+    Claim, MessageState, StoredMessage, TakeOrphans, Transaction, VisitMessage, Work,
 };
 
 mod effects;
 
-/// How often rows that no lane holds are looked for.
-const SWEEP_PERIOD: Duration = Duration::from_secs(30);
-/// A row that has waited for so long is in no lane.
+/// How often messages of processes that died are looked for.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// Every so many looks, rows that no lane holds are looked for.
+const LOOKS_PER_SWEEP: u32 = 30;
+/// A row that has waited for so long and is in no lane has got lost, or is to be tried again.
 const SWEEP_AGE_SECS: i64 = 60;
 /// Rows of the inbox read at once in a sweep.
 const SWEEP_ROWS_MAX: u32 = 1000;
@@ -47,76 +49,112 @@ impl Intake {
                 row = queue.next() => row,
             };
             let Some(row) = row else { return };
-            // A panic is a defect that one message brings to light: the others of the lane go on.
-            if AssertUnwindSafe(self.process_row(row))
-                .catch_unwind()
-                .await
-                .is_err()
-            {
-                tracing::error!(message.row = row, "Processing a message panicked");
-                self.set_aside(row, "processing the message failed by a defect of Baton")
-                    .await;
-            }
-            queue.done();
+            self.process_in_turn(row).await;
+            queue.done(row);
         }
+    }
+
+    /// Processes a row, after those that wait before it in its lane: another process may have received
+    /// them, and be as far as this one or dead. Whoever comes to it first processes it.
+    async fn process_in_turn(&self, row: i64) {
+        let mut before = None;
+        while let Some(earlier) = self.process_safely(row).await {
+            if before.replace(earlier) == Some(earlier) {
+                return; // the store is away: a sweep comes back to both
+            }
+            self.process_safely(earlier).await;
+        }
+    }
+
+    /// Processes a row. A panic is a defect that one message brings to light: the others go on.
+    async fn process_safely(&self, row: i64) -> Option<i64> {
+        let processing = AssertUnwindSafe(self.process_row(row)).catch_unwind();
+        if let Ok(earlier) = processing.await {
+            return earlier;
+        }
+        tracing::error!(message.row = row, "Processing a message panicked");
+        self.set_aside(row, "processing the message failed by a defect of Baton")
+            .await;
+        None
     }
 
     /// Queues what was durable and not processed when Baton stopped. It comes before all that is
     /// received from now on, so that the messages of a patient keep their order.
     pub async fn resume(&self) {
-        self.queue_waiting(TimeDelta::zero()).await;
+        self.note_failure(self.queue_orphans(true).await);
         self.lanes.resumed();
     }
 
-    /// Queues, from time to time, the rows that got lost between the store and a lane, and those
-    /// whose processing failed for a reason that may have passed.
+    /// Queues what a process that died has left, soon; and from time to time the rows that got lost
+    /// between the store and a lane, and those whose processing failed for a reason that may have
+    /// passed.
     pub async fn sweep(self: Arc<Self>, stop: CancellationToken) {
+        let mut looks = 0;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(SWEEP_PERIOD) => {}
+                () = tokio::time::sleep(LOOK_PERIOD) => {}
             }
-            self.queue_waiting(TimeDelta::seconds(SWEEP_AGE_SECS)).await;
+            looks = (looks + 1) % LOOKS_PER_SWEEP;
+            self.note_failure(self.queue_orphans(looks == 0).await);
+            if looks == 0 {
+                self.note_failure(self.queue_waiting().await);
+            }
         }
     }
 
-    async fn queue_waiting(&self, age: TimeDelta) {
-        if let Err(error) = self.queue_unprocessed(age).await {
+    fn note_failure(&self, result: Result<(), crate::store::Error>) {
+        if let Err(error) = result {
             tracing::error!(error = error::chain(&error), "The inbox could not be read");
         }
     }
 
-    /// Queues what has waited for at least `age`: younger rows are in their lanes.
-    async fn queue_unprocessed(&self, age: TimeDelta) -> Result<(), crate::store::Error> {
-        let until = self.services().clock.now() - age;
-        for state in [MessageState::Received, MessageState::Failed] {
-            let mut after = None;
-            loop {
-                let query = MessageQuery {
-                    state: Some(state),
-                    feed: None,
-                    after,
-                    count: SWEEP_ROWS_MAX,
-                };
-                let rows = self.services().store.messages(&query).await?;
-                let Some(last) = rows.last() else { break };
-                after = Some(last.row);
-                let waiting = |stored: &StoredMessage| stored.message.received <= until;
-                for stored in rows.into_iter().filter(waiting) {
-                    let key = match hl7v2::parse(&stored.message.bytes) {
-                        Ok(parsed) => super::lane_key(&parsed.message, &stored),
-                        Err(_) => String::new(),
-                    };
-                    self.lanes.push(key, stored.row).await;
-                }
+    /// Takes over messages whose process is dead. `is_thorough` looks through the inbox although
+    /// no process is known to have died.
+    async fn queue_orphans(&self, is_thorough: bool) -> Result<(), crate::store::Error> {
+        let work = TakeOrphans {
+            count: SWEEP_ROWS_MAX,
+            is_thorough,
+        };
+        loop {
+            let taken = self.services().store.transact(work).await?;
+            if taken.is_empty() {
+                return Ok(());
+            }
+            tracing::info!(
+                "{} messages of a process that ended are taken over",
+                taken.len()
+            );
+            for (row, lane) in taken {
+                self.lanes.push(lane, row).await;
             }
         }
-        Ok(())
+    }
+
+    /// Queues own rows that have waited for long, if they are in no lane.
+    async fn queue_waiting(&self) -> Result<(), crate::store::Error> {
+        let services = self.services();
+        let until = services.clock.now() - TimeDelta::seconds(SWEEP_AGE_SECS);
+        let mut after = None;
+        loop {
+            let waiting = services
+                .store
+                .waiting_messages(until, after, SWEEP_ROWS_MAX)
+                .await?;
+            let Some((last, _)) = waiting.last() else {
+                return Ok(());
+            };
+            after = Some(*last);
+            for (row, lane) in waiting {
+                self.lanes.push(lane, row).await;
+            }
+        }
     }
 
     /// Processes a row. One that cannot succeed is set aside; one that fails for a reason that may
-    /// pass is tried again soon, then left for the next sweeps, and set aside in the end.
-    async fn process_row(&self, row: i64) {
+    /// pass is tried again soon, then left for the next sweeps, and set aside in the end. Gives the
+    /// row that has to be processed before.
+    async fn process_row(&self, row: i64) -> Option<i64> {
         let mut pause = RETRY_PAUSE;
         for attempt in 1..=TRIES_MAX {
             let work = Process {
@@ -127,7 +165,7 @@ impl Intake {
                 row,
             };
             match self.services().store.transact(work).await {
-                Ok(()) => return,
+                Ok(earlier) => return earlier,
                 Err(error) => {
                     let cause = error::chain(&error);
                     tracing::warn!(
@@ -138,7 +176,7 @@ impl Intake {
                     );
                     if !may_pass(&error) {
                         self.set_aside(row, &reason(&error)).await;
-                        return;
+                        return None;
                     }
                 }
             }
@@ -152,6 +190,7 @@ impl Intake {
             attempts_max,
         )
         .await;
+        None
     }
 
     async fn set_aside(&self, row: i64, reason: &str) {
@@ -263,30 +302,39 @@ struct Process {
 }
 
 impl Work for Process {
-    type Output = ();
+    /// The message that has to be processed before.
+    type Output = Option<i64>;
     type Error = Error;
 
-    async fn run<'a>(&'a mut self, transaction: &'a mut Transaction<'_>) -> Result<(), Error> {
+    async fn run<'a>(
+        &'a mut self,
+        transaction: &'a mut Transaction<'_>,
+    ) -> Result<Option<i64>, Error> {
         let Some(stored) = transaction.message(self.row).await? else {
-            return Ok(());
+            return Ok(None);
         };
         if !matches!(
             stored.message.state,
             MessageState::Received | MessageState::Failed
         ) {
-            return Ok(());
+            return Ok(None);
+        }
+        let first = transaction.first_in_lane(stored.message.lane, self.row);
+        let first = first.await?;
+        if first != self.row {
+            return Ok(Some(first));
         }
         let Some(read) = self.read(stored) else {
             let reason = "the message can no longer be read";
             transaction.set_message_state(self.row, MessageState::SetAside, reason);
-            return Ok(());
+            return Ok(None);
         };
         let (state, reason) = match self.take_effect(transaction, &read).await? {
             Effect::Whole => (MessageState::Processed, ""),
             Effect::PersonOnly => (MessageState::SetAside, NO_VISIT),
         };
         transaction.set_message_state(self.row, state, reason);
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -5,6 +5,7 @@
 //! of the specification (DELETE, POST, PUT, GET), or nothing is. A batch is as many requests as it
 //! has entries, each on its own.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fhir_model::issue::IssueType;
@@ -17,7 +18,7 @@ use crate::interaction::transaction::plan::Plan;
 use crate::interaction::transaction::request::{
     Get, Request, Verb, at, change, read_target, requests, text,
 };
-use crate::interaction::write::Document;
+use crate::interaction::write::{Document, Written};
 use crate::interaction::{Context, Services, codes, conformance, invalid, read, search, write};
 use crate::search::query::Handling;
 
@@ -38,15 +39,40 @@ pub async fn process(context: &Context, tree: Tree, with_resources: bool) -> Res
     let requests = requests(&context.services, &tree)?;
     let (name, answers) = match bundle_type {
         BundleType::Transaction => (
-            "transaction-response",
-            transaction(context, tree, requests).await?,
+            TRANSACTION_RESPONSE,
+            transaction(context, tree, requests, with_resources).await?,
         ),
         BundleType::Batch => (
-            "batch-response",
-            batch(context, Arc::new(tree), requests).await,
+            BATCH_RESPONSE,
+            batch(context, Arc::new(tree), requests).await?,
         ),
     };
     Ok(respond(&context.services, name, &answers, with_resources))
+}
+
+/// The type of the Bundle that answers a transaction.
+const TRANSACTION_RESPONSE: &str = "transaction-response";
+/// The type of the Bundle that answers a batch.
+const BATCH_RESPONSE: &str = "batch-response";
+
+/// Refuses what can be refused before anything is done.
+///
+/// # Errors
+/// As [`process`], where no entry has to be tried for it.
+pub fn check(services: &Services, tree: &Tree) -> Result<(), Error> {
+    let bundle_type = bundle_type(tree)?;
+    let requests = requests(services, tree)?;
+    if bundle_type == BundleType::Transaction {
+        requests
+            .into_iter()
+            .try_for_each(|request| request.map(drop))?;
+    }
+    Ok(())
+}
+
+/// A Bundle as the one entry of a `batch-response`.
+pub fn batch_response(services: &Services, bundle: String) -> String {
+    respond(services, BATCH_RESPONSE, &[Answer::Bundle(bundle)], true)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,21 +106,34 @@ async fn batch(
     context: &Context,
     tree: Arc<Tree>,
     requests: Vec<Result<Request, Error>>,
-) -> Vec<Answer> {
-    stream::iter(requests)
-        .map(|request| {
+) -> Result<Vec<Answer>, Error> {
+    let done = &done(context).await?;
+    let answers = stream::iter((0..).zip(requests))
+        .map(|(step, request)| {
             let tree = Arc::clone(&tree);
             async move {
-                let answer = match request {
-                    Ok(request) => single(context, &tree, request).await,
-                    Err(error) => Err(error),
+                let answer = match (done.get(&step), request) {
+                    (Some(written), _) => Ok(Answer::Written(written.clone())),
+                    (None, Ok(request)) => single(&context.for_step(step), &tree, request).await,
+                    (None, Err(error)) => Err(error),
                 };
                 answer.unwrap_or_else(|error| Answer::failed(&error))
             }
         })
-        .buffered(BATCH_CONCURRENCY)
-        .collect()
-        .await
+        .buffered(BATCH_CONCURRENCY);
+    Ok(answers.collect().await)
+}
+
+/// What an earlier attempt at this batch has written, entry by entry, where a job does it.
+async fn done(context: &Context) -> Result<HashMap<u32, Written>, Error> {
+    let mut done = HashMap::new();
+    for step in context.store.steps_done().await? {
+        let stored = context.store.vread(&step.key, step.version).await?;
+        if let Some(stored) = stored {
+            done.insert(step.step, Written::earlier(stored));
+        }
+    }
+    Ok(done)
 }
 
 async fn single(context: &Context, tree: &Arc<Tree>, request: Request) -> Result<Answer, Error> {
@@ -126,6 +165,7 @@ async fn transaction(
     context: &Context,
     tree: Tree,
     requests: Vec<Result<Request, Error>>,
+    with_resources: bool,
 ) -> Result<Vec<Answer>, Error> {
     let requests: Vec<Request> = requests.into_iter().collect::<Result<_, _>>()?;
     let tree = Arc::new(tree);
@@ -135,8 +175,8 @@ async fn transaction(
         codes::foresee(&context.services, &document, None, &options).await;
     }
     let tree = Arc::unwrap_or_clone(tree);
-    let plan = Plan::new(context, tree, requests)?;
-    let mut answers = context.services.store.transact(plan).await?;
+    let plan = Plan::new(context, tree, requests, with_resources)?;
+    let mut answers = context.store.transact(plan).await?;
     let written = answers.iter_mut().filter_map(|answer| match answer {
         Answer::Written(written) => Some(written),
         _ => None,

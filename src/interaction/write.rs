@@ -19,7 +19,7 @@ use crate::interaction::write::step::Step;
 use crate::interaction::{Context, Services, codes, conformance, invalid};
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
-use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
+use crate::store::{self, ChangeKind, Claim, Rows, SearchPage, Stored, Transaction, Work};
 
 mod document;
 mod policy;
@@ -142,6 +142,16 @@ impl Written {
             issues: Vec::new(),
         }
     }
+
+    /// What an earlier attempt at the same change has written.
+    pub fn earlier(stored: Stored) -> Self {
+        let outcome = match stored.kind {
+            ChangeKind::Create => Outcome::Created,
+            ChangeKind::Update => Outcome::Updated,
+            ChangeKind::Delete => Outcome::Deleted,
+        };
+        Self::new(outcome, Some(stored))
+    }
 }
 
 /// How a change ended.
@@ -183,7 +193,7 @@ pub async fn commit(
         changes: prepared?,
         cause: cause.into(),
     };
-    let mut written = context.services.store.transact(work).await?;
+    let mut written = context.store.transact(work).await?;
     conformance::take_effect(&context.services, written.iter_mut()).await;
     Ok(written)
 }

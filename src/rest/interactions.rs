@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
@@ -10,7 +11,7 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use chrono::{DateTime, Utc};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
-use fhir_model::key::VersionId;
+use fhir_model::key::{LogicalId, VersionId};
 use fhir_model::tree::Tree;
 use serde::de::DeserializeOwned;
 
@@ -23,6 +24,9 @@ use crate::interaction::{
     Context, Services, capabilities as statement, history, invalid, read as reading,
     search as searching, transaction, url,
 };
+use crate::job::Jobs;
+use crate::job::request::{BundleRequest, Request, SearchRequest};
+use crate::rest::asynchronous;
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
 use crate::rest::negotiate::{
     Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
@@ -175,11 +179,15 @@ pub(super) async fn delete_where(
 /// `GET [base]/[type]?…`
 pub(super) async fn search(
     State(services): Shared,
+    Extension(jobs): Extension<Arc<Jobs>>,
     Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
     let query = query.unwrap_or_default();
+    if asynchronous::is_wanted(&headers) {
+        return search_later(&jobs, &services, &resource_type, None, &query, &headers).await;
+    }
     let resource_type = services.resource_type(&resource_type)?;
     let handling = prefer_handling(&headers);
     let found = searching::search(&services, &resource_type, &query, handling).await?;
@@ -189,6 +197,7 @@ pub(super) async fn search(
 /// `POST [base]/[type]/_search`
 pub(super) async fn search_by_post(
     State(services): Shared,
+    Extension(jobs): Extension<Arc<Jobs>>,
     Segments(resource_type): Segments<String>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -206,6 +215,9 @@ pub(super) async fn search_by_post(
         Some(query) => format!("{query}&{form}"),
     };
     let layout = Layout::of(&query, &headers)?;
+    if asynchronous::is_wanted(&headers) {
+        return search_later(&jobs, &services, &resource_type, None, &query, &headers).await;
+    }
     let resource_type = services.resource_type(&resource_type)?;
     let handling = prefer_handling(&headers);
     let found = searching::search(&services, &resource_type, &query, handling).await?;
@@ -217,6 +229,7 @@ pub(super) async fn search_by_post(
 /// `GET [base]/Patient/[id]/[type]?…`
 pub(super) async fn search_compartment(
     State(services): Shared,
+    Extension(jobs): Extension<Arc<Jobs>>,
     Segments((compartment, id, member)): Segments<(String, String, String)>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -232,10 +245,28 @@ pub(super) async fn search_compartment(
         ))
         .into());
     }
+    if asynchronous::is_wanted(&headers) {
+        let patient = Some(&key.id);
+        return search_later(&jobs, &services, &member, patient, &query, &headers).await;
+    }
     let member = services.resource_type(&member)?;
     let handling = prefer_handling(&headers);
     let found = searching::compartment(&services, &key.id, &member, &query, handling).await?;
     Ok(respond::json(StatusCode::OK, found))
+}
+
+/// A search for which the client does not wait.
+async fn search_later(
+    jobs: &Jobs,
+    services: &Services,
+    resource_type: &str,
+    patient: Option<&LogicalId>,
+    query: &str,
+    headers: &HeaderMap,
+) -> Answer {
+    let handling = prefer_handling(headers);
+    let request = SearchRequest::new(services, resource_type, patient, query, handling)?;
+    asynchronous::accept(jobs, services, &Request::Search(request)).await
 }
 
 /// `GET [base]?…`
@@ -274,10 +305,19 @@ pub(super) async fn history_system(State(services): Shared, RawQuery(query): Raw
 }
 
 /// `POST [base]`: a batch or a transaction.
-pub(super) async fn bundle(State(services): Shared, headers: HeaderMap, body: Read) -> Answer {
+pub(super) async fn bundle(
+    State(services): Shared,
+    Extension(jobs): Extension<Arc<Jobs>>,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
     let tree = received(&services, &headers, body)?;
     let with_resources = prefer_return(&headers) == Some(Return::Representation);
     let context = context(&services, &headers)?;
+    if asynchronous::is_wanted(&headers) {
+        let request = BundleRequest::new(&context, &tree, with_resources)?;
+        return asynchronous::accept(&jobs, &services, &Request::Bundle(request)).await;
+    }
     let answer = transaction::process(&context, tree, with_resources).await?;
     Ok(respond::json(StatusCode::OK, answer))
 }
@@ -459,6 +499,7 @@ fn too_large(_: BytesRejection) -> Refusal {
 fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
     Ok(Context {
         services: Arc::clone(services),
+        store: services.store.clone(),
         caller: Caller::anonymous(),
         policy: policy(services, headers)?,
     })

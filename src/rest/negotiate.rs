@@ -44,7 +44,8 @@ pub(super) fn prefer_handling(headers: &HeaderMap) -> Handling {
         .unwrap_or(Handling::Default)
 }
 
-fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+/// The preferences of all `Prefer` headers.
+pub(super) fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     headers
         .get_all("prefer")
         .into_iter()

@@ -89,6 +89,6 @@ fn insert(response: &mut Response<Body>, name: header::HeaderName, value: &str) 
 }
 
 /// An instant as RFC 9110 writes it.
-fn http_date(instant: DateTime<Utc>) -> String {
+pub(super) fn http_date(instant: DateTime<Utc>) -> String {
     instant.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }

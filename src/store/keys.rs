@@ -19,6 +19,8 @@ const PROCESS_MASK: i64 = 0x3ff << COUNT_BITS;
 /// that draw the same bits meet the primary key, and the later write is tried again.
 #[derive(Debug)]
 pub(crate) struct Keys {
+    /// The number of the process, drawn at its start.
+    number: i64,
     process: i64,
     last: AtomicI64,
     sequence: AtomicI64,
@@ -27,12 +29,18 @@ pub(crate) struct Keys {
 impl Keys {
     /// Goes on after `last`, the greatest key so far, and `sequence`, the last place in the feeds.
     pub(crate) fn new(last: i64, sequence: i64) -> Self {
-        let random = i64::from(Uuid::new_v4().as_fields().1 & 0x3ff);
+        let number = i64::from_be_bytes(Uuid::new_v4().as_u64_pair().1.to_be_bytes()) & i64::MAX;
         Self {
-            process: random << COUNT_BITS,
+            number,
+            process: (number & 0x3ff) << COUNT_BITS,
             last: AtomicI64::new(last),
             sequence: AtomicI64::new(sequence),
         }
+    }
+
+    /// The number of the process.
+    pub(crate) fn process(&self) -> i64 {
+        self.number
     }
 
     /// A key for a row written at `instant`; greater than every key made before.

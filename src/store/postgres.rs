@@ -3,23 +3,28 @@
 //! One transaction per work, READ COMMITTED; rows are locked in the order of type and id. What
 //! the database refuses because of another transaction is tried again from the start.
 
+mod presence;
+
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use sqlx::error::DatabaseError;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection as _, Postgres};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use uuid::Uuid;
+
+use crate::config;
 
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
+use crate::store::postgres::presence::Presence;
 use crate::store::sql::{Connection, Dialect, Sql};
 use crate::store::text::Texts;
 use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Transaction, Work};
 
-/// Connections; more do not make a small server faster.
-const CONNECTIONS_MAX: u32 = 16;
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that was idle for longer is tested before it is used.
@@ -41,48 +46,52 @@ pub(crate) struct PostgresStore {
     keys: Keys,
     texts: Texts,
     epoch: i64,
+    /// Ticks after commits of any process.
     changed: watch::Sender<u64>,
+    /// Ticks after commits of this one.
+    written: watch::Sender<u64>,
+    presence: Presence,
+    tasks: Mutex<JoinSet<()>>,
 }
 
 impl PostgresStore {
     /// Opens the database and migrates it as needed.
-    pub(crate) async fn open(url: &str) -> Result<Self, Error> {
+    pub(crate) async fn open(url: &str, limits: &config::Store) -> Result<Self, Error> {
         let options: PgConnectOptions = url.parse().map_err(Error::database)?;
         let options = options
             .application_name("baton")
             .statement_cache_capacity(STATEMENTS_MAX)
             // a plan for the values at hand, never a generic one on skewed values
             .options([("plan_cache_mode", "force_custom_plan"), ("jit", "off")]);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS_MAX)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
-            .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
-                Box::pin(async move {
-                    if meta.idle_for > UNTESTED_IDLE_MAX {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
-            .connect_with(options)
-            .await
-            .map_err(Error::database)?;
-        let mut pooled = pool.acquire().await.map_err(Error::database)?;
-        let mut connection = Connection::Postgres(&mut pooled);
+        // A migration takes as long as it takes: the limits are for what follows.
+        let mut first = options.connect().await.map_err(Error::database)?;
+        let mut connection = Connection::Postgres(&mut first);
         migrate(&mut connection).await?;
         let epoch = epoch(&mut connection).await?;
-        let last = last_key(&mut connection).await?;
+        let keys = Keys::new(last_key(&mut connection).await?, 0);
         let texts = Texts::default();
         texts.read(&mut connection).await?;
-        drop(pooled);
+        first.close().await.map_err(Error::database)?;
+        let options = options.options(timeouts(limits));
+        let presence = Presence::start(options.clone(), keys.process()).await?;
+        let (changed, written) = (watch::Sender::new(0), watch::Sender::new(0));
+        let mut tasks = JoinSet::new();
+        presence.keep(written.subscribe(), &changed, &mut tasks);
         Ok(Self {
-            pool,
-            keys: Keys::new(last, 0),
+            pool: pool(options, limits.connections_max).await?,
+            keys,
             texts,
             epoch,
-            changed: watch::Sender::new(0),
+            changed,
+            written,
+            presence,
+            tasks: Mutex::new(tasks),
         })
+    }
+
+    /// The number of this process.
+    pub(crate) fn process(&self) -> i64 {
+        self.keys.process()
     }
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Error> {
@@ -103,6 +112,11 @@ impl PostgresStore {
 
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+        self.tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .abort_all();
+        self.presence.leave().await;
     }
 
     /// Runs a work, again where another transaction was in its way.
@@ -160,6 +174,7 @@ impl PostgresStore {
                     .map_err(stopped)?;
                 if has_changes {
                     self.changed.send_modify(|count| *count += 1);
+                    self.written.send_modify(|count| *count += 1);
                 }
                 Ok(output)
             }
@@ -174,6 +189,37 @@ impl PostgresStore {
             }
         }
     }
+}
+
+async fn pool(options: PgConnectOptions, connections_max: u32) -> Result<PgPool, Error> {
+    PgPoolOptions::new()
+        .max_connections(connections_max)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > UNTESTED_IDLE_MAX {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
+        .connect_with(options)
+        .await
+        .map_err(Error::database)
+}
+
+/// The limits that the database watches over.
+fn timeouts(limits: &config::Store) -> [(&'static str, String); 3] {
+    [
+        ("statement_timeout", limits.statement_timeout_secs),
+        ("lock_timeout", limits.lock_timeout_secs),
+        (
+            "idle_in_transaction_session_timeout",
+            limits.idle_transaction_timeout_secs,
+        ),
+    ]
+    .map(|(name, seconds)| (name, format!("{seconds}s")))
 }
 
 /// Whether another transaction was in the way.
@@ -213,7 +259,8 @@ async fn epoch(connection: &mut Connection<'_>) -> Result<i64, Error> {
 
 async fn last_key(connection: &mut Connection<'_>) -> Result<i64, Error> {
     let text = "SELECT greatest((SELECT coalesce(max(row_key), 0) FROM resource), \
-                                (SELECT coalesce(max(row_key), 0) FROM adt_message))";
+                                (SELECT coalesce(max(row_key), 0) FROM adt_message), \
+                                (SELECT coalesce(max(row_key), 0) FROM job))";
     let row = connection
         .fetch_first(Sql::fixed(Dialect::Postgres, text, []))
         .await?;

@@ -8,9 +8,9 @@ use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::text;
 use crate::store::{
-    AuditRecord, ChangeKind, ChangeRow, Error, HistoryPage, HistoryQuery, HistoryScope,
-    MessageQuery, MessageState, NewMessage, SEQUENCES_PER_TRANSACTION_BITS, Stored, StoredMessage,
-    Timer,
+    AuditRecord, ChangeKind, ChangeRow, Error, HistoryPage, HistoryQuery, HistoryScope, Job,
+    JobState, JobStep, MessageQuery, MessageState, NewMessage, SEQUENCES_PER_TRANSACTION_BITS,
+    Stored, StoredMessage, Timer,
 };
 
 /// The columns of [`stored`], of a table `r`.
@@ -430,7 +430,8 @@ pub(crate) fn position_for_update(dialect: Dialect, engine: &str) -> Sql {
 }
 
 const MESSAGE_COLUMNS: &str = "SELECT m.row_key, m.feed, m.sender, m.control_id, m.hash, m.received, m.event, m.bytes, \
-     m.state, m.acknowledgement, m.reason, m.attempts, m.control_id_reused FROM adt_message m";
+     m.state, m.acknowledgement, m.reason, m.attempts, m.control_id_reused, m.lane \
+     FROM adt_message m";
 
 /// The message in a row.
 pub(crate) fn message(row: &Row) -> Result<StoredMessage, Error> {
@@ -449,6 +450,7 @@ pub(crate) fn message(row: &Row) -> Result<StoredMessage, Error> {
             received: instant(row.integer(5)?)?,
             event: row.text(6)?.to_owned(),
             bytes: row.bytes(7)?.to_owned(),
+            lane: row.integer(13)?,
             state,
             acknowledgement: row.text(9)?.to_owned(),
             reason: row.text(10)?.to_owned(),
@@ -489,13 +491,14 @@ pub(crate) fn earlier_message(dialect: Dialect, message: &NewMessage) -> Sql {
     sql
 }
 
-/// Inserts a message.
-pub(crate) fn insert_message(dialect: Dialect, stored: &StoredMessage) -> Sql {
+/// Inserts a message that a process has to see to.
+pub(crate) fn insert_message(dialect: Dialect, stored: &StoredMessage, process: i64) -> Sql {
     let message = &stored.message;
     let mut sql = Sql::new(dialect);
     sql.push(
         "INSERT INTO adt_message (row_key, feed, sender, control_id, hash, received, event, \
-         bytes, state, acknowledgement, reason, attempts, control_id_reused) VALUES ",
+         bytes, state, acknowledgement, reason, attempts, control_id_reused, process, lane) \
+         VALUES ",
     );
     sql.bind_list([
         Bind::Integer(stored.row),
@@ -511,6 +514,8 @@ pub(crate) fn insert_message(dialect: Dialect, stored: &StoredMessage) -> Sql {
         column_text(&message.reason),
         i64::from(stored.attempts).into(),
         i64::from(stored.control_id_reused).into(),
+        process.into(),
+        message.lane.into(),
     ]);
     sql
 }
@@ -553,6 +558,64 @@ pub(crate) async fn messages(
     sql.push(" ORDER BY m.row_key LIMIT ")
         .bind(i64::from(query.count));
     connection.fetch(sql).await?.iter().map(message).collect()
+}
+
+/// Messages of a process that wait and were received at or before an instant: rows and lanes, in
+/// order of arrival.
+pub(crate) async fn waiting_messages(
+    connection: &mut Connection<'_>,
+    process: i64,
+    until: DateTime<Utc>,
+    after: Option<i64>,
+    count: u32,
+) -> Result<Vec<(i64, i64)>, Error> {
+    let mut sql = Sql::new(connection.dialect());
+    sql.push("SELECT row_key, lane FROM adt_message WHERE state IN (0, 4) AND process = ")
+        .bind(process);
+    sql.push(" AND received <= ").bind(until.timestamp_micros());
+    sql.push(" AND row_key > ").bind(after.unwrap_or(i64::MIN));
+    sql.push(" ORDER BY row_key LIMIT ").bind(i64::from(count));
+    let rows = connection.fetch(sql).await?;
+    let waiting = rows.iter();
+    waiting
+        .map(|row| Ok((row.integer(0)?, row.integer(1)?)))
+        .collect()
+}
+
+/// A job, as it is asked for.
+pub(crate) async fn job(connection: &mut Connection<'_>, id: &str) -> Result<Option<Job>, Error> {
+    let text = "SELECT state, progress, status, result, expires FROM job WHERE id = $1";
+    let sql = Sql::fixed(connection.dialect(), text, [id.into()]);
+    let Some(row) = connection.fetch_first(sql).await? else {
+        return Ok(None);
+    };
+    Ok(Some(Job {
+        state: JobState::from_code(row.integer(0)?).ok_or(Error::Corrupt("job state"))?,
+        progress: row.text(1)?.to_owned(),
+        status: u16::try_from(row.integer(2)?).map_err(|_| Error::Corrupt("job status"))?,
+        result: row.optional_text(3)?.map(str::to_owned),
+        expires: row.optional_integer(4)?.map(instant).transpose()?,
+    }))
+}
+
+/// What the steps of a job have made.
+pub(crate) async fn job_steps(
+    connection: &mut Connection<'_>,
+    job: i64,
+) -> Result<Vec<JobStep>, Error> {
+    let text = "SELECT step, resource_type, id, version FROM job_step WHERE job = $1 \
+                ORDER BY step, place";
+    let rows = connection
+        .fetch(Sql::fixed(connection.dialect(), text, [job.into()]))
+        .await?;
+    let step = |row: &Row| {
+        Ok(JobStep {
+            step: u32::try_from(row.integer(0)?).map_err(|_| Error::Corrupt("job step"))?,
+            key: key(row, 1)?,
+            version: version(row, 3)?,
+        })
+    };
+    rows.iter().map(step).collect()
 }
 
 /// How many messages each feed has in each state.

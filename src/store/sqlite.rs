@@ -4,6 +4,7 @@
 //! commits once: while one group is being made durable the next one gathers.
 
 use std::any::Any;
+use std::fs::{File, TryLockError};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -24,7 +25,7 @@ use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
 use crate::store::text::Texts;
-use crate::store::{Error, Transaction, Work};
+use crate::store::{Error, Transaction, Work, process};
 
 /// Works that wait for the writer; who comes when it is full waits to be queued.
 const QUEUE_MAX: usize = 1_024;
@@ -36,6 +37,8 @@ const READERS_MAX: u32 = 4;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Prepared statements kept per connection.
 const STATEMENTS_MAX: usize = 512;
+/// As long as it has the file, a process lives.
+const FOR_EVER: Duration = Duration::from_hours(24 * 365 * 1_000);
 const PAGE_BYTES: u32 = 8_192;
 /// Page cache of the writer and of each reader.
 const CACHE_KIB: u32 = 65_536;
@@ -51,6 +54,9 @@ pub(crate) struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
     texts: Arc<Texts>,
+    process: i64,
+    /// Locked as long as this process has the database.
+    lock: Mutex<Option<File>>,
     /// Removed with the store.
     temporary: Option<PathBuf>,
 }
@@ -62,8 +68,11 @@ impl SqliteStore {
             let path = std::env::temp_dir().join(format!("baton-{}.db", Uuid::new_v4()));
             (path.clone(), Some(path))
         } else {
-            let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-            (PathBuf::from(path), None)
+            (path(url), None)
+        };
+        let lock = match temporary {
+            Some(_) => None,
+            None => Some(lock(&path)?),
         };
         let options = options(&path, temporary.is_some());
         let mut connection = options.connect().await.map_err(Error::database)?;
@@ -71,12 +80,9 @@ impl SqliteStore {
         let keys = keys(&mut connection).await?;
         let texts = Arc::new(Texts::default());
         texts.read(&mut Connection::Sqlite(&mut connection)).await?;
-        let readers = SqlitePoolOptions::new()
-            .max_connections(READERS_MAX)
-            .test_before_acquire(false)
-            .connect_with(options.read_only(true).create_if_missing(false))
-            .await
-            .map_err(Error::database)?;
+        let process = keys.process();
+        alone(&mut connection, process).await?;
+        let readers = readers(options).await?;
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let changed = watch::Sender::new(0);
         let writer = Writer {
@@ -92,8 +98,34 @@ impl SqliteStore {
             writer: Mutex::new(Some(writer)),
             changed,
             texts,
+            process,
+            lock: Mutex::new(lock),
             temporary,
         })
+    }
+
+    /// Opens the database for reading only, whoever has it.
+    pub(crate) async fn open_to_read(url: &str) -> Result<Self, Error> {
+        let readers = readers(options(&path(url), false)).await?;
+        let texts = Arc::new(Texts::default());
+        let mut connection = readers.acquire().await.map_err(Error::database)?;
+        texts.read(&mut Connection::Sqlite(&mut connection)).await?;
+        drop(connection);
+        Ok(Self {
+            readers,
+            texts,
+            queue: Mutex::new(None),
+            writer: Mutex::new(None),
+            changed: watch::Sender::new(0),
+            process: 0,
+            lock: Mutex::new(None),
+            temporary: None,
+        })
+    }
+
+    /// The number of this process.
+    pub(crate) fn process(&self) -> i64 {
+        self.process
     }
 
     pub(crate) async fn reader(&self) -> Result<PoolConnection<Sqlite>, Error> {
@@ -148,6 +180,10 @@ impl SqliteStore {
             }
         }
         self.readers.close().await;
+        self.lock
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
     }
 }
 
@@ -160,6 +196,44 @@ impl Drop for SqliteStore {
             let _ = std::fs::remove_file(path); // nothing depends on it being gone
         }
     }
+}
+
+fn path(url: &str) -> PathBuf {
+    PathBuf::from(url.trim_start_matches("sqlite:").trim_start_matches("//"))
+}
+
+/// Takes the database for this process, until it ends in whatever way. The lock is on a file of its
+/// own: those on the database are SQLite's.
+fn lock(path: &Path) -> Result<File, Error> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(beside);
+    let file = file.map_err(|error| Error::database(sqlx::Error::Io(error)))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse),
+        Err(TryLockError::Error(error)) => Err(Error::database(sqlx::Error::Io(error))),
+    }
+}
+
+/// Says that this process has the database, and every earlier one is dead.
+async fn alone(connection: &mut SqliteConnection, process: i64) -> Result<(), Error> {
+    command(connection, "DELETE FROM process").await?;
+    let sql = process::live(Dialect::Sqlite, process, FOR_EVER);
+    Connection::Sqlite(connection).execute(sql).await
+}
+
+async fn readers(options: SqliteConnectOptions) -> Result<SqlitePool, Error> {
+    SqlitePoolOptions::new()
+        .max_connections(READERS_MAX)
+        .test_before_acquire(false)
+        .connect_with(options.read_only(true).create_if_missing(false))
+        .await
+        .map_err(Error::database)
 }
 
 fn options(path: &Path, is_temporary: bool) -> SqliteConnectOptions {
@@ -186,7 +260,8 @@ fn options(path: &Path, is_temporary: bool) -> SqliteConnectOptions {
 /// Goes on after the keys and sequences that the database holds.
 async fn keys(connection: &mut SqliteConnection) -> Result<Keys, Error> {
     let text = "SELECT max(coalesce((SELECT max(row_key) FROM resource), 0), \
-                           coalesce((SELECT max(row_key) FROM adt_message), 0)), \
+                           coalesce((SELECT max(row_key) FROM adt_message), 0), \
+                           coalesce((SELECT max(row_key) FROM job), 0)), \
                        max(coalesce((SELECT max(sequence) FROM change), 0), \
                            coalesce((SELECT max(sequence) FROM audit), 0))";
     let mut connection = Connection::Sqlite(connection);

@@ -4,23 +4,32 @@
 //! whatever is left goes out before the commit. On SQLite one transaction holds a group of works;
 //! a work that only appends needs no savepoint, because forgetting its rows is enough.
 
-use std::collections::{BTreeMap, HashMap};
+mod buffer;
+mod engine;
+mod fence;
+mod inbox;
+mod job;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 
-use crate::search::expression::{Filter, Search};
+use crate::search::expression::Search;
 use crate::search::value::SearchValues;
 use crate::store::batch::{Batches, Table};
 use crate::store::entries::Entries;
 use crate::store::keys::Keys;
+use crate::store::process::Fence;
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
-use crate::store::text::Texts;
-use crate::store::{
-    AuditRow, Claim, Error, MessageState, NewMessage, NewVersion, Received, Rows,
-    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, StoredMessage, Timer, VisitMessage, check, find,
-    read,
+use crate::store::transaction::buffer::{
+    Buffer, Mark, Pending, TimerChange, add_states, add_timers,
 };
+use crate::store::{
+    AuditRow, Claim, Error, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored,
+    Span, check, find, read,
+};
+use crate::store::text::Texts;
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
 #[derive(Debug)]
@@ -38,6 +47,10 @@ pub struct Transaction<'t> {
     claims: Vec<String>,
     ordinal: i64,
     has_changes: bool,
+    /// What the present work made sure of.
+    fence: Option<Arc<Fence>>,
+    /// The versions that it appended, where it is a step of a job.
+    made: Vec<(ResourceKey, VersionId)>,
     /// The present work met this error; it cannot be kept.
     failure: Option<Error>,
     /// Something outside the present work failed; the whole transaction cannot be kept.
@@ -61,148 +74,6 @@ struct Base {
     entries: String,
 }
 
-#[derive(Debug)]
-struct Pending {
-    row: Option<i64>,
-    version: NewVersion,
-    entries: Entries,
-    previous: Option<usize>,
-}
-
-#[derive(Debug)]
-enum TimerChange {
-    Set(Timer),
-    Cancel(String),
-}
-
-impl TimerChange {
-    fn name(&self) -> &str {
-        match self {
-            Self::Set(timer) => &timer.name,
-            Self::Cancel(name) => name,
-        }
-    }
-}
-
-/// How a message of the inbox stands after one more attempt.
-#[derive(Debug)]
-struct StateChange {
-    row: i64,
-    state: MessageState,
-    reason: String,
-}
-
-#[derive(Debug, Default)]
-struct Buffer {
-    versions: Vec<Pending>,
-    latest: HashMap<ResourceKey, usize>,
-    audit: Vec<AuditRow>,
-    timers: Vec<TimerChange>,
-    places: Vec<VisitMessage>,
-    states: Vec<StateChange>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Mark {
-    versions: usize,
-    audit: usize,
-    timers: usize,
-    places: usize,
-    states: usize,
-}
-
-impl Buffer {
-    fn mark(&self) -> Mark {
-        Mark {
-            versions: self.versions.len(),
-            audit: self.audit.len(),
-            timers: self.timers.len(),
-            places: self.places.len(),
-            states: self.states.len(),
-        }
-    }
-
-    fn push(&mut self, row: Option<i64>, version: NewVersion, entries: Entries) {
-        let previous = self.latest.insert(version.key.clone(), self.versions.len());
-        self.versions.push(Pending {
-            row,
-            version,
-            entries,
-            previous,
-        });
-    }
-
-    fn latest(&self, key: &ResourceKey) -> Option<&Pending> {
-        self.latest
-            .get(key)
-            .and_then(|index| self.versions.get(*index))
-    }
-
-    fn latest_timer(&self, name: &str) -> Option<&TimerChange> {
-        self.timers
-            .iter()
-            .rev()
-            .find(|change| change.name() == name)
-    }
-
-    /// A message as the buffer says that it stands.
-    fn with_state(&self, mut stored: StoredMessage) -> StoredMessage {
-        for change in self.states.iter().filter(|change| change.row == stored.row) {
-            stored.message.state = change.state;
-            stored.message.reason.clone_from(&change.reason);
-            stored.attempts += 1;
-        }
-        stored
-    }
-
-    /// Whether what is buffered may change what a search finds. Most conditional creates find that
-    /// it does not, and so leave their neighbours' rows to be written together.
-    fn may_change(&self, search: &Search) -> bool {
-        let includes = !search.includes.is_empty() || !search.revincludes.is_empty();
-        let reaches_further = includes || has_chain(&search.filters);
-        let is_concerned = |pending: &Pending| {
-            let is_new = pending.version.version == VersionId::FIRST;
-            let is_of_type = pending.version.key.resource_type == search.resource_type;
-            let may_match = !is_new || matches_all(&pending.entries, &search.filters);
-            reaches_further || (is_of_type && may_match)
-        };
-        self.versions.iter().any(is_concerned)
-    }
-
-    fn truncate(&mut self, mark: Mark) {
-        while self.versions.len() > mark.versions {
-            let Some(pending) = self.versions.pop() else {
-                break;
-            };
-            match pending.previous {
-                Some(previous) => self.latest.insert(pending.version.key, previous),
-                None => self.latest.remove(&pending.version.key),
-            };
-        }
-        self.audit.truncate(mark.audit);
-        self.timers.truncate(mark.timers);
-        self.places.truncate(mark.places);
-        self.states.truncate(mark.states);
-    }
-
-    /// Takes the rows before `mark` out; those after it stay.
-    fn take_before(&mut self, mark: Mark) -> Self {
-        let after = Self {
-            versions: self.versions.split_off(mark.versions),
-            latest: HashMap::new(),
-            audit: self.audit.split_off(mark.audit),
-            timers: self.timers.split_off(mark.timers),
-            places: self.places.split_off(mark.places),
-            states: self.states.split_off(mark.states),
-        };
-        let before = std::mem::replace(self, after);
-        for (index, pending) in self.versions.iter_mut().enumerate() {
-            pending.previous = self.latest.insert(pending.version.key.clone(), index);
-        }
-        before
-    }
-}
-
 impl<'t> Transaction<'t> {
     pub(crate) fn new(
         connection: Connection<'t>,
@@ -222,6 +93,8 @@ impl<'t> Transaction<'t> {
             claims: Vec::new(),
             ordinal: 0,
             has_changes: false,
+            fence: None,
+            made: Vec::new(),
             failure: None,
             is_broken: false,
         }
@@ -310,7 +183,11 @@ impl<'t> Transaction<'t> {
 
     /// Adds rows to write; they are seen by later reads and searches of this transaction.
     pub fn append(&mut self, rows: Rows) {
+        let is_step = matches!(self.fence.as_deref(), Some(Fence::Job(_, Some(_))));
         for mut version in rows.versions {
+            if is_step {
+                self.made.push((version.key.clone(), version.version));
+            }
             let entries = Entries::new(&std::mem::take(&mut version.values), &version.patients);
             let row = match self.buffer.latest(&version.key) {
                 Some(pending) => pending.row,
@@ -328,141 +205,6 @@ impl<'t> Transaction<'t> {
         self.buffer
             .timers
             .extend(rows.timers.into_iter().map(TimerChange::Set));
-    }
-
-    /// Puts a message into the inbox, unless the same bytes came before by the same feed.
-    pub async fn receive(&mut self, message: &NewMessage) -> Result<Received, Error> {
-        let sql = read::earlier_message(self.connection.dialect(), message);
-        let earlier = match self.fetch(sql).await?.first() {
-            Some(row) => Some(self.buffer.with_state(read::message(row)?)),
-            None => None,
-        };
-        let control_id_reused = match earlier {
-            Some(earlier) if earlier.message.hash == message.hash => {
-                return Ok(Received::Duplicate(earlier));
-            }
-            earlier => earlier.is_some(),
-        };
-        let stored = StoredMessage {
-            row: self.keys.next(message.received),
-            message: message.clone(),
-            attempts: 0,
-            control_id_reused,
-        };
-        self.write(read::insert_message(self.connection.dialect(), &stored))
-            .await?;
-        Ok(Received::New(stored))
-    }
-
-    /// A message of the inbox, locked until the end.
-    pub async fn message(&mut self, row: i64) -> Result<Option<StoredMessage>, Error> {
-        let sql = read::message_for_update(self.connection.dialect(), row);
-        let rows = self.fetch(sql).await?;
-        let found = rows.first().map(read::message).transpose()?;
-        Ok(found.map(|stored| self.buffer.with_state(stored)))
-    }
-
-    /// Says how a message stands after one more attempt.
-    pub fn set_message_state(&mut self, row: i64, state: MessageState, reason: &str) {
-        self.buffer.states.push(StateChange {
-            row,
-            state,
-            reason: reason.to_owned(),
-        });
-    }
-
-    /// Takes in a message that was refused before: it has a feed, a state and an answer now.
-    pub async fn take_in(&mut self, row: i64, message: &NewMessage) -> Result<(), Error> {
-        let text = "UPDATE adt_message SET feed = $2, state = $3, acknowledgement = $4, reason = $5 \
-                    WHERE row_key = $1";
-        let binds = [
-            row.into(),
-            message.feed.as_ref().into(),
-            message.state.code().into(),
-            message.acknowledgement.as_str().into(),
-            message.reason.as_str().into(),
-        ];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds))
-            .await
-    }
-
-    /// Puts a message into a visit; nothing happens when it is there already.
-    pub fn put_in_visit(&mut self, place: VisitMessage) {
-        self.buffer.places.push(place);
-    }
-
-    /// The messages of a visit in order of arrival.
-    pub async fn visit_messages(&mut self, visit: &str) -> Result<Vec<StoredMessage>, Error> {
-        if self.buffer.places.iter().any(|place| place.visit == visit) {
-            self.expose().await?;
-        }
-        let sql = read::visit_messages(self.connection.dialect(), visit);
-        let rows = self.fetch(sql).await?;
-        let messages = rows.iter().map(read::message);
-        messages
-            .map(|found| found.map(|stored| self.buffer.with_state(stored)))
-            .collect()
-    }
-
-    /// Takes a timer away; `None` when there is none, or somebody else took it.
-    pub async fn take_timer(&mut self, name: &str) -> Result<Option<Timer>, Error> {
-        let timer = match self.buffer.latest_timer(name) {
-            Some(TimerChange::Set(timer)) => Some(timer.clone()),
-            Some(TimerChange::Cancel(_)) => None,
-            None => {
-                let sql = read::timer_for_update(self.connection.dialect(), name);
-                self.fetch(sql)
-                    .await?
-                    .first()
-                    .map(read::timer)
-                    .transpose()?
-            }
-        };
-        if timer.is_some() {
-            self.buffer
-                .timers
-                .push(TimerChange::Cancel(name.to_owned()));
-        }
-        Ok(timer)
-    }
-
-    /// How far an engine has read the change feed, 0 at first; locked until the end.
-    pub async fn position(&mut self, engine: &str) -> Result<i64, Error> {
-        let dialect = self.connection.dialect();
-        let locked = || read::position_for_update(dialect, engine);
-        if let Some(row) = self.fetch(locked()).await?.first() {
-            return row.integer(0);
-        }
-        if dialect == Dialect::Postgres {
-            let text = "INSERT INTO engine_position (engine, sequence) VALUES ($1, 0) \
-                        ON CONFLICT DO NOTHING";
-            self.write(Sql::fixed(dialect, text, [engine.into()]))
-                .await?;
-            if let Some(row) = self.fetch(locked()).await?.first() {
-                return row.integer(0);
-            }
-        }
-        Ok(0)
-    }
-
-    /// Says how far an engine has read the change feed.
-    pub async fn set_position(&mut self, engine: &str, sequence: i64) -> Result<(), Error> {
-        let text = "INSERT INTO engine_position (engine, sequence) VALUES ($1, $2) \
-                    ON CONFLICT (engine) DO UPDATE SET sequence = excluded.sequence";
-        let binds = [engine.into(), sequence.into()];
-        self.write(Sql::fixed(self.connection.dialect(), text, binds))
-            .await
-    }
-
-    /// The positions whose names begin so.
-    pub async fn positions(&mut self, prefix: &str) -> Result<Vec<(String, i64)>, Error> {
-        let text = "SELECT engine, sequence FROM engine_position \
-                    WHERE substr(engine, 1, length($1)) = $1 ORDER BY engine";
-        let sql = Sql::fixed(self.connection.dialect(), text, [prefix.into()]);
-        let rows = self.fetch(sql).await?;
-        rows.iter()
-            .map(|row| Ok((row.text(0)?.to_owned(), row.integer(1)?)))
-            .collect()
     }
 
     /// Adds a dictionary for texts; one that is there stays.
@@ -556,6 +298,15 @@ impl<'t> Transaction<'t> {
         self.noted(result)
     }
 
+    /// Runs a statement that the buffer does not hold back, and gives the rows that it returns.
+    async fn write_fetching(&mut self, sql: Sql) -> Result<Vec<Row>, Error> {
+        self.settle_earlier().await?;
+        let (savepoint, text) = self.savepoint();
+        let result = self.connection.fetch(sql.after(text)).await;
+        self.opened(savepoint, &result);
+        self.noted(result)
+    }
+
     /// Remembers an error, so that a work that overlooks it is not kept.
     fn noted<T>(&mut self, result: Result<T, Error>) -> Result<T, Error> {
         if let Err(error) = &result {
@@ -617,6 +368,8 @@ impl<'t> Transaction<'t> {
     pub(crate) fn start_work(&mut self) {
         self.mark = self.buffer.mark();
         self.failure = None;
+        self.fence = None;
+        self.made.clear();
     }
 
     /// Ends a work of a group: keeps what it did, or undoes it.
@@ -799,16 +552,6 @@ impl<'t> Transaction<'t> {
     }
 }
 
-fn has_chain(filters: &[Filter]) -> bool {
-    filters
-        .iter()
-        .any(|filter| matches!(filter, Filter::Chain { .. }))
-}
-
-fn matches_all(entries: &Entries, filters: &[Filter]) -> bool {
-    filters.iter().all(|filter| entries.may_match(filter))
-}
-
 fn number(version: VersionId) -> Result<Bind, Error> {
     i64::try_from(version.number())
         .map(Bind::Integer)
@@ -873,46 +616,6 @@ fn audit_row(sequence: i64, audit: AuditRow) -> Result<Vec<Bind>, Error> {
         audit.key.id.as_str().into(),
         number(audit.version)?,
     ])
-}
-
-/// Only the last word on each timer is written.
-fn add_timers(changes: Vec<TimerChange>, batches: &mut Batches) {
-    let last: BTreeMap<String, TimerChange> = changes
-        .into_iter()
-        .map(|change| (change.name().to_owned(), change))
-        .collect();
-    for (name, change) in last {
-        match change {
-            TimerChange::Cancel(_) => batches.timers_cancelled.push(name),
-            TimerChange::Set(timer) => batches.insert(
-                Table::Timer,
-                vec![
-                    name.into(),
-                    timer.due.timestamp_micros().into(),
-                    timer.subject.resource_type.as_str().into(),
-                    timer.subject.id.as_str().into(),
-                    timer.kind.into(),
-                ],
-            ),
-        }
-    }
-}
-
-/// Each message once: its last state, after as many attempts as there were changes.
-fn add_states(changes: Vec<StateChange>, batches: &mut Batches) {
-    let mut last: BTreeMap<i64, (i64, StateChange)> = BTreeMap::new();
-    for change in changes {
-        let attempts = last.get(&change.row).map_or(0, |(attempts, _)| *attempts);
-        last.insert(change.row, (attempts + 1, change));
-    }
-    for (row, (attempts, change)) in last {
-        batches.message_states.push(vec![
-            row.into(),
-            change.state.code().into(),
-            attempts.into(),
-            change.reason.into(),
-        ]);
-    }
 }
 
 fn stored(row: i64, version: &NewVersion) -> Stored {

@@ -17,7 +17,7 @@ use crate::support::mllp::Sender;
 /// Times that the server is killed.
 const KILLS: usize = 20;
 /// Connections that send at once.
-const SENDERS: usize = 4;
+pub(crate) const SENDERS: usize = 4;
 /// Visits of each connection: admitted, moved, discharged.
 const VISITS: usize = 80;
 /// Messages of a visit.
@@ -25,7 +25,7 @@ const MESSAGES: usize = 3;
 /// The inbox may take so long to be worked off at the end.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-const SETTINGS: &str = "[[feed]]\nname = \"GENHOSP\"\nzone = \"America/New_York\"\n\
+pub(crate) const SETTINGS: &str = "[[feed]]\nname = \"GENHOSP\"\nzone = \"America/New_York\"\n\
     visit_system = \"urn:visit\"\n[feed.authorities]\nGENHOSP = \"urn:patient\"\n";
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,9 +64,9 @@ async fn twenty_kills_during_a_feed_lose_nothing_and_repeat_nothing() {
         0,
         "a server that is left alone takes everything"
     );
-    until_processed(folder.path(), total).await;
+    until_processed(&url(folder.path()), total).await;
     assert!(process.terminate().success(), "SIGTERM is an orderly stop");
-    check_effects(folder.path(), total).await;
+    check_effects(&url(folder.path()), total).await;
 }
 
 /// Times that the server is asked to stop.
@@ -106,13 +106,13 @@ async fn stopping_during_a_feed_is_clean() {
         send_until_broken(feed, process.mllp, &AtomicUsize::new(0));
     }
     assert_eq!(left(&feeds), 0);
-    until_processed(folder.path(), total).await;
+    until_processed(&url(folder.path()), total).await;
     assert!(process.terminate().success());
-    check_effects(folder.path(), total).await;
+    check_effects(&url(folder.path()), total).await;
 }
 
 /// The messages of one connection: visit after visit, in the order in which things happen.
-fn feed(sender: usize) -> VecDeque<String> {
+pub(crate) fn feed(sender: usize) -> VecDeque<String> {
     let visits = (0..VISITS).map(|visit| sender * VISITS + visit);
     visits
         .flat_map(|visit| (0..MESSAGES).map(move |step| message(visit, step)))
@@ -135,12 +135,12 @@ fn message(visit: usize, step: usize) -> String {
     )
 }
 
-fn left(feeds: &[VecDeque<String>]) -> usize {
+pub(crate) fn left(feeds: &[VecDeque<String>]) -> usize {
     feeds.iter().map(VecDeque::len).sum()
 }
 
 /// Sends until the feed is over or the connection breaks; what was not acknowledged stays in it.
-fn send_until_broken(
+pub(crate) fn send_until_broken(
     feed: &mut VecDeque<String>,
     address: std::net::SocketAddr,
     acknowledged: &AtomicUsize,
@@ -167,8 +167,8 @@ fn random(state: &mut u64, limit: usize) -> usize {
     usize::try_from(*state >> 33).unwrap() % limit
 }
 
-async fn until_processed(folder: &Path, total: usize) {
-    let store = open(folder).await;
+pub(crate) async fn until_processed(url: &str, total: usize) {
+    let store = Store::open_to_read(url).await.unwrap();
     let deadline = Instant::now() + PATIENCE;
     loop {
         let counts = store.message_counts().await.unwrap();
@@ -186,13 +186,12 @@ async fn until_processed(folder: &Path, total: usize) {
     store.close().await;
 }
 
-async fn open(folder: &Path) -> Store {
-    let url = format!("sqlite:{}", folder.join("baton.sqlite").display());
-    Store::open(&url).await.unwrap()
+fn url(folder: &Path) -> String {
+    format!("sqlite:{}", folder.join("baton.sqlite").display())
 }
 
-async fn check_effects(folder: &Path, total: usize) {
-    let store = open(folder).await;
+pub(crate) async fn check_effects(url: &str, total: usize) {
+    let store = Store::open_to_read(url).await.unwrap();
     let query = MessageQuery {
         count: u32::MAX,
         ..MessageQuery::default()

@@ -3,6 +3,7 @@
 //! What a client sees is asserted: status, headers, body; for what is written also the versions, the
 //! audit trail and the change feed.
 
+mod asynchronous;
 mod capabilities;
 mod conditional;
 mod create;

@@ -3,7 +3,9 @@
 
 mod feed;
 mod inbox;
+mod jobs;
 mod oracle;
+mod processes;
 mod resources;
 mod searching;
 mod together;

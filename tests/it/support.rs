@@ -1,7 +1,6 @@
 //! What the integration tests share.
 
 pub(crate) mod care;
-#[expect(dead_code, reason = "only the benchmark asks by HTTP")]
 pub(crate) mod child;
 pub(crate) mod database;
 pub(crate) mod hospital;

@@ -8,7 +8,8 @@ use fhir_model::key::{LogicalId, ResourceKey};
 use fhir_model::tree::{Kind, Node, NodeId, Tree};
 
 use crate::error::Error;
-use crate::interaction::transaction::answer::Answer;
+use crate::interaction::transaction::TRANSACTION_RESPONSE;
+use crate::interaction::transaction::answer::{Answer, respond};
 use crate::interaction::transaction::request::{
     Get, Request, Verb, at, change, once_each, read_target, text, within,
 };
@@ -27,6 +28,7 @@ pub(super) struct Plan {
     /// Conditional references: text → condition.
     conditional: Vec<(String, Condition)>,
     prepared: Option<Vec<(usize, Prepared)>>,
+    with_resources: bool,
 }
 
 impl Work for Plan {
@@ -45,7 +47,18 @@ impl Work for Plan {
             prepared = self.prepare(&resolved)?;
             &prepared
         };
-        self.apply(transaction, prepared).await
+        let answers = self.apply(transaction, prepared).await?;
+        if transaction.is_whole_job() {
+            let services = &self.context.services;
+            let text = respond(
+                services,
+                TRANSACTION_RESPONSE,
+                &answers,
+                self.with_resources,
+            );
+            transaction.finish_job(200, text).await?;
+        }
+        Ok(answers)
     }
 }
 
@@ -56,6 +69,7 @@ impl Plan {
         context: &Context,
         tree: Tree,
         requests: Vec<Request>,
+        with_resources: bool,
     ) -> Result<Self, Error> {
         once_each(&requests)?;
         let ids = requests
@@ -75,6 +89,7 @@ impl Plan {
             ids,
             conditional: Vec::new(),
             prepared: None,
+            with_resources,
         };
         plan.conditional = plan.conditional_references()?;
         let awaits = |request: &Request| request.verb.awaits_identity();

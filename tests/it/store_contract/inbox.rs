@@ -20,6 +20,7 @@ pub(super) fn new_message(control_id: &str, content: &str) -> NewMessage {
         received: instant(0),
         event: "ADT^A01".to_owned(),
         bytes,
+        lane: 0,
         state: MessageState::Received,
         acknowledgement: "AA".to_owned(),
         reason: String::new(),

@@ -13,9 +13,19 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// The FHIR base.
+    pub(crate) fn base(&self) -> String {
+        format!("http://{}/fhir", self.http)
+    }
+
     /// Starts the server on the records at `place` (`--data FOLDER` or `--database URL`), and waits
     /// until it listens.
     pub(crate) fn start(place: [&str; 2], settings: &Path) -> Self {
+        Self::start_with(place, settings, &[])
+    }
+
+    /// The same with further arguments.
+    pub(crate) fn start_with(place: [&str; 2], settings: &Path, more: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_baton"))
             .args([
                 "serve",
@@ -27,6 +37,7 @@ impl Process {
                 "info",
             ])
             .args(place)
+            .args(more)
             .arg("--config")
             .arg(settings)
             .stdin(Stdio::null())

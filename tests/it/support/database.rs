@@ -40,6 +40,14 @@ pub(crate) async fn on_each_url(test: impl AsyncFn(String)) {
     }
 }
 
+/// Runs a test with the URL of an empty database of PostgreSQL, where there is one.
+pub(crate) async fn on_postgres_url(test: impl AsyncFn(String)) {
+    match postgres_url() {
+        Some(server) => on_postgres(&server, &test).await,
+        None => say_left_out(),
+    }
+}
+
 /// Says once, past the test harness's capture, that PostgreSQL was left out.
 fn say_left_out() {
     static SAID: Once = Once::new();

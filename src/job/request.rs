@@ -1,0 +1,169 @@
+//! Requests that a client does not wait for: <https://hl7.org/fhir/R4/async.html>.
+//!
+//! A transaction keeps its answer in its own commit. The entries of a batch are steps of the job: one
+//! that has written is not done again by a later attempt. A search changes nothing and may run again.
+
+use std::sync::Arc;
+
+use fhir_model::key::LogicalId;
+use fhir_model::tree::Tree;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::access::Caller;
+use crate::config::{OnFailure, ValidationLevel};
+use crate::error::Error;
+use crate::interaction::write::Policy;
+use crate::interaction::{Context, Services, search, transaction};
+use crate::search::query::Handling;
+use crate::store::ClaimedJob;
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Request {
+    /// A batch or transaction.
+    Bundle(BundleRequest),
+    /// A search of a type.
+    Search(SearchRequest),
+}
+
+/// A batch or transaction.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct BundleRequest {
+    caller: String,
+    level: ValidationLevel,
+    on_failure: OnFailure,
+    with_resources: bool,
+    bundle: Box<RawValue>,
+}
+
+impl BundleRequest {
+    /// What a Bundle asks, on behalf of the context's caller.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] when it is no batch or transaction, or a transaction that cannot be read.
+    pub fn new(context: &Context, tree: &Tree, with_resources: bool) -> Result<Self, Error> {
+        transaction::check(&context.services, tree)?;
+        let text = tree.root().raw_text().to_owned();
+        Ok(Self {
+            caller: context.caller.name.to_string(),
+            level: context.policy.level,
+            on_failure: context.policy.on_failure,
+            with_resources,
+            bundle: RawValue::from_string(text).map_err(internal)?,
+        })
+    }
+}
+
+/// A search of a type.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SearchRequest {
+    resource_type: String,
+    patient: Option<String>,
+    query: String,
+    strict: Option<bool>,
+}
+
+impl SearchRequest {
+    /// A search, perhaps within the compartment of a patient.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with everything that is wrong with the query.
+    pub fn new(
+        services: &Services,
+        resource_type: &str,
+        patient: Option<&LogicalId>,
+        query: &str,
+        handling: Handling,
+    ) -> Result<Self, Error> {
+        let known = services.resource_type(resource_type)?;
+        search::parse(services, &known, query, handling)?;
+        Ok(Self {
+            resource_type: resource_type.to_owned(),
+            patient: patient.map(ToString::to_string),
+            query: query.to_owned(),
+            strict: match handling {
+                Handling::Strict => Some(true),
+                Handling::Lenient => Some(false),
+                Handling::Default => None,
+            },
+        })
+    }
+}
+
+const BUNDLE: &str = "bundle";
+const SEARCH: &str = "search";
+
+impl Request {
+    /// The kinds of jobs that requests are.
+    pub const KINDS: [&str; 2] = [BUNDLE, SEARCH];
+
+    /// The kind of job that it is.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Bundle(_) => BUNDLE,
+            Self::Search(_) => SEARCH,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Result<String, Error> {
+        match self {
+            Self::Bundle(request) => serde_json::to_string(request),
+            Self::Search(request) => serde_json::to_string(request),
+        }
+        .map_err(internal)
+    }
+}
+
+/// Does what a job asks for; gives the Bundle that is its result.
+pub(crate) async fn perform(services: &Arc<Services>, job: ClaimedJob) -> Result<String, Error> {
+    match job.kind.as_str() {
+        BUNDLE => bundle(services, job).await,
+        _ => {
+            let request = serde_json::from_str(&job.parameters).map_err(internal)?;
+            searched(services, &request).await
+        }
+    }
+}
+
+async fn bundle(services: &Arc<Services>, job: ClaimedJob) -> Result<String, Error> {
+    let request: BundleRequest = serde_json::from_str(&job.parameters).map_err(internal)?;
+    let names = services.definitions.names();
+    let tree = Tree::parse(request.bundle.get(), names, &services.parse_limits);
+    let tree = tree.map_err(|error| Error::Internal(error.into()))?;
+    let context = Context {
+        services: Arc::clone(services),
+        store: services.store.for_job(job.lease),
+        caller: Caller {
+            name: request.caller.into(),
+        },
+        policy: Policy {
+            level: request.level,
+            on_failure: request.on_failure,
+        },
+    };
+    transaction::process(&context, tree, request.with_resources).await
+}
+
+/// The answer of a search, as the one entry of a `batch-response`.
+async fn searched(services: &Services, request: &SearchRequest) -> Result<String, Error> {
+    let resource_type = services.resource_type(&request.resource_type)?;
+    let handling = match request.strict {
+        Some(true) => Handling::Strict,
+        Some(false) => Handling::Lenient,
+        None => Handling::Default,
+    };
+    let query = &request.query;
+    let found = match &request.patient {
+        None => search::search(services, &resource_type, query, handling).await?,
+        Some(patient) => {
+            let patient = services.key("Patient", patient)?;
+            search::compartment(services, &patient.id, &resource_type, query, handling).await?
+        }
+    };
+    Ok(transaction::batch_response(services, found))
+}
+
+fn internal(error: serde_json::Error) -> Error {
+    Error::Internal(error.into())
+}
