@@ -35,6 +35,9 @@ pub enum Error {
     /// No such resource.
     #[error("{0} is not known")]
     NotFound(ResourceKey),
+    /// No resource meets a condition that must single one out.
+    #[error("no {0} meets the condition")]
+    NoMatch(String),
     /// The resource exists, this version does not.
     #[error("{0} has no version {1}")]
     VersionNotFound(ResourceKey, VersionId),
@@ -47,12 +50,12 @@ pub enum Error {
         version: VersionId,
     },
     /// `If-Match` names another version than the current one.
-    #[error("{key} is at {}, not at version {expected}", place(*.current))]
+    #[error("{key} is at {}, and {expected} is expected", place(*.current))]
     VersionConflict {
         /// The resource.
         key: ResourceKey,
         /// What the client expects.
-        expected: VersionId,
+        expected: String,
         /// What is current; `None` when the resource never existed.
         current: Option<VersionId>,
     },

@@ -73,6 +73,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             get(interactions::search)
                 .post(interactions::create)
                 .put(interactions::update_where)
+                .patch(interactions::patch_where)
                 .delete(interactions::delete_where),
         )
         .route("/{type}/_search", post(interactions::search_by_post))
@@ -82,6 +83,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             "/{type}/{id}",
             get(interactions::read)
                 .put(interactions::update)
+                .patch(interactions::patch)
                 .delete(interactions::delete),
         )
         .route("/{type}/{id}/_history", get(interactions::history_instance))

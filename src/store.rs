@@ -236,22 +236,30 @@ impl Stored {
 /// What a version did to its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The first version, or the first after a deletion made by an update.
+    /// The first version, made by a create.
     Create,
     /// A further version.
     Update,
     /// A deletion.
     Delete,
+    /// The first version, or the first after a deletion, made by an update.
+    UpdateAsCreate,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Delete];
+    const ALL: [Self; 4] = [
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+        Self::UpdateAsCreate,
+    ];
 
     fn code(self) -> i64 {
         match self {
             Self::Create => 0,
             Self::Update => 1,
             Self::Delete => 2,
+            Self::UpdateAsCreate => 3,
         }
     }
 

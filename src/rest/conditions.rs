@@ -7,28 +7,23 @@ use std::borrow::Cow;
 use axum::http::{HeaderMap, StatusCode, header};
 use chrono::{DateTime, Utc};
 use fhir_model::issue::IssueType;
-use fhir_model::key::VersionId;
 
+use crate::interaction::write::{Expected, version_of};
 use crate::rest::outcome::Refusal;
 use crate::store::Stored;
 
 /// The version that `If-Match` demands.
-pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionId>, Refusal> {
+pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<Expected>, Refusal> {
     let Some(value) = text(headers, header::IF_MATCH.as_str()) else {
         return Ok(None);
     };
-    version_of(&value).map(Some).ok_or_else(|| {
+    Expected::parse(&value).map(Some).ok_or_else(|| {
         Refusal::Http(
             StatusCode::BAD_REQUEST,
             IssueType::Value,
             format!("If-Match names no version; write it as W/\"3\", not as {value}"),
         )
     })
-}
-
-/// The version in an entity tag: `W/"3"`, and what clients write instead of it.
-fn version_of(tag: &str) -> Option<VersionId> {
-    VersionId::parse(tag.trim().trim_start_matches("W/").trim_matches('"')).ok()
 }
 
 /// The query of `If-None-Exist`.

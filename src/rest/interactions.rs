@@ -23,9 +23,11 @@ use crate::interaction::{
     Context, Services, capabilities as statement, history, invalid, read as reading,
     search as searching, transaction, url,
 };
+use crate::patch::Patch;
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
 use crate::rest::negotiate::{
-    Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
+    Layout, PatchFormat, Return, body_format, patch_format, prefer_handling, prefer_return,
+    readable_form,
 };
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
@@ -138,6 +140,55 @@ pub(super) async fn update_where(
         id: None,
     };
     write(&services, change, "update", &headers).await
+}
+
+/// `PATCH [base]/[type]/[id]`
+pub(super) async fn patch(
+    State(services): Shared,
+    Segments((resource_type, id)): Segments<(String, String)>,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let key = services.key(&resource_type, &id)?;
+    let change = Change::Patch {
+        key,
+        patch: patch_sent(&services, &headers, body)?,
+        expected: if_match(&headers)?,
+    };
+    write(&services, change, "patch", &headers).await
+}
+
+/// `PATCH [base]/[type]?[condition]`
+pub(super) async fn patch_where(
+    State(services): Shared,
+    Segments(resource_type): Segments<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let resource_type = services.resource_type(&resource_type)?;
+    let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
+    let change = Change::PatchWhere {
+        condition,
+        patch: patch_sent(&services, &headers, body)?,
+        expected: if_match(&headers)?,
+    };
+    write(&services, change, "patch", &headers).await
+}
+
+/// The patch in a body, in one of the formats that are offered.
+fn patch_sent(
+    services: &Services,
+    headers: &HeaderMap,
+    body: Read,
+) -> Result<Arc<Patch>, Refusal> {
+    let format = patch_format(headers)?;
+    let body = body.map_err(too_large)?;
+    let patch = match format {
+        PatchFormat::JsonPatch => Patch::json(&body, &services.parse_limits),
+        PatchFormat::Parameters(format) => Patch::fhirpath(parse(services, format, body)?),
+    };
+    Ok(Arc::new(patch.map_err(Error::from)?))
 }
 
 /// `DELETE [base]/[type]/[id]`

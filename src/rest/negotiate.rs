@@ -193,6 +193,42 @@ pub(super) fn body_format(headers: &HeaderMap) -> Result<Format, Refusal> {
     })
 }
 
+/// The formats of patches: <https://hl7.org/fhir/R4/http.html#patch>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PatchFormat {
+    /// JSON Patch.
+    JsonPatch,
+    /// `FHIRPath` Patch: a Parameters resource in this format.
+    Parameters(Format),
+}
+
+/// The MIME type of JSON Patch.
+pub(super) const JSON_PATCH: &str = "application/json-patch+json";
+
+/// The format of a patch, which must be said; XML Patch is not offered.
+pub(super) fn patch_format(headers: &HeaderMap) -> Result<PatchFormat, Refusal> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let mime = content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
+    if mime.is_some_and(|mime| mime.eq_ignore_ascii_case(JSON_PATCH)) {
+        return Ok(PatchFormat::JsonPatch);
+    }
+    let parameters = content_type.and_then(format_named);
+    parameters
+        .map(|layout| PatchFormat::Parameters(layout.format))
+        .ok_or_else(|| {
+            Refusal::Http(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                IssueType::NotSupported,
+                format!(
+                    "a patch is JSON Patch ({JSON_PATCH}), or FHIRPath Patch: a Parameters resource \
+                     (application/fhir+json or application/fhir+xml)"
+                ),
+            )
+        })
+}
+
 /// Refuses the body of a search that is no form.
 pub(super) fn readable_form(headers: &HeaderMap) -> Result<(), Refusal> {
     const FORM: &str = "application/x-www-form-urlencoded";
