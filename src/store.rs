@@ -243,7 +243,7 @@ pub enum ChangeKind {
     /// A deletion.
     Delete,
     /// The first version, or the first after a deletion, made by an update.
-    UpdateAsCreate,
+    CreateByUpdate,
 }
 
 impl ChangeKind {
@@ -251,7 +251,7 @@ impl ChangeKind {
         Self::Create,
         Self::Update,
         Self::Delete,
-        Self::UpdateAsCreate,
+        Self::CreateByUpdate,
     ];
 
     fn code(self) -> i64 {
@@ -259,7 +259,7 @@ impl ChangeKind {
             Self::Create => 0,
             Self::Update => 1,
             Self::Delete => 2,
-            Self::UpdateAsCreate => 3,
+            Self::CreateByUpdate => 3,
         }
     }
 

@@ -17,7 +17,7 @@ use fhirpath::Temporal;
 use crate::error::Error;
 use crate::interaction::write::patched::patched;
 use crate::interaction::write::step::Step;
-use crate::interaction::{Context, Services, codes, conformance, invalid};
+use crate::interaction::{Context, Services, codes, conformance, invalid, subset};
 use crate::patch::Patch;
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
@@ -286,6 +286,16 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             issues: Vec::new(),
         });
     };
+    if subset::is_part(document) {
+        return Err(Error::Unprocessable(vec![
+            Issue::error(
+                IssueType::BusinessRule,
+                "the resource says that it is only a part of one (it has the tag SUBSETTED); read the \
+                 whole of it and change that",
+            )
+            .at(format!("{resource_type}.meta.tag")),
+        ]));
+    }
     let options = context.policy.options();
     let mut issues = issues(services, document, &resource_type, None, &options);
     let judged = context

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
 
+use crate::interaction::subset::Subset;
 use crate::interaction::url::parameter;
 use crate::rest::FHIR_JSON;
 use crate::rest::outcome::Refusal;
@@ -54,13 +55,15 @@ fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) format: Format,
     /// What `Content-Type` says.
     pub(super) mime: &'static str,
     /// Indented for a human reader.
     pub(super) is_pretty: bool,
+    /// The part of resources that is wanted.
+    pub(super) subset: Option<Subset>,
 }
 
 /// The names of formats in `_format`, `Accept` and `Content-Type`, and what an answer to them is
@@ -98,6 +101,7 @@ impl Layout {
         format: Format::Json,
         mime: FHIR_JSON,
         is_pretty: false,
+        subset: None,
     };
 
     /// What the client wants, `_format` before `Accept`; refuses formats that Baton does not write.
@@ -106,13 +110,7 @@ impl Layout {
             Some(format) => format_named(&format),
             None => accepted(headers),
         };
-        let is_pretty = parameter(query, "_pretty").as_deref() == Some("true");
-        found
-            .map(|layout| Self {
-                is_pretty,
-                ..layout
-            })
-            .ok_or_else(|| {
+        let layout = found.ok_or_else(|| {
                 Refusal::Http(
                     StatusCode::NOT_ACCEPTABLE,
                     IssueType::NotSupported,
@@ -120,7 +118,12 @@ impl Layout {
                      format is one of them"
                         .into(),
                 )
-            })
+            })?;
+        Ok(Self {
+            is_pretty: parameter(query, "_pretty").as_deref() == Some("true"),
+            subset: Subset::of(query)?,
+            ..layout
+        })
     }
 }
 
@@ -153,7 +156,7 @@ fn accepted(headers: &HeaderMap) -> Option<Layout> {
     let mut best = None;
     for range in ranges {
         let weight = weight(range);
-        let is_better = best.is_none_or(|(_, greatest)| weight > greatest);
+        let is_better = best.as_ref().is_none_or(|(_, greatest)| weight > *greatest);
         if let Some(layout) = range_layout(range).filter(|_| weight > 0.0 && is_better) {
             best = Some((layout, weight));
         }

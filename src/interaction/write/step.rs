@@ -74,7 +74,7 @@ impl Step<'_> {
         let (kind, outcome, interaction) = match (live, is_named_by_server) {
             (true, _) => (ChangeKind::Update, Outcome::Updated, "update"),
             (false, true) => (ChangeKind::Create, Outcome::Created, "create"),
-            (false, false) => (ChangeKind::UpdateAsCreate, Outcome::Created, "create"),
+            (false, false) => (ChangeKind::CreateByUpdate, Outcome::Created, "create"),
         };
         let version = self.next_version();
         let now = self.context.services.clock.now();
