@@ -85,10 +85,10 @@ fn place(current: Option<VersionId>) -> String {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
+        if error.is_passing() {
+            return Self::Unavailable(error.into());
+        }
         match error {
-            store::Error::Database(_) | store::Error::TooSlow | store::Error::Closed => {
-                Self::Unavailable(error.into())
-            }
             store::Error::Conflict => {
                 Self::Conflict("somebody else changed the resource at the same time".to_owned())
             }
@@ -96,7 +96,10 @@ impl From<store::Error> for Error {
                 IssueType::TooLong,
                 "the request writes more than one transaction takes; send it in parts",
             )]),
-            store::Error::NewerSchema { .. }
+            store::Error::Database(_)
+            | store::Error::TooSlow
+            | store::Error::Closed
+            | store::Error::NewerSchema { .. }
             | store::Error::Migration(_)
             | store::Error::Url
             | store::Error::Writer(_)

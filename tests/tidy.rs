@@ -71,6 +71,8 @@ const EFFECTFUL_LIBRARIES: &[&str] = &[
 const EDGES: &[(&str, &[&str])] = &[
     ("axum::", &["rest", "server"]),
     ("tower_http::", &["rest"]),
+    ("hyper::", &["rest"]),
+    ("hyper_util::", &["rest"]),
     ("sqlx::", &["store"]),
     ("reqwest::", &["cli", "package", "terminology_server"]),
     ("rustls::", &["package"]),

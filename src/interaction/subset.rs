@@ -114,7 +114,8 @@ impl Subset {
             .map_err(|error| Error::Internal(error.into()))?;
         let root = tree.root();
         let mut out = String::with_capacity(answer.len());
-        if is_one_of(root, "resourceType", &["Bundle"]) && is_one_of(root, "type", BUNDLES_OF_ANSWERS)
+        if is_one_of(root, "resourceType", &["Bundle"])
+            && is_one_of(root, "type", BUNDLES_OF_ANSWERS)
         {
             self.bundle(definitions, root, &mut out);
         } else if *self == Self::Summary(Summary::Count) {
@@ -192,9 +193,7 @@ impl Subset {
     fn is_whole(&self, resource_type: &str, is_match: bool) -> bool {
         match self {
             Self::Summary(_) => false,
-            Self::Elements(wanted) => {
-                !wanted.iter().any(|it| it.is_about(resource_type, is_match))
-            }
+            Self::Elements(wanted) => !wanted.iter().any(|it| it.is_about(resource_type, is_match)),
         }
     }
 }

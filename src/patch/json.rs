@@ -146,11 +146,7 @@ fn operation(node: Node<'_>) -> Result<Operation, PatchError> {
         Operand::From(action) => action(Pointer::parse(&member(node, "from")?)?),
         Operand::Value(action) => {
             let value = node.get_str("value");
-            action(
-                value
-                    .ok_or_else(|| malformed("\"value\" is missing"))?
-                    .id(),
-            )
+            action(value.ok_or_else(|| malformed("\"value\" is missing"))?.id())
         }
     };
     let path = Pointer::parse(&member(node, "path")?)?;

@@ -114,8 +114,8 @@ impl Layout {
                 Refusal::Http(
                     StatusCode::NOT_ACCEPTABLE,
                     IssueType::NotSupported,
-                    "Baton answers in application/fhir+json and application/fhir+xml; no accepted \
-                     format is one of them"
+                    "Baton answers in application/fhir+json and application/fhir+xml, fhirVersion 4.0, in \
+                     UTF-8; no accepted format is one of them"
                         .into(),
                 )
             })?;
@@ -127,9 +127,28 @@ impl Layout {
     }
 }
 
-/// The format with this name, parameters of the MIME type left out.
+/// What parameters of a MIME type must say, where they are given: R4, in UTF-8.
+/// <https://hl7.org/fhir/R4/http.html#version-parameter>
+const MIME_PARAMETERS: &[(&str, &[&str])] = &[
+    ("fhirversion", &["4.0", "4.0.1"]),
+    ("charset", &["utf-8", "utf8", "us-ascii"]),
+];
+
+fn is_served(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value.trim().trim_matches('"').to_ascii_lowercase();
+    let name = name.trim();
+    let mut rules = MIME_PARAMETERS.iter();
+    rules.all(|(rule, values)| !name.eq_ignore_ascii_case(rule) || values.contains(&value.as_str()))
+}
+
+/// The format with this name, if what parameters of the MIME type ask for is served.
 fn format_named(text: &str) -> Option<Layout> {
-    let mime = text.split(';').next().unwrap_or_default().trim();
+    let mut parts = text.split(';');
+    let mime = parts.next().unwrap_or_default().trim();
+    if !parts.all(is_served) {
+        return None;
+    }
     // In a URL `+` means a space, and clients forget to escape it.
     let mime = mime.replace(' ', "+");
     FORMATS
@@ -169,7 +188,7 @@ fn range_layout(range: &str) -> Option<Layout> {
     if RANGES.contains(&mime) {
         return Some(Layout::DEFAULT);
     }
-    format_named(mime)
+    format_named(range)
 }
 
 /// The weight of a range of `Accept`: `;q=0.5`, else 1.
@@ -189,8 +208,8 @@ pub(super) fn body_format(headers: &HeaderMap) -> Result<Format, Refusal> {
         Refusal::Http(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             IssueType::NotSupported,
-            "Baton reads application/fhir+json and application/fhir+xml; send the body with the \
-             Content-Type that it has"
+            "Baton reads application/fhir+json and application/fhir+xml, fhirVersion 4.0, in UTF-8; send \
+             the body with the Content-Type that it has"
                 .into(),
         )
     })
@@ -291,6 +310,14 @@ mod tests {
         );
         check("", &["text/html, application/*;q=0.2"], json);
         check("", &["text/html"], None);
+        check("", &["application/fhir+json; fhirVersion=\"4.0.1\""], json);
+        check("", &["application/fhir+json; fhirVersion=5.0"], None);
+        check(
+            "",
+            &["application/fhir+json; fhirVersion=3.0, application/fhir+xml;fhirVersion=4.0;q=0.5"],
+            xml,
+        );
+        check("", &["application/fhir+json; charset=iso-8859-1"], None);
         check("", &["application/fhir+json;q=0"], None);
         check("", &["application/fhir+turtle"], None);
     }
@@ -331,6 +358,12 @@ mod tests {
         assert_eq!(format("text/xml"), Some(Format::Xml));
         assert_eq!(format("application/json"), Some(Format::Json));
         assert_eq!(format("application/octet-stream"), None);
+        assert_eq!(
+            format("application/fhir+json; fhirVersion=4.0"),
+            Some(Format::Json)
+        );
+        assert_eq!(format("application/fhir+json; fhirVersion=5.0"), None);
+        assert_eq!(format("application/fhir+xml; charset=utf-16"), None);
         assert_eq!(format("*/*"), None);
     }
 }

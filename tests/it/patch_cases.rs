@@ -102,7 +102,12 @@ fn the_official_cases_of_fhirpath_patch_pass_in_xml() {
         let tree = |part: &str| between(case, part).map(|text| parse(Format::Xml, text));
         let patch = Patch::fhirpath(tree("diff").unwrap()).unwrap();
         let name = case.split('"').nth(1).unwrap();
-        check(name, &tree("input").unwrap(), &patch, tree("output").as_ref());
+        check(
+            name,
+            &tree("input").unwrap(),
+            &patch,
+            tree("output").as_ref(),
+        );
     }
 }
 

@@ -27,7 +27,12 @@ fn check(query: &str, resource: &str, expected: &str, is_marked: bool) -> String
         .cut(&definitions::embedded(), resource.as_bytes())
         .unwrap();
     let value: serde_json::Value = serde_json::from_str(&cut).unwrap();
-    let keys: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
+    let keys: Vec<&str> = value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     assert_eq!(keys.join(" "), expected, "{query}");
     assert_eq!(cut.contains("SUBSETTED"), is_marked, "{query}");
     cut

@@ -12,6 +12,8 @@ use crate::store::Stored;
 pub enum Expected {
     /// `*`: whichever, but there must be a resource.
     Any,
+    /// That there is no resource.
+    Nothing,
     /// One of these.
     OneOf(Vec<VersionId>),
 }
@@ -31,6 +33,7 @@ impl Expected {
     pub(super) fn admits(&self, stored: Option<&Stored>) -> bool {
         match self {
             Self::Any => stored.is_some_and(Stored::is_live),
+            Self::Nothing => !stored.is_some_and(Stored::is_live),
             Self::OneOf(versions) => stored.is_some_and(|it| versions.contains(&it.version)),
         }
     }
@@ -46,6 +49,7 @@ impl fmt::Display for Expected {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => formatter.write_str("any version"),
+            Self::Nothing => formatter.write_str("no resource"),
             Self::OneOf(versions) => {
                 let texts: Vec<String> = versions.iter().map(ToString::to_string).collect();
                 write!(formatter, "version {}", texts.join(" or "))

@@ -67,7 +67,8 @@ fn document(services: &Services, patch: &Patch, before: &Stored) -> Result<Docum
     let document = Document::new(patch.apply(&stored, definitions)?);
     let resource_type = document.resource_type(services).ok();
     if resource_type.as_ref() != Some(&before.key.resource_type)
-        || document.id().as_deref() != Some(before.key.id.as_str()) {
+        || document.id().as_deref() != Some(before.key.id.as_str())
+    {
         return Err(unprocessable(format!(
             "a patch changes neither type nor id: what comes out must be {}",
             before.key

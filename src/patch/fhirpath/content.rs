@@ -59,7 +59,9 @@ fn nested<'d, 'p>(
             shadow: None,
         },
         Content::Parts(_) if depth >= DEPTH_MAX => {
-            return Err(malformed(format!("parts nest deeper than {DEPTH_MAX} levels")));
+            return Err(malformed(format!(
+                "parts nest deeper than {DEPTH_MAX} levels"
+            )));
         }
         Content::Parts(parts) => {
             let members = members(definitions, property.type_id, &parts, depth + 1)?;

@@ -38,7 +38,11 @@ pub(super) fn steps(resource: &Tree, node: Node<'_>) -> Vec<Step> {
 }
 
 /// The type of the element at some steps.
-pub(super) fn type_at(definitions: &Definitions, resource: &Tree, steps: &[Step]) -> Option<TypeId> {
+pub(super) fn type_at(
+    definitions: &Definitions,
+    resource: &Tree,
+    steps: &[Step],
+) -> Option<TypeId> {
     let mut type_id = definitions.resource_type(&resource.resource_type()?)?;
     let mut node = resource.root();
     for step in steps {

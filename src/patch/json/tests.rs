@@ -98,7 +98,12 @@ fn objects_are_the_same_in_any_order() {
         r#"[{"op":"test","path":"/o","value":{"b":[true,null],"a":"A"}}]"#,
         r#"{"o":{"a":"\u0041","b":[true,null]}}"#,
     );
-    for value in [r#"{"a":"A"}"#, r#"{"a":"A","b":[null,true]}"#, r#""A""#, "1"] {
+    for value in [
+        r#"{"a":"A"}"#,
+        r#"{"a":"A","b":[null,true]}"#,
+        r#""A""#,
+        "1",
+    ] {
         check_refused(
             r#"{"o":{"a":"A","b":[true,null]}}"#,
             &format!(r#"[{{"op":"test","path":"/o","value":{value}}}]"#),
@@ -116,24 +121,63 @@ fn what_cannot_be_done_names_the_operation_and_the_place() {
         ("[", ("malformed", "no JSON")),
         ("[1]", ("malformed", "\"op\" is missing")),
         (r#"[{"op":"put","path":"/a"}]"#, ("malformed", "one of add")),
-        (r#"[{"op":"add","path":"/a/0"}]"#, ("malformed", "\"value\" is missing")),
-        (r#"[{"op":"move","path":"/a/0"}]"#, ("malformed", "\"from\" is missing")),
+        (
+            r#"[{"op":"add","path":"/a/0"}]"#,
+            ("malformed", "\"value\" is missing"),
+        ),
+        (
+            r#"[{"op":"move","path":"/a/0"}]"#,
+            ("malformed", "\"from\" is missing"),
+        ),
         (r#"[{"op":"remove"}]"#, ("malformed", "\"path\" is missing")),
-        (r#"[{"op":"remove","path":"a"}]"#, ("malformed", "begins with /")),
-        (r#"[{"op":"remove","path":"/a~2"}]"#, ("malformed", "not ~0 or ~1")),
-        (r#"[{"op":"remove","path":""}]"#, ("malformed", "whole resource")),
-        (r#"[{"op":"move","from":"/a","path":"/a/0"}]"#, ("malformed", "into itself")),
+        (
+            r#"[{"op":"remove","path":"a"}]"#,
+            ("malformed", "begins with /"),
+        ),
+        (
+            r#"[{"op":"remove","path":"/a~2"}]"#,
+            ("malformed", "not ~0 or ~1"),
+        ),
+        (
+            r#"[{"op":"remove","path":""}]"#,
+            ("malformed", "whole resource"),
+        ),
+        (
+            r#"[{"op":"move","from":"/a","path":"/a/0"}]"#,
+            ("malformed", "into itself"),
+        ),
         (
             r#"[{"op":"test","path":"/s","value":"x"},{"op":"remove","path":"/b"}]"#,
-            ("conflict", "operation 2 (remove): there is nothing at \"/b\""),
+            (
+                "conflict",
+                "operation 2 (remove): there is nothing at \"/b\"",
+            ),
         ),
-        (r#"[{"op":"replace","path":"/b","value":1}]"#, ("conflict", "/b")),
-        (r#"[{"op":"add","path":"/b/c","value":1}]"#, ("conflict", "/b/c")),
-        (r#"[{"op":"add","path":"/s/c","value":1}]"#, ("conflict", "/s/c")),
-        (r#"[{"op":"add","path":"/a/2","value":1}]"#, ("conflict", "/a/2")),
-        (r#"[{"op":"add","path":"/a/01","value":1}]"#, ("conflict", "no place")),
+        (
+            r#"[{"op":"replace","path":"/b","value":1}]"#,
+            ("conflict", "/b"),
+        ),
+        (
+            r#"[{"op":"add","path":"/b/c","value":1}]"#,
+            ("conflict", "/b/c"),
+        ),
+        (
+            r#"[{"op":"add","path":"/s/c","value":1}]"#,
+            ("conflict", "/s/c"),
+        ),
+        (
+            r#"[{"op":"add","path":"/a/2","value":1}]"#,
+            ("conflict", "/a/2"),
+        ),
+        (
+            r#"[{"op":"add","path":"/a/01","value":1}]"#,
+            ("conflict", "no place"),
+        ),
         (r#"[{"op":"remove","path":"/a/-"}]"#, ("conflict", "/a/-")),
-        (r#"[{"op":"copy","from":"/b","path":"/c"}]"#, ("conflict", "/b")),
+        (
+            r#"[{"op":"copy","from":"/b","path":"/c"}]"#,
+            ("conflict", "/b"),
+        ),
     ] {
         check_refused(document, patch, expected);
     }

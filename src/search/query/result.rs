@@ -172,8 +172,8 @@ impl<'a> Parser<'a> {
     }
 
     fn summary(&mut self, value: &str) -> Result<String, Refusal> {
-        self.parsed.summary = Summary::parse(value)
-            .ok_or_else(|| Refusal::value("_summary", Summary::WORDS))?;
+        self.parsed.summary =
+            Summary::parse(value).ok_or_else(|| Refusal::value("_summary", Summary::WORDS))?;
         Ok(value.to_owned())
     }
 

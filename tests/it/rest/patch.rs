@@ -195,10 +195,7 @@ async fn an_operation_of_fhirpath_patch_must_fit_the_resource() {
             (vec![kind("delete"), path("Patient")], "400 invalid"),
             (vec![kind("delete"), path("'x'")], "400 invalid"),
             (
-                vec![
-                    kind("delete"),
-                    path("Patient.name.family | Patient.name"),
-                ],
+                vec![kind("delete"), path("Patient.name.family | Patient.name")],
                 "409 conflict operation 1 (delete): the path gives 2",
             ),
             (
@@ -307,14 +304,18 @@ async fn a_choice_may_change_its_type_and_halves_stay_together() {
             ("source", json!({ "valueInteger": 1 })),
             ("destination", json!({ "valueInteger": 0 })),
         ]);
-        let patched = fhirpath_patch(baton, "/Patient/p", &patch).await.expect(200);
+        let patched = fhirpath_patch(baton, "/Patient/p", &patch)
+            .await
+            .expect(200);
         let expected = json!([{ "given": ["B", "A", "C"], "_given": [{ "id": "b" }, null, null] }]);
         assert_eq!(patched["name"], expected);
         let patch = operation(&[
             ("type", json!({ "valueCode": "delete" })),
             ("path", text("Patient.name[0].given[0]")),
         ]);
-        let patched = fhirpath_patch(baton, "/Patient/p", &patch).await.expect(200);
+        let patched = fhirpath_patch(baton, "/Patient/p", &patch)
+            .await
+            .expect(200);
         assert_eq!(patched["name"], json!([{ "given": ["A", "C"] }]));
     })
     .await;
@@ -367,14 +368,22 @@ async fn a_condition_singles_out_what_is_patched() {
 async fn formats_of_patches_that_are_not_offered_are_refused_by_name() {
     on_each_store("", NOW, async |baton| {
         anna(baton).await;
-        for content_type in ["application/xml-patch+xml", "text/plain", "application/merge-patch+json"] {
+        for content_type in [
+            "application/xml-patch+xml",
+            "text/plain",
+            "application/merge-patch+json",
+        ] {
             let request = baton.request("PATCH /Patient/anna");
             let refusal = request.text(content_type, "[]").send().await.refusal();
             assert!(refusal.starts_with("415 not-supported"), "{refusal}");
             assert!(refusal.contains(JSON_PATCH) && refusal.contains("FHIRPath Patch"));
         }
         let request = baton.request("PATCH /Patient/anna");
-        let refusal = request.json(&patient("anna", "Berg")).send().await.refusal();
+        let refusal = request
+            .json(&patient("anna", "Berg"))
+            .send()
+            .await
+            .refusal();
         assert!(refusal.starts_with("400 invalid"), "{refusal}");
     })
     .await;
