@@ -36,6 +36,7 @@ pub mod live;
 pub mod outcome;
 pub mod read;
 pub mod search;
+pub mod subset;
 pub mod transaction;
 pub mod url;
 pub mod validate;

@@ -391,22 +391,30 @@ impl Stored {
 /// What a version did to its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The first version, or the first after a deletion made by an update.
+    /// The first version, made by a create.
     Create,
     /// A further version.
     Update,
     /// A deletion.
     Delete,
+    /// The first version, or the first after a deletion, made by an update.
+    CreateByUpdate,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Delete];
+    const ALL: [Self; 4] = [
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+        Self::CreateByUpdate,
+    ];
 
     fn code(self) -> i64 {
         match self {
             Self::Create => 0,
             Self::Update => 1,
             Self::Delete => 2,
+            Self::CreateByUpdate => 3,
         }
     }
 
@@ -685,6 +693,27 @@ pub struct Rows {
     pub timers_cancelled: Vec<String>,
 }
 
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_none_or(|code| match code.parse::<i64>() {
+            Ok(number) if code.len() < SQLSTATE_CHARS => {
+                PASSING_CODES.contains(&(number & PRIMARY_CODE))
+            }
+            _ => PASSING_CLASSES.iter().any(|class| code.starts_with(class)),
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// An SQLSTATE has so many characters; the codes of SQLite are shorter.
+const SQLSTATE_CHARS: usize = 5;
+
 /// What goes wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -737,7 +766,26 @@ pub enum Error {
     Corrupt(&'static str),
 }
 
+/// Classes of SQLSTATE that pass: connection, resources, operator intervention, transaction rollback.
+const PASSING_CLASSES: &[&str] = &["08", "40", "53", "57"];
+
+/// Result codes of SQLite that pass: busy, locked, I/O, full, cannot open, protocol.
+const PASSING_CODES: &[i64] = &[5, 6, 10, 13, 14, 15];
+
+/// The primary result code is in the low byte of an extended one.
+const PRIMARY_CODE: i64 = 0xff;
+
 impl Error {
+    /// Whether trying again later may help: the database cannot be reached or is busy, rather than
+    /// that what was asked of it is wrong.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::TooSlow | Self::Closed | Self::InUse | Self::NotHeld => true,
+            Self::Database(error) => is_passing(error),
+            _ => false,
+        }
+    }
+
     fn database(error: sqlx::Error) -> Self {
         Self::Database(Arc::new(error))
     }

@@ -24,7 +24,7 @@ use crate::cli::records::{Absent, Records};
 use crate::config::ValidationLevel;
 use crate::error::{Error, chain};
 use crate::interaction::outcome::outcome;
-use crate::interaction::write::{Change, Document};
+use crate::interaction::write::{Change, Document, Expected};
 use crate::interaction::{Context, Services, codes, invalid, transaction};
 use crate::store::{Positions, SetPosition};
 
@@ -271,8 +271,14 @@ impl Importer<'_> {
                 self.counts.written += 1;
                 continue;
             }
-            let text = format!("{place}: entry {number} is answered {}", status.unwrap_or("-"));
-            self.refuse(&text, &[Issue::error(IssueType::Processing, "the entry failed")])?;
+            let text = format!(
+                "{place}: entry {number} is answered {}",
+                status.unwrap_or("-")
+            );
+            self.refuse(
+                &text,
+                &[Issue::error(IssueType::Processing, "the entry failed")],
+            )?;
         }
         Ok(())
     }
@@ -314,6 +320,7 @@ impl Importer<'_> {
         let of = of.filter(|_| self.options.keep_meta);
         let version = of.map(|tag| tag.trim_start_matches("W/").trim_matches('"'));
         let expected = version.and_then(|version| VersionId::parse(version).ok());
+        let expected = expected.map(|version| Expected::OneOf(vec![version]));
         let (name, id) = url.split_once('/').unwrap_or((url, ""));
         match self.services().key(name, id) {
             Ok(key) => {
@@ -405,6 +412,10 @@ fn position(path: &Path) -> Option<String> {
     let modified = metadata.modified().ok()?;
     let text = format!("{}\n{}\n{modified:?}", whole.display(), metadata.len());
     let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Some(format!("{POSITION}{hex}"))
 }

@@ -42,7 +42,7 @@ pub async fn history(
 
 fn entry<'a>(services: &Services, stored: &'a Stored) -> Entry<'a> {
     let status = match stored.kind {
-        ChangeKind::Create => "201 Created",
+        ChangeKind::Create | ChangeKind::CreateByUpdate => "201 Created",
         ChangeKind::Update => "200 OK",
         ChangeKind::Delete => "204 No Content",
     };

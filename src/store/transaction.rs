@@ -22,14 +22,14 @@ use crate::store::entries::Entries;
 use crate::store::keys::Keys;
 use crate::store::process::Fence;
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
+use crate::store::text::Texts;
 use crate::store::transaction::buffer::{
     Buffer, Mark, Pending, TimerChange, add_states, add_timers,
 };
 use crate::store::{
-    AuditRow, Claim, Error, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored,
-    Span, check, find, read,
+    AuditRow, Claim, Error, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span,
+    Stored, check, find, read,
 };
-use crate::store::text::Texts;
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
 #[derive(Debug)]

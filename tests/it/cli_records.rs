@@ -35,7 +35,10 @@ fn run(database: &str, folder: &Path, arguments: &str) -> (i32, String) {
         .wait_with_output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(said).unwrap(),
+    )
 }
 
 #[track_caller]
@@ -55,8 +58,14 @@ async fn fill(database: &str) {
             "name": [{ "family": family }],
         })
     };
-    baton.put("/Patient/anna", &anna("Example")).await.expect(201);
-    baton.put("/Patient/anna", &anna("Sample")).await.expect(200);
+    baton
+        .put("/Patient/anna", &anna("Example"))
+        .await
+        .expect(201);
+    baton
+        .put("/Patient/anna", &anna("Sample"))
+        .await
+        .expect(200);
     let bert = json!({ "resourceType": "Patient", "id": "bert", "active": true });
     baton.put("/Patient/bert", &bert).await.expect(201);
     baton.delete("/Patient/bert").await;
@@ -67,7 +76,10 @@ async fn fill(database: &str) {
         "effectiveDateTime": "2026-03-01T08:00:00Z",
         "valueQuantity": { "value": 72.50, "unit": "/min" },
     });
-    baton.put("/Observation/pulse", &observation).await.expect(201);
+    baton
+        .put("/Observation/pulse", &observation)
+        .await
+        .expect(201);
     baton.stop().await;
 }
 
@@ -99,7 +111,10 @@ async fn what_is_exported_and_imported_is_the_same_to_the_byte() {
         assert_eq!(files(&folder.join("one")), files(&folder.join("two")));
         // Once more, nothing is new.
         let said = succeeds(&url, folder, "import one --keep-meta --again");
-        assert!(said.contains("\n0 written, ") || said.starts_with("0 written, "), "{said}");
+        assert!(
+            said.contains("\n0 written, ") || said.starts_with("0 written, "),
+            "{said}"
+        );
         succeeds(&url, folder, "check");
     })
     .await;
@@ -122,9 +137,17 @@ async fn an_export_holds_current_versions_of_the_types_asked_for() {
             .collect();
         assert_eq!(ids, ["pulse", "anna"], "{said}");
         assert_eq!(resources[1]["meta"]["versionId"], "2");
-        let said = succeeds(&url, folder, "export - --type Patient --since 2026-03-03T00:00:00Z");
+        let said = succeeds(
+            &url,
+            folder,
+            "export - --type Patient --since 2026-03-03T00:00:00Z",
+        );
         assert!(!said.contains("anna"), "{said}");
-        succeeds(&url, folder, "export bundles --type Patient --format bundle");
+        succeeds(
+            &url,
+            folder,
+            "export bundles --type Patient --format bundle",
+        );
         let text = fs::read_to_string(folder.join("bundles/Patient-000001.json")).unwrap();
         let bundle: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(bundle["entry"][0]["request"]["url"], "Patient/anna");
@@ -248,11 +271,27 @@ async fn a_check_finds_damage_and_repairs_it() {
         fill(&url).await;
         succeeds(&url, folder, "check");
         for (statement, found) in [
-            (format!("DELETE FROM search_token WHERE row_key = {ANNA}"), "Patient/anna search_token"),
-            (format!("UPDATE search_string SET normalised = 'no' WHERE row_key = {ANNA}"), "Patient/anna search_string"),
-            (format!("DELETE FROM compartment WHERE row_key = {ANNA}"), "Patient/anna compartment"),
-            (format!("UPDATE resource SET entries = '{{}}' WHERE row_key = {ANNA}"), "Patient/anna resource"),
-            ("INSERT INTO search_uri (parameter, uri, row_key) VALUES (1, 'urn:x', 2)".to_owned(), "- search_uri"),
+            (
+                format!("DELETE FROM search_token WHERE row_key = {ANNA}"),
+                "Patient/anna search_token",
+            ),
+            (
+                format!("UPDATE search_string SET normalised = 'no' WHERE row_key = {ANNA}"),
+                "Patient/anna search_string",
+            ),
+            (
+                format!("DELETE FROM compartment WHERE row_key = {ANNA}"),
+                "Patient/anna compartment",
+            ),
+            (
+                format!("UPDATE resource SET entries = '{{}}' WHERE row_key = {ANNA}"),
+                "Patient/anna resource",
+            ),
+            (
+                "INSERT INTO search_uri (parameter, uri, row_key) VALUES (1, 'urn:x', 2)"
+                    .to_owned(),
+                "- search_uri",
+            ),
         ] {
             execute(&url, &statement).await;
             let (code, said) = run(&url, folder, "check");
@@ -261,7 +300,11 @@ async fn a_check_finds_damage_and_repairs_it() {
             succeeds(&url, folder, "check --repair");
             succeeds(&url, folder, "check");
         }
-        execute(&url, &format!("DELETE FROM resource_version WHERE row_key = {ANNA}")).await;
+        execute(
+            &url,
+            &format!("DELETE FROM resource_version WHERE row_key = {ANNA}"),
+        )
+        .await;
         for command in ["check", "check --repair"] {
             let (code, said) = run(&url, folder, command);
             assert_eq!(code, 1, "{said}");

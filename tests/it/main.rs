@@ -11,6 +11,7 @@ mod damage;
 mod examples;
 mod intake;
 mod packages;
+mod patch_cases;
 mod processes;
 mod rest;
 mod scenario;

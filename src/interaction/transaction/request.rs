@@ -9,7 +9,7 @@ use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 use fhir_model::tree::{Node, NodeId, Tree};
 
 use crate::error::Error;
-use crate::interaction::write::{Change, Condition, Document};
+use crate::interaction::write::{Change, Condition, Document, Expected};
 use crate::interaction::{Services, invalid, search};
 
 /// Entries of one Bundle at most.
@@ -32,15 +32,15 @@ pub(super) enum Verb {
     },
     Update {
         key: ResourceKey,
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     UpdateWhere {
         condition: Condition,
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     Delete {
         key: ResourceKey,
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     DeleteWhere {
         condition: Condition,
@@ -153,18 +153,15 @@ fn relative<'u>(services: &Services, url: &'u str) -> &'u str {
         .trim_start_matches('/')
 }
 
-fn expected(request: Node<'_>, location: &str) -> Result<Option<VersionId>, Error> {
+fn expected(request: Node<'_>, location: &str) -> Result<Option<Expected>, Error> {
     let Some(tag) = text(request, "ifMatch") else {
         return Ok(None);
     };
-    let version = tag.trim().trim_start_matches("W/").trim_matches('"');
-    VersionId::parse(version).map(Some).map_err(|error| {
-        at(
-            location,
-            IssueType::Value,
-            format!("request.ifMatch: {error}"),
-        )
-    })
+    let expected = Expected::parse(&tag).ok_or_else(|| {
+        let text = format!("request.ifMatch names no version; write it as W/\"3\", not as {tag}");
+        at(location, IssueType::Value, text)
+    })?;
+    Ok(Some(expected))
 }
 
 fn create(
@@ -187,7 +184,7 @@ fn create(
     Ok(Verb::Create { unless })
 }
 
-fn update(services: &Services, url: &str, expected: Option<VersionId>) -> Result<Verb, Error> {
+fn update(services: &Services, url: &str, expected: Option<Expected>) -> Result<Verb, Error> {
     match url.split_once('?') {
         Some((resource_type, query)) => {
             let resource_type = services.resource_type(resource_type)?;
@@ -204,7 +201,7 @@ fn update(services: &Services, url: &str, expected: Option<VersionId>) -> Result
     }
 }
 
-fn delete(services: &Services, url: &str, expected: Option<VersionId>) -> Result<Verb, Error> {
+fn delete(services: &Services, url: &str, expected: Option<Expected>) -> Result<Verb, Error> {
     match url.split_once('?') {
         Some((resource_type, query)) => {
             let resource_type = services.resource_type(resource_type)?;
