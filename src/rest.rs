@@ -32,6 +32,7 @@ mod interactions;
 mod listen;
 mod negotiate;
 mod outcome;
+mod patch;
 mod policy;
 mod render;
 mod respond;
@@ -72,7 +73,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, settings: &Rest) -> Rout
             get(interactions::search)
                 .post(interactions::create)
                 .put(interactions::update_where)
-                .patch(interactions::patch_where)
+                .patch(patch::of_condition)
                 .delete(interactions::delete_where),
         )
         .route("/{type}/_search", post(interactions::search_by_post))
@@ -82,7 +83,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, settings: &Rest) -> Rout
             "/{type}/{id}",
             get(interactions::read)
                 .put(interactions::update)
-                .patch(interactions::patch)
+                .patch(patch::of_instance)
                 .delete(interactions::delete),
         )
         .route("/{type}/{id}/_history", get(interactions::history_instance))
