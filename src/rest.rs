@@ -34,6 +34,7 @@ mod interactions;
 mod listen;
 mod negotiate;
 mod outcome;
+mod patch;
 mod policy;
 mod render;
 mod respond;
@@ -83,7 +84,7 @@ pub fn router(
             get(interactions::search)
                 .post(interactions::create)
                 .put(interactions::update_where)
-                .patch(interactions::patch_where)
+                .patch(patch::of_condition)
                 .delete(interactions::delete_where),
         )
         .route("/{type}/_search", post(interactions::search_by_post))
@@ -93,7 +94,7 @@ pub fn router(
             "/{type}/{id}",
             get(interactions::read)
                 .put(interactions::update)
-                .patch(interactions::patch)
+                .patch(patch::of_instance)
                 .delete(interactions::delete),
         )
         .route("/{type}/{id}/_history", get(interactions::history_instance))

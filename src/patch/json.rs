@@ -236,7 +236,7 @@ impl<'t> Edit<'t> {
                     return Err(malformed("a value cannot be moved into itself"));
                 }
                 let value = self.remove(from)?;
-                self.fits(path, value.size().1)?;
+                fits(path, value.size().1)?;
                 self.add(path, value)
             }
             Action::Copy(from) => {
@@ -248,7 +248,7 @@ impl<'t> Edit<'t> {
                         "the patch copies more than {COPIED_BYTES_MAX} bytes"
                     )));
                 }
-                self.fits(path, depth)?;
+                fits(path, depth)?;
                 self.add(path, value)
             }
             Action::Test(value) => {
@@ -266,15 +266,6 @@ impl<'t> Edit<'t> {
 
     fn value(&self, id: NodeId) -> Draft<'t> {
         self.patch.node(id).map_or(Draft::Null, Draft::Kept)
-    }
-
-    fn fits(&self, path: &Pointer, depth: usize) -> Result<(), PatchError> {
-        if path.tokens.len() + depth <= DEPTH_MAX {
-            return Ok(());
-        }
-        Err(malformed(format!(
-            "what comes out nests deeper than {DEPTH_MAX} levels"
-        )))
     }
 
     /// The value at a place that must be there.
@@ -345,6 +336,15 @@ fn descend<'d, 't>(
         draft = below.ok_or_else(|| absent(path))?;
     }
     Ok(draft)
+}
+
+fn fits(path: &Pointer, depth: usize) -> Result<(), PatchError> {
+    if path.tokens.len() + depth <= DEPTH_MAX {
+        return Ok(());
+    }
+    Err(malformed(format!(
+        "what comes out nests deeper than {DEPTH_MAX} levels"
+    )))
 }
 
 /// The place in an array: digits without a zero before them.

@@ -43,8 +43,8 @@ pub(super) async fn checked(request: Request, next: Next) -> Response<Body> {
 }
 
 fn refusal(request: &Request) -> Option<Refusal> {
-    let url_bytes = request.uri().to_string().len();
-    if url_bytes > URL_BYTES_MAX {
+    let url = request.uri().path_and_query();
+    if url.is_some_and(|url| url.as_str().len() > URL_BYTES_MAX) {
         return Some(Refusal::Http(
             StatusCode::URI_TOO_LONG,
             IssueType::TooLong,

@@ -26,20 +26,18 @@ use crate::interaction::{
 };
 use crate::job::Jobs;
 use crate::job::request::{BundleRequest, Request, SearchRequest};
-use crate::patch::Patch;
 use crate::rest::asynchronous;
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh, of_update};
 use crate::rest::negotiate::{
-    Layout, PatchFormat, Return, body_format, patch_format, prefer_handling, prefer_return,
-    readable_form,
+    Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
 };
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
 use crate::rest::respond;
 use crate::store::{HistoryQuery, HistoryScope};
 
-type Shared = State<Arc<Services>>;
-type Answer = Result<Response<Body>, Refusal>;
+pub(super) type Shared = State<Arc<Services>>;
+pub(super) type Answer = Result<Response<Body>, Refusal>;
 pub(super) type Read = Result<Bytes, BytesRejection>;
 
 /// The parts of a path that a route names; one that cannot be read is refused in FHIR's words.
@@ -146,51 +144,6 @@ pub(super) async fn update_where(
     write(&services, change, "update", &headers).await
 }
 
-/// `PATCH [base]/[type]/[id]`
-pub(super) async fn patch(
-    State(services): Shared,
-    Segments((resource_type, id)): Segments<(String, String)>,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let key = services.key(&resource_type, &id)?;
-    let change = Change::Patch {
-        key,
-        patch: patch_sent(&services, &headers, body)?,
-        expected: if_match(&headers)?,
-    };
-    write(&services, change, "patch", &headers).await
-}
-
-/// `PATCH [base]/[type]?[condition]`
-pub(super) async fn patch_where(
-    State(services): Shared,
-    Segments(resource_type): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let resource_type = services.resource_type(&resource_type)?;
-    let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
-    let change = Change::PatchWhere {
-        condition,
-        patch: patch_sent(&services, &headers, body)?,
-        expected: if_match(&headers)?,
-    };
-    write(&services, change, "patch", &headers).await
-}
-
-/// The patch in a body, in one of the formats that are offered.
-fn patch_sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Arc<Patch>, Refusal> {
-    let format = patch_format(headers)?;
-    let body = body.map_err(unreadable)?;
-    let patch = match format {
-        PatchFormat::JsonPatch => Patch::json(&body, &services.parse_limits),
-        PatchFormat::Parameters(format) => Patch::fhirpath(parse(services, format, body)?),
-    };
-    Ok(Arc::new(patch.map_err(Error::from)?))
-}
-
 /// `DELETE [base]/[type]/[id]`
 pub(super) async fn delete(
     State(services): Shared,
@@ -214,6 +167,10 @@ pub(super) async fn delete_where(
 ) -> Answer {
     let resource_type = services.resource_type(&resource_type)?;
     let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
+    if if_match(&headers)?.is_some() {
+        let text = "a conditional delete takes no If-Match; delete by the id, or without it";
+        return Err(invalid(IssueType::NotSupported, text).into());
+    }
     write(
         &services,
         Change::DeleteWhere { condition },
@@ -250,7 +207,7 @@ pub(super) async fn search_by_post(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let form = body.map_err(unreadable)?;
+    let form = body?;
     if !form.is_empty() {
         readable_form(&headers)?;
     }
@@ -417,14 +374,15 @@ fn question(query: Option<&str>, headers: &HeaderMap) -> Result<Question, Error>
 
 /// The body, if there is one.
 fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<Document>, Refusal> {
-    let body = body.map_err(unreadable)?;
+    let body = body?;
     if body.is_empty() {
         return Ok(None);
     }
     document(services, headers, Ok(body)).map(Some)
 }
 
-async fn write(
+/// Makes one change, and answers with what became of it.
+pub(super) async fn write(
     services: &Arc<Services>,
     change: Change,
     interaction: &str,
@@ -526,29 +484,17 @@ pub(super) fn received(
     body: Read,
 ) -> Result<Tree, Refusal> {
     let format = body_format(headers)?;
-    Ok(parse(services, format, body.map_err(unreadable)?)?)
+    Ok(parse(services, format, body?)?)
 }
 
-fn parse(services: &Services, format: Format, text: impl Into<Vec<u8>>) -> Result<Tree, Error> {
+pub(super) fn parse(
+    services: &Services,
+    format: Format,
+    text: impl Into<Vec<u8>>,
+) -> Result<Tree, Error> {
     format
         .parse(text, &services.definitions, &services.parse_limits)
         .map_err(|issue| Error::Invalid(vec![issue]))
-}
-
-/// Why a body could not be read: it is too large, or it ended early or is not what it says.
-pub(super) fn unreadable(rejection: BytesRejection) -> Refusal {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Refusal::Http(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            IssueType::TooLong,
-            "the body is larger than rest.body_bytes_max allows".into(),
-        );
-    }
-    Refusal::Http(
-        StatusCode::BAD_REQUEST,
-        IssueType::Structure,
-        "the body ended early, or is not encoded as Content-Encoding says".into(),
-    )
 }
 
 fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {

@@ -1,6 +1,7 @@
 //! Errors as HTTP answers: always an OperationOutcome.
 
 use axum::body::Body;
+use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
@@ -21,6 +22,21 @@ pub(super) enum Refusal {
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
         Self::Interaction(error)
+    }
+}
+
+/// Why a body could not be read: it is too large, or it ended early or is not what it says.
+impl From<BytesRejection> for Refusal {
+    fn from(rejection: BytesRejection) -> Self {
+        let status = rejection.status();
+        let (status, code, text) = if status == StatusCode::PAYLOAD_TOO_LARGE {
+            let text = "the body is larger than rest.body_bytes_max allows";
+            (status, IssueType::TooLong, text)
+        } else {
+            let text = "the body ended early, or is not encoded as Content-Encoding says";
+            (StatusCode::BAD_REQUEST, IssueType::Structure, text)
+        };
+        Self::Http(status, code, text.to_owned())
     }
 }
 

@@ -108,7 +108,7 @@ impl<'a> Edit<'a> {
             return self.append(draft, &container, name, value);
         };
         let new = self.new_element(self.type_at(&above)?, &name, value)?;
-        self.repeats(&new)?;
+        repeats(&new)?;
         let members = members_at(draft, &above)?;
         let mut occurrences = Occurrences::take(members, &name);
         if index > occurrences.list.len() {
@@ -179,16 +179,6 @@ impl<'a> Edit<'a> {
         let part = self.parameters.node(value);
         let part = part.ok_or_else(|| malformed("the part \"value\" is missing"))?;
         content::new(self.definitions, parent, name, part)
-    }
-
-    fn repeats(&self, new: &New<'_, '_>) -> Result<(), PatchError> {
-        if new.property.is_array {
-            return Ok(());
-        }
-        Err(PatchError::Unprocessable(format!(
-            "{} does not repeat",
-            new.name
-        )))
     }
 
     fn names_of_choice(&self, parent: TypeId, new: &New<'_, '_>) -> Vec<&'a str> {
@@ -290,6 +280,16 @@ fn split(path: &str) -> Result<(&str, &str), PatchError> {
         .rsplit_once('.')
         .filter(|(above, name)| !above.is_empty() && !name.is_empty() && is_name(name))
         .ok_or_else(nothing)
+}
+
+fn repeats(new: &New<'_, '_>) -> Result<(), PatchError> {
+    if new.property.is_array {
+        return Ok(());
+    }
+    Err(PatchError::Unprocessable(format!(
+        "{} does not repeat",
+        new.name
+    )))
 }
 
 fn beyond(index: usize, count: usize) -> PatchError {

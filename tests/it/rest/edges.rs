@@ -204,6 +204,19 @@ async fn a_deletion_tells_what_it_did_when_asked() {
 }
 
 #[tokio::test]
+async fn a_condition_that_is_not_kept_is_refused() {
+    on_each_store("", NOW, async |baton| {
+        anna(baton).await;
+        let request = baton.request("DELETE /Patient?family=aalto");
+        let request = request.header("If-Match", "W/\"1\"");
+        let refusal = request.send().await.refusal();
+        assert!(refusal.starts_with("400 not-supported"), "{refusal}");
+        baton.check_effects("/Patient/anna", &["create 1"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_body_may_be_compressed_within_the_limit() {
     on_each_store("[rest]\nbody_bytes_max = 65536\n", NOW, async |baton| {
         let put = async |encoding: &str, body: Vec<u8>| {

@@ -142,7 +142,7 @@ async fn an_error_comes_in_the_format_that_was_asked_for() {
         for (line, status) in [
             ("GET /Patient/never?_format=xml", 404),
             ("GET /Patient/a/b/c/d/e?_format=xml", 404),
-            ("PATCH /Patient/anna?_format=xml", 405),
+            ("PATCH /metadata?_format=xml", 405),
             ("GET /Patient?colour=red&_format=xml", 400),
         ] {
             let answer = baton.request(line).send().await;
