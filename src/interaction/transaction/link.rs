@@ -3,7 +3,8 @@
 //! <https://hl7.org/fhir/R4/http.html#trules>: "Servers SHALL replace all matching links in the
 //! bundle, whether they are found in the resource ids, resource references, elements of type uri,
 //! url, oid, uuid, and `<a href="" & <img src=""` in the narrative. Elements of type canonical are
-//! not replaced." How links in a Bundle are read: <https://hl7.org/fhir/R4/bundle.html#references>.
+//! not replaced." Elements of type oid and uuid stay as well: what is written in their place would
+//! be neither. How links in a Bundle are read: <https://hl7.org/fhir/R4/bundle.html#references>.
 
 use std::collections::HashMap;
 
@@ -30,13 +31,8 @@ pub(super) struct Links<'l> {
     pub(super) conditional: &'l HashMap<String, ResourceKey>,
 }
 
-/// A primitive type whose values may be links.
-const LINKS: &[PrimitiveKind] = &[
-    PrimitiveKind::Uri,
-    PrimitiveKind::Url,
-    PrimitiveKind::Oid,
-    PrimitiveKind::Uuid,
-];
+/// The primitive types whose values may be links to any place.
+const LINKS: &[PrimitiveKind] = &[PrimitiveKind::Uri, PrimitiveKind::Url];
 
 /// The server in a `fullUrl` of the form `server/Type/id`, on which the relative references of its
 /// entry are.

@@ -109,6 +109,7 @@ impl Plan {
                 continue;
             };
             let request = self.draft.requests.get(*index);
+            let request = request.filter(|request| request.verb.may_create());
             let condition = request.and_then(|request| request.verb.condition());
             let earlier = keys.insert(&stored.key, index).or_else(|| {
                 let claim = condition.map(|condition| &condition.claim)?;
