@@ -71,7 +71,9 @@ impl Places {
         let lines = self.lines.partition_point(|start| *start as usize <= at);
         let start = lines.checked_sub(1).and_then(|line| self.lines.get(line));
         let start = start.map_or_else(|| text::mark_len(bytes), |start| *start as usize);
-        let columns = self.chars_before(bytes, at).saturating_sub(self.chars_before(bytes, start));
+        let columns = self
+            .chars_before(bytes, at)
+            .saturating_sub(self.chars_before(bytes, start));
         LineColumn {
             line: offset(lines + 1),
             column: offset(columns + 1),
@@ -97,13 +99,19 @@ mod tests {
         let part = "{\"name\":[{\"given\":[\"ä\",\"b\"]},\n {}],\"é\":1}";
         let text = format!("\u{feff}{{\"entry\":[\n{}]}}", vec![part; 300].join(", "));
         let tree = Tree::parse(text, &Names::default(), &Limits::CEILING).unwrap();
-        assert!(tree.node_count() < Places::NODES_MIN, "else nothing is compared");
+        assert!(
+            tree.node_count() < Places::NODES_MIN,
+            "else nothing is compared"
+        );
         let places = Places::of(&tree);
         let bytes = tree.sent().as_bytes();
         for node in tree.root().descendants() {
             assert_eq!(places.path(node), node.path());
             let at = node.offset().unwrap();
-            assert_eq!(places.line_column(tree.sent(), at), text::line_column(bytes, at));
+            assert_eq!(
+                places.line_column(tree.sent(), at),
+                text::line_column(bytes, at)
+            );
         }
     }
 }
