@@ -103,6 +103,12 @@ pub struct Rest {
     pub page_count_max: u32,
     /// Longest time for one request, in seconds.
     pub timeout_secs: u64,
+    /// Longest time for the head of a request, in seconds.
+    pub header_timeout_secs: u64,
+    /// Most connections.
+    pub connections_max: usize,
+    /// Origins whose pages may use the API in a browser.
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for Rest {
@@ -113,6 +119,9 @@ impl Default for Rest {
             page_count_default: 50,
             page_count_max: 1000,
             timeout_secs: 60,
+            header_timeout_secs: 30,
+            connections_max: 1024,
+            cors_origins: Vec::new(),
         }
     }
 }

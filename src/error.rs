@@ -35,6 +35,9 @@ pub enum Error {
     /// No such resource.
     #[error("{0} is not known")]
     NotFound(ResourceKey),
+    /// No resource meets a condition that must single one out.
+    #[error("no {0} meets the condition")]
+    NoMatch(String),
     /// The resource exists, this version does not.
     #[error("{0} has no version {1}")]
     VersionNotFound(ResourceKey, VersionId),
@@ -47,12 +50,12 @@ pub enum Error {
         version: VersionId,
     },
     /// `If-Match` names another version than the current one.
-    #[error("{key} is at {}, not at version {expected}", place(*.current))]
+    #[error("{key} is at {}, and {expected} is expected", place(*.current))]
     VersionConflict {
         /// The resource.
         key: ResourceKey,
         /// What the client expects.
-        expected: VersionId,
+        expected: String,
         /// What is current; `None` when the resource never existed.
         current: Option<VersionId>,
     },
@@ -111,17 +114,20 @@ fn place(current: Option<VersionId>) -> String {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
+        if error.is_passing() {
+            return Self::Unavailable(error.into());
+        }
         match error {
-            store::Error::Database(_) | store::Error::TooSlow | store::Error::Closed => {
-                Self::Unavailable(error.into())
-            }
             store::Error::Conflict => {
                 Self::Conflict("somebody else changed the resource at the same time".to_owned())
             }
             store::Error::TooLarge => Self::TooLarge(
                 "the request writes more than one transaction takes; send it in parts".to_owned(),
             ),
-            store::Error::NewerSchema { .. }
+            store::Error::Database(_)
+            | store::Error::TooSlow
+            | store::Error::Closed
+            | store::Error::NewerSchema { .. }
             | store::Error::Migration(_)
             | store::Error::Url
             | store::Error::Writer(_)

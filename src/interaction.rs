@@ -37,6 +37,7 @@ pub mod live;
 pub mod outcome;
 pub mod read;
 pub mod search;
+pub mod subset;
 pub mod transaction;
 pub mod url;
 pub mod validate;

@@ -15,6 +15,7 @@ pub mod disposition;
 pub mod access;
 pub mod adt;
 pub mod package;
+pub mod patch;
 pub mod plan_definition;
 pub mod search;
 pub mod terminology_server;

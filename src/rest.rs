@@ -15,16 +15,21 @@ use axum::{Extension, Router};
 use fhir_model::issue::IssueType;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::normalize_path::NormalizePath;
 use tower_http::trace::TraceLayer;
 
+use crate::config::Rest;
 use crate::interaction::Services;
 use crate::interaction::live::Live;
 use crate::workflow::Workflow;
 
 mod clock;
 pub(crate) mod conditions;
+mod edge;
 mod health;
 mod interactions;
+mod listen;
 mod negotiate;
 mod outcome;
 mod policy;
@@ -32,20 +37,13 @@ mod render;
 mod respond;
 mod terminology;
 
+pub use listen::serve;
+
 /// The path of the FHIR base.
 const BASE: &str = "/fhir";
 
 /// The MIME type of what handlers answer with.
 const FHIR_JSON: &str = "application/fhir+json;charset=utf-8";
-
-/// Limits of the edge.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    /// Largest body, in bytes.
-    pub body_bytes_max: usize,
-    /// Longest time for one request.
-    pub timeout: Duration,
-}
 
 /// What handlers share: each takes the services in force once, when its request arrives.
 #[derive(Clone)]
@@ -58,8 +56,9 @@ impl FromRef<Shared> for Arc<Services> {
 }
 
 /// The routes, ready to be served.
-pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Router {
+pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, settings: &Rest) -> Router {
     let shared = Shared(live);
+    let timeout = Duration::from_secs(settings.timeout_secs);
     let fhir = Router::new()
         .route(
             "/",
@@ -73,6 +72,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             get(interactions::search)
                 .post(interactions::create)
                 .put(interactions::update_where)
+                .patch(interactions::patch_where)
                 .delete(interactions::delete_where),
         )
         .route("/{type}/_search", post(interactions::search_by_post))
@@ -82,6 +82,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             "/{type}/{id}",
             get(interactions::read)
                 .put(interactions::update)
+                .patch(interactions::patch)
                 .delete(interactions::delete),
         )
         .route("/{type}/{id}/_history", get(interactions::history_instance))
@@ -95,34 +96,41 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             get(interactions::search_compartment),
         );
     let fhir = terminology::add_routes(fhir);
-    Router::new()
+    let router = Router::new()
         .nest(BASE, fhir)
-        .route(
-            "/fhir/",
-            post(interactions::bundle).get(interactions::search_system),
-        )
         .layer(Extension(workflow))
-        .layer(DefaultBodyLimit::max(limits.body_bytes_max))
+        // What is decompressed is limited like what was sent plain.
+        .layer(DefaultBodyLimit::max(settings.body_bytes_max))
+        .layer(RequestDecompressionLayer::new())
         .layer(middleware::from_fn(move |request, next| {
-            within_time(limits.timeout, request, next)
+            within_time(timeout, request, next)
         }))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
+        .layer(middleware::from_fn(edge::checked))
         .layer(middleware::from_fn_with_state(
             shared.clone(),
             render::negotiated,
         ))
         .layer(CompressionLayer::new())
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(edge::identified));
+    let router = match edge::cors(&settings.cors_origins) {
+        Some(cors) => router.layer(cors),
+        None => router,
+    };
+    let router = router
         .layer(
             TraceLayer::new_for_http()
                 .make_span_with(span)
                 .on_request(())
                 .on_failure(()),
         )
-        .with_state(shared)
+        .with_state(shared);
+    // A path means the same with a slash at its end.
+    Router::new().fallback_service(NormalizePath::trim_trailing_slash(router))
 }
 
 /// Method and route only: URLs carry search values.
@@ -158,7 +166,11 @@ async fn no_route() -> Response<axum::body::Body> {
     )
 }
 
+/// A method that a route does not have; which it has, the router says in `Allow`.
 async fn no_method(method: axum::http::Method, uri: axum::http::Uri) -> Response<axum::body::Body> {
+    if method == axum::http::Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
     let last = uri.path().rsplit('/').next().unwrap_or_default();
     if method == axum::http::Method::POST && last.starts_with('$') {
         return refuse(

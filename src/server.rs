@@ -96,18 +96,10 @@ impl Server {
         ));
         workflow.follow_calendar().await?;
         workers.spawn(Arc::clone(&workflow).run(stop.clone()));
-        let limits = rest::Limits {
-            body_bytes_max: config.rest.body_bytes_max,
-            timeout: Duration::from_secs(config.rest.timeout_secs),
-        };
-        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), limits);
-        let stopped = stop.clone();
+        let router = rest::router(Arc::clone(&live), Arc::clone(&workflow), &config.rest);
+        let (settings, connections, stopped) = (Arc::clone(&config), workers.clone(), stop.clone());
         workers.spawn(async move {
-            let serving = axum::serve(http, router)
-                .with_graceful_shutdown(async move { stopped.cancelled().await });
-            if let Err(error) = serving.await {
-                tracing::error!(error = %error, "The HTTP listener ended");
-            }
+            rest::serve(http, router, &settings.rest, connections, stopped).await;
         });
         let intake_limits = Arc::new(config.intake.clone());
         let connections = workers.clone();
@@ -186,11 +178,7 @@ fn services(
     let terminology_server = TerminologyServer::new(&config.terminology)
         .context("no client can be made for the terminology server")?;
     let definitions = Arc::clone(&packages.definitions);
-    let base_url = config
-        .listen
-        .base_url
-        .clone()
-        .unwrap_or_else(|| format!("http://{http}/fhir"));
+    let base_url = base_url(config, http)?;
     Ok(Services {
         store,
         validator: Validator::new(Arc::clone(&definitions)),
@@ -222,6 +210,19 @@ fn services(
             max: config.rest.page_count_max,
         },
     })
+}
+
+/// The FHIR base as clients see it. An address that stands for all of a machine is none that a client
+/// could use.
+fn base_url(config: &Config, http: SocketAddr) -> anyhow::Result<String> {
+    match &config.listen.base_url {
+        Some(base_url) => Ok(base_url.clone()),
+        None if http.ip().is_unspecified() => bail!(
+            "HTTP: {http} is every address of this machine, and links in answers must name one; say \
+             which by listen.base_url"
+        ),
+        None => Ok(format!("http://{http}/fhir")),
+    }
 }
 
 /// Binds an address; one that others can reach only when that was asked for in so many words.

@@ -239,7 +239,7 @@ impl Stored {
 /// What a version did to its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The first version, with an id that the store's side made.
+    /// The first version, made by a create.
     Create,
     /// A further version.
     Update,
@@ -545,6 +545,27 @@ pub struct Rows {
     pub timers_cancelled: Vec<String>,
 }
 
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_none_or(|code| match code.parse::<i64>() {
+            Ok(number) if code.len() < SQLSTATE_CHARS => {
+                PASSING_CODES.contains(&(number & PRIMARY_CODE))
+            }
+            _ => PASSING_CLASSES.iter().any(|class| code.starts_with(class)),
+        }),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => true,
+        _ => false,
+    }
+}
+
+/// An SQLSTATE has so many characters; the codes of SQLite are shorter.
+const SQLSTATE_CHARS: usize = 5;
+
 /// What goes wrong in a store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -585,7 +606,26 @@ pub enum Error {
     Corrupt(&'static str),
 }
 
+/// Classes of SQLSTATE that pass: connection, resources, operator intervention, transaction rollback.
+const PASSING_CLASSES: &[&str] = &["08", "40", "53", "57"];
+
+/// Result codes of SQLite that pass: busy, locked, I/O, full, cannot open, protocol.
+const PASSING_CODES: &[i64] = &[5, 6, 10, 13, 14, 15];
+
+/// The primary result code is in the low byte of an extended one.
+const PRIMARY_CODE: i64 = 0xff;
+
 impl Error {
+    /// Whether trying again later may help: the database cannot be reached or is busy, rather than
+    /// that what was asked of it is wrong.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::TooSlow | Self::Closed => true,
+            Self::Database(error) => is_passing(error),
+            _ => false,
+        }
+    }
+
     fn database(error: sqlx::Error) -> Self {
         Self::Database(Arc::new(error))
     }

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("access", 3),
     ("adt", 3),
     ("package", 3),
+    ("patch", 3),
     ("plan_definition", 3),
     ("search", 3),
     ("terminology_server", 3),
@@ -37,7 +38,7 @@ const FLOORS: &[(&str, u32)] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Modules without effects: no waiting, no clock, no files, no network, no database.
-const PURE: &[&str] = &["access", "adt", "plan_definition", "search"];
+const PURE: &[&str] = &["access", "adt", "patch", "plan_definition", "search"];
 
 /// What a pure module or crate must not name.
 const EFFECTS: &[&str] = &[
@@ -70,6 +71,8 @@ const EFFECTFUL_LIBRARIES: &[&str] = &[
 const EDGES: &[(&str, &[&str])] = &[
     ("axum::", &["rest", "server"]),
     ("tower_http::", &["rest"]),
+    ("hyper::", &["rest"]),
+    ("hyper_util::", &["rest"]),
     ("sqlx::", &["store"]),
     ("reqwest::", &["cli", "package", "terminology_server"]),
     ("rustls::", &["package"]),

@@ -184,7 +184,7 @@ pub fn version_path(stored: &Stored) -> String {
 pub fn request(stored: &Stored) -> (&'static str, String) {
     match stored.kind {
         ChangeKind::Create => ("POST", stored.key.resource_type.to_string()),
-        ChangeKind::Update | ChangeKind::CreateByUpdate => ("PUT", stored.key.to_string()),
+        ChangeKind::CreateByUpdate | ChangeKind::Update => ("PUT", stored.key.to_string()),
         ChangeKind::Delete => ("DELETE", stored.key.to_string()),
     }
 }

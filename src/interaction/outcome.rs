@@ -15,6 +15,7 @@ pub fn status(error: &Error) -> u16 {
         Error::UnknownType(_)
         | Error::UnknownOperation(_)
         | Error::NotFound(_)
+        | Error::NoMatch(_)
         | Error::VersionNotFound(..) => 404,
         Error::Terminology(error) => of_terminology(error).0,
         Error::Gone { .. } => 410,
@@ -86,7 +87,7 @@ pub fn outcome(error: &Error) -> OperationOutcome {
             IssueType::NotSupported
         }
         Error::Terminology(error) => of_terminology(error).1,
-        Error::NotFound(_) | Error::VersionNotFound(..) => IssueType::NotFound,
+        Error::NotFound(_) | Error::NoMatch(_) | Error::VersionNotFound(..) => IssueType::NotFound,
         Error::Gone { .. } => IssueType::Deleted,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
         Error::MultipleMatches(_) => IssueType::MultipleMatches,

@@ -1,11 +1,12 @@
 //! The `search` interaction: by type, and by type within the compartment of a patient.
 //!
 //! <https://hl7.org/fhir/R4/http.html#search>. What a query means is `crate::search`, how it is
-//! answered is the store's; here the answer becomes a Bundle.
+//! answered is the store's; here the answer becomes a Bundle. Parts of resources are cut from it by
+//! [`crate::interaction::subset`].
 
 use std::borrow::Cow;
 
-use fhir_model::issue::{Issue, IssueType, OperationOutcome};
+use fhir_model::issue::{IssueType, OperationOutcome};
 use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::error::Error;
@@ -76,29 +77,16 @@ pub fn parse(
         count_max: services.page_counts.max,
         now: services.clock.now(),
     };
-    let mut parsed =
+    let parsed =
         query::parse(&context, resource_type, &url::decode(query)).map_err(Error::Invalid)?;
-    whole_resources(&mut parsed);
-    Ok(parsed)
-}
-
-/// Baton returns whole resources yet: asking for a part of them is reported, not silently ignored.
-fn whole_resources(parsed: &mut Parsed) {
-    let unmet: Vec<&str> = [
-        (!matches!(parsed.summary, Summary::False | Summary::Count)).then_some("_summary"),
-        (!parsed.elements.is_empty()).then_some("_elements"),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    for name in unmet {
-        parsed.applied.retain(|(applied, _)| applied != name);
-        let text =
-            format!("{name} is not supported for parts of resources; whole resources are returned");
-        parsed
-            .issues
-            .push(Issue::warning(IssueType::NotSupported, text));
+    let has_includes = !(parsed.search.includes.is_empty() && parsed.search.revincludes.is_empty());
+    if parsed.summary == Summary::Text && has_includes {
+        return Err(invalid(
+            IssueType::Invalid,
+            "_include and _revinclude cannot be mixed with _summary=text",
+        ));
     }
+    Ok(parsed)
 }
 
 /// A condition that must single out a resource: `If-None-Exist`, a conditional update or delete.

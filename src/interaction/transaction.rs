@@ -186,10 +186,13 @@ async fn steps(
     for request in requests {
         steps.push(match request {
             Ok(request) if matches!(request.verb, Verb::Read(_)) => Some(Step::Read(request)),
-            Ok(request) => {
-                changes.push(change(tree, &request, None)?);
-                None
-            }
+            Ok(request) => match change(&context.services, tree, &request, None) {
+                Ok(change) => {
+                    changes.push(change);
+                    None
+                }
+                Err(error) => Some(Step::Refused(error)),
+            },
             Err(error) => Some(Step::Refused(error)),
         });
     }

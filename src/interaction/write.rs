@@ -3,29 +3,34 @@
 //! [`prepare`] does what needs no transaction (validation, search values); [`apply`] does the rest
 //! inside one: conditions, version numbers, the rows of version, history, index, change feed and
 //! audit. [`commit`] is both, for who has nothing else to do in the same transaction. One change is
-//! a list of one. <https://hl7.org/fhir/R4/http.html#create>, `#update`, `#delete`.
+//! a list of one. <https://hl7.org/fhir/R4/http.html#create>, `#update`, `#patch`, `#delete`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType};
-use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
+use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
 use fhir_validation::{CodeServer, Elsewhere, Options};
 use fhirpath::Temporal;
 
 use crate::error::Error;
+use crate::interaction::write::patched::patched;
 use crate::interaction::write::step::Step;
-use crate::interaction::{Context, Services, aside, codes, conformance, invalid};
+use crate::interaction::{Context, Services, aside, codes, conformance, invalid, subset};
+use crate::patch::Patch;
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
 use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
 
 mod document;
+mod expected;
+mod patched;
 mod policy;
 mod step;
 
 pub use document::{Document, instant_text};
+pub use expected::{Expected, version_of};
 pub use policy::Policy;
 
 /// What is to happen to one resource.
@@ -47,7 +52,7 @@ pub enum Change {
         /// The resource; its `id` equals the key's.
         document: Document,
         /// `If-Match`.
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     /// `update` of the one resource that meets a condition; `create` when none does.
     UpdateWhere {
@@ -56,17 +61,35 @@ pub enum Change {
         /// Which.
         condition: Condition,
         /// `If-Match`.
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
         /// The id to give it when it is created and has none, where the caller had to know it
         /// beforehand.
         id: Option<LogicalId>,
+    },
+    /// `patch` of what is current when it is applied.
+    Patch {
+        /// What to patch.
+        key: ResourceKey,
+        /// How.
+        patch: Arc<Patch>,
+        /// `If-Match`.
+        expected: Option<Expected>,
+    },
+    /// `patch` of the one resource that meets a condition.
+    PatchWhere {
+        /// Which.
+        condition: Condition,
+        /// How.
+        patch: Arc<Patch>,
+        /// `If-Match`.
+        expected: Option<Expected>,
     },
     /// `delete`.
     Delete {
         /// What to delete.
         key: ResourceKey,
         /// `If-Match`.
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     /// `delete` of the one resource that meets a condition, if one does.
     DeleteWhere {
@@ -82,7 +105,10 @@ impl Change {
             Self::Create { document, .. }
             | Self::Update { document, .. }
             | Self::UpdateWhere { document, .. } => Some(document),
-            Self::Delete { .. } | Self::DeleteWhere { .. } => None,
+            Self::Patch { .. }
+            | Self::PatchWhere { .. }
+            | Self::Delete { .. }
+            | Self::DeleteWhere { .. } => None,
         }
     }
 }
@@ -199,10 +225,15 @@ pub async fn prepare_all(
     changes: Vec<Change>,
 ) -> Result<Vec<Result<Prepared, Error>>, Error> {
     let mut bytes = 0;
-    for document in changes.iter().filter_map(Change::document) {
-        bytes += document.size();
+    for change in &changes {
         let options = context.policy.options();
-        codes::foresee(&context.services, document, None, &options).await?;
+        match change.document() {
+            Some(document) => {
+                bytes += document.size();
+                codes::foresee(&context.services, document, None, &options).await?;
+            }
+            None => patched::foresee(context, change).await?,
+        }
     }
     let context = context.clone();
     aside::each(bytes, changes, move |change| prepare(&context, change)).await
@@ -277,8 +308,12 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             };
             (resource_type, Some(document), Some(id))
         }
-        Change::Delete { key, .. } => (key.resource_type.clone(), None, None),
-        Change::DeleteWhere { condition } => (condition.resource_type.clone(), None, None),
+        Change::Patch { key, .. } | Change::Delete { key, .. } => {
+            (key.resource_type.clone(), None, None)
+        }
+        Change::PatchWhere { condition, .. } | Change::DeleteWhere { condition } => {
+            (condition.resource_type.clone(), None, None)
+        }
     };
     let Some(document) = document else {
         let patients = Patients {
@@ -295,6 +330,16 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             entry: None,
         });
     };
+    if subset::is_part(document) {
+        return Err(Error::Unprocessable(vec![
+            Issue::error(
+                IssueType::BusinessRule,
+                "the resource says that it is only a part of one (it has the tag SUBSETTED); read the \
+                 whole of it and change that",
+            )
+            .at(format!("{resource_type}.meta.tag")),
+        ]));
+    }
     let options = context.policy.options();
     let mut issues = issues(services, document, &resource_type, None, &options);
     let judged = context
@@ -442,6 +487,10 @@ pub async fn apply(
             }
             Target::Key(key) | Target::New(key) | Target::Found(Stored { key, .. }) => {
                 let before = current.get(&key).cloned();
+                let patched = patched(context, prepared, &key, before.as_ref());
+                let patched = patched.map_err(|error| prepared.placed(error))?;
+                let asked = prepared;
+                let prepared = patched.as_ref().unwrap_or(prepared);
                 let change = Step {
                     context,
                     prepared,
@@ -453,7 +502,7 @@ pub async fn apply(
                     issues: prepared.issues.clone(),
                     ..change
                         .take(&mut rows)
-                        .map_err(|error| prepared.placed(error))?
+                        .map_err(|error| asked.placed(error))?
                 };
                 if let Some(stored) = &result.stored {
                     current.insert(key, stored.clone());
@@ -626,10 +675,10 @@ impl Prepared {
     fn condition(&self) -> Option<&Condition> {
         match &self.change {
             Change::Create { unless, .. } => unless.as_ref(),
-            Change::UpdateWhere { condition, .. } | Change::DeleteWhere { condition } => {
-                Some(condition)
-            }
-            Change::Update { .. } | Change::Delete { .. } => None,
+            Change::UpdateWhere { condition, .. }
+            | Change::PatchWhere { condition, .. }
+            | Change::DeleteWhere { condition } => Some(condition),
+            Change::Update { .. } | Change::Patch { .. } | Change::Delete { .. } => None,
         }
     }
 
@@ -642,11 +691,17 @@ impl Prepared {
                 }
                 Target::Found(existing)
             }
-            (Change::DeleteWhere { .. }, Some(existing)) => Target::Found(existing),
-            (Change::DeleteWhere { .. }, None) => Target::Nothing,
-            (Change::Update { key, .. } | Change::Delete { key, .. }, _) => {
-                Target::Key(key.clone())
+            (Change::PatchWhere { .. } | Change::DeleteWhere { .. }, Some(existing)) => {
+                Target::Found(existing)
             }
+            (Change::PatchWhere { .. }, None) => {
+                return Err(Error::NoMatch(self.resource_type.to_string()));
+            }
+            (Change::DeleteWhere { .. }, None) => Target::Nothing,
+            (
+                Change::Update { key, .. } | Change::Patch { key, .. } | Change::Delete { key, .. },
+                _,
+            ) => Target::Key(key.clone()),
             (Change::Create { .. } | Change::UpdateWhere { .. }, None) => {
                 let id = self.fresh.clone().ok_or_else(|| {
                     Error::Internal("a change that may create was prepared without an id".into())

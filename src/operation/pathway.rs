@@ -331,7 +331,7 @@ fn change(services: &Services, put: &Put) -> Result<Change, Error> {
     Ok(Change::Update {
         key,
         document,
-        expected: Some(expected),
+        expected: Some(expected.into()),
     })
 }
 

@@ -22,8 +22,11 @@ use crate::interaction::{
     Context, Services, aside, capabilities as statement, history, invalid, read as reading,
     search as searching,
 };
-use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
-use crate::rest::negotiate::{Layout, body_format, prefer_handling, prefer_return, readable_form};
+use crate::patch::Patch;
+use crate::rest::conditions::{if_match, if_none_exist, is_fresh, of_update};
+use crate::rest::negotiate::{
+    Layout, PatchFormat, body_format, patch_format, prefer_handling, prefer_return, readable_form,
+};
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
 use crate::rest::respond;
@@ -112,7 +115,7 @@ pub(super) async fn update(
     let change = Change::Update {
         key,
         document,
-        expected: if_match(&headers)?,
+        expected: of_update(&headers)?,
     };
     write(&services, change, "update", &headers).await
 }
@@ -135,6 +138,51 @@ pub(super) async fn update_where(
         id: None,
     };
     write(&services, change, "update", &headers).await
+}
+
+/// `PATCH [base]/[type]/[id]`
+pub(super) async fn patch(
+    State(services): Shared,
+    Segments((resource_type, id)): Segments<(String, String)>,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let key = services.key(&resource_type, &id)?;
+    let change = Change::Patch {
+        key,
+        patch: patch_sent(&services, &headers, body)?,
+        expected: if_match(&headers)?,
+    };
+    write(&services, change, "patch", &headers).await
+}
+
+/// `PATCH [base]/[type]?[condition]`
+pub(super) async fn patch_where(
+    State(services): Shared,
+    Segments(resource_type): Segments<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    let resource_type = services.resource_type(&resource_type)?;
+    let condition = searching::condition(&services, &resource_type, &query.unwrap_or_default())?;
+    let change = Change::PatchWhere {
+        condition,
+        patch: patch_sent(&services, &headers, body)?,
+        expected: if_match(&headers)?,
+    };
+    write(&services, change, "patch", &headers).await
+}
+
+/// The patch in a body, in one of the formats that are offered.
+fn patch_sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Arc<Patch>, Refusal> {
+    let format = patch_format(headers)?;
+    let body = body.map_err(unreadable)?;
+    let patch = match format {
+        PatchFormat::JsonPatch => Patch::json(&body, &services.parse_limits),
+        PatchFormat::Parameters(format) => Patch::fhirpath(parse(services, format, body)?),
+    };
+    Ok(Arc::new(patch.map_err(Error::from)?))
 }
 
 /// `DELETE [base]/[type]/[id]`
@@ -191,7 +239,7 @@ pub(super) async fn search_by_post(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
-    let form = body.map_err(too_large)?;
+    let form = body.map_err(unreadable)?;
     if !form.is_empty() {
         readable_form(&headers)?;
     }
@@ -271,7 +319,7 @@ pub(super) async fn history_system(State(services): Shared, RawQuery(query): Raw
 /// `POST [base]`: a batch or a transaction.
 pub(super) async fn bundle(State(services): Shared, headers: HeaderMap, body: Read) -> Answer {
     let format = body_format(&headers)?;
-    let body = body.map_err(too_large)?;
+    let body = body.map_err(unreadable)?;
     let size = body.len();
     let context = context(&services, &headers)?;
     let parsing = move || parse(&services, format, body);
@@ -323,7 +371,7 @@ pub(super) async fn validate_instance(
 
 /// The body, if there is one.
 fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<Document>, Refusal> {
-    let body = body.map_err(too_large)?;
+    let body = body.map_err(unreadable)?;
     if body.is_empty() {
         return Ok(None);
     }
@@ -362,7 +410,7 @@ pub(super) fn received(
     body: Read,
 ) -> Result<Tree, Refusal> {
     let format = body_format(headers)?;
-    Ok(parse(services, format, body.map_err(too_large)?)?)
+    Ok(parse(services, format, body.map_err(unreadable)?)?)
 }
 
 fn parse(services: &Services, format: Format, text: impl Into<Vec<u8>>) -> Result<Tree, Error> {
@@ -371,11 +419,19 @@ fn parse(services: &Services, format: Format, text: impl Into<Vec<u8>>) -> Resul
         .map_err(|issue| Error::Invalid(vec![issue]))
 }
 
-fn too_large(_: BytesRejection) -> Refusal {
+/// Why a body could not be read: it is too large, or it ended early or is not what it says.
+pub(super) fn unreadable(rejection: BytesRejection) -> Refusal {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Refusal::Http(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            IssueType::TooLong,
+            "the body is larger than rest.body_bytes_max allows".into(),
+        );
+    }
     Refusal::Http(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        IssueType::TooLong,
-        "the body is larger than rest.body_bytes_max allows, or was cut".into(),
+        StatusCode::BAD_REQUEST,
+        IssueType::Structure,
+        "the body ended early, or is not encoded as Content-Encoding says".into(),
     )
 }
 

@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
 
+use crate::interaction::subset::Subset;
 use crate::interaction::transaction::Return;
 use crate::interaction::url::parameter;
 use crate::rest::FHIR_JSON;
@@ -43,13 +44,15 @@ fn preferences(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 }
 
 /// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) format: Format,
     /// What `Content-Type` says.
     pub(super) mime: &'static str,
     /// Indented for a human reader.
     pub(super) is_pretty: bool,
+    /// The part of resources that is wanted.
+    pub(super) subset: Option<Subset>,
 }
 
 /// The names of formats in `_format`, `Accept` and `Content-Type`, and what an answer to them is
@@ -87,6 +90,7 @@ impl Layout {
         format: Format::Json,
         mime: FHIR_JSON,
         is_pretty: false,
+        subset: None,
     };
 
     /// What the client wants, `_format` before `Accept`; refuses formats that Baton does not write.
@@ -95,27 +99,45 @@ impl Layout {
             Some(format) => format_named(&format),
             None => accepted(headers),
         };
-        let is_pretty = parameter(query, "_pretty").as_deref() == Some("true");
-        found
-            .map(|layout| Self {
-                is_pretty,
-                ..layout
-            })
-            .ok_or_else(|| {
+        let layout = found.ok_or_else(|| {
                 Refusal::Http(
                     StatusCode::NOT_ACCEPTABLE,
                     IssueType::NotSupported,
-                    "Baton answers in application/fhir+json and application/fhir+xml; no accepted \
-                     format is one of them"
+                    "Baton answers in application/fhir+json and application/fhir+xml, fhirVersion 4.0, in \
+                     UTF-8; no accepted format is one of them"
                         .into(),
                 )
-            })
+            })?;
+        Ok(Self {
+            is_pretty: parameter(query, "_pretty").as_deref() == Some("true"),
+            subset: Subset::of(query)?,
+            ..layout
+        })
     }
 }
 
-/// The format with this name, parameters of the MIME type left out.
+/// What parameters of a MIME type must say, where they are given: R4, in UTF-8.
+/// <https://hl7.org/fhir/R4/http.html#version-parameter>
+const MIME_PARAMETERS: &[(&str, &[&str])] = &[
+    ("fhirversion", &["4.0", "4.0.1"]),
+    ("charset", &["utf-8", "utf8", "us-ascii"]),
+];
+
+fn is_served(parameter: &str) -> bool {
+    let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+    let value = value.trim().trim_matches('"').to_ascii_lowercase();
+    let name = name.trim();
+    let mut rules = MIME_PARAMETERS.iter();
+    rules.all(|(rule, values)| !name.eq_ignore_ascii_case(rule) || values.contains(&value.as_str()))
+}
+
+/// The format with this name, if what parameters of the MIME type ask for is served.
 fn format_named(text: &str) -> Option<Layout> {
-    let mime = text.split(';').next().unwrap_or_default().trim();
+    let mut parts = text.split(';');
+    let mime = parts.next().unwrap_or_default().trim();
+    if !parts.all(is_served) {
+        return None;
+    }
     // In a URL `+` means a space, and clients forget to escape it.
     let mime = mime.replace(' ', "+");
     FORMATS
@@ -142,7 +164,7 @@ fn accepted(headers: &HeaderMap) -> Option<Layout> {
     let mut best = None;
     for range in ranges {
         let weight = weight(range);
-        let is_better = best.is_none_or(|(_, greatest)| weight > greatest);
+        let is_better = best.as_ref().is_none_or(|(_, greatest)| weight > *greatest);
         if let Some(layout) = range_layout(range).filter(|_| weight > 0.0 && is_better) {
             best = Some((layout, weight));
         }
@@ -155,7 +177,7 @@ fn range_layout(range: &str) -> Option<Layout> {
     if RANGES.contains(&mime) {
         return Some(Layout::DEFAULT);
     }
-    format_named(mime)
+    format_named(range)
 }
 
 /// The weight of a range of `Accept`: `;q=0.5`, else 1.
@@ -175,11 +197,47 @@ pub(super) fn body_format(headers: &HeaderMap) -> Result<Format, Refusal> {
         Refusal::Http(
             StatusCode::UNSUPPORTED_MEDIA_TYPE,
             IssueType::NotSupported,
-            "Baton reads application/fhir+json and application/fhir+xml; send the body with the \
-             Content-Type that it has"
+            "Baton reads application/fhir+json and application/fhir+xml, fhirVersion 4.0, in UTF-8; send \
+             the body with the Content-Type that it has"
                 .into(),
         )
     })
+}
+
+/// The formats of patches: <https://hl7.org/fhir/R4/http.html#patch>.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PatchFormat {
+    /// JSON Patch.
+    JsonPatch,
+    /// `FHIRPath` Patch: a Parameters resource in this format.
+    Parameters(Format),
+}
+
+/// The MIME type of JSON Patch.
+pub(super) const JSON_PATCH: &str = "application/json-patch+json";
+
+/// The format of a patch, which must be said; XML Patch is not offered.
+pub(super) fn patch_format(headers: &HeaderMap) -> Result<PatchFormat, Refusal> {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let mime = content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
+    if mime.is_some_and(|mime| mime.eq_ignore_ascii_case(JSON_PATCH)) {
+        return Ok(PatchFormat::JsonPatch);
+    }
+    let parameters = content_type.and_then(format_named);
+    parameters
+        .map(|layout| PatchFormat::Parameters(layout.format))
+        .ok_or_else(|| {
+            Refusal::Http(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                IssueType::NotSupported,
+                format!(
+                    "a patch is JSON Patch ({JSON_PATCH}), or FHIRPath Patch: a Parameters resource \
+                     (application/fhir+json or application/fhir+xml)"
+                ),
+            )
+        })
 }
 
 /// Refuses the body of a search that is no form.
@@ -241,6 +299,14 @@ mod tests {
         );
         check("", &["text/html, application/*;q=0.2"], json);
         check("", &["text/html"], None);
+        check("", &["application/fhir+json; fhirVersion=\"4.0.1\""], json);
+        check("", &["application/fhir+json; fhirVersion=5.0"], None);
+        check(
+            "",
+            &["application/fhir+json; fhirVersion=3.0, application/fhir+xml;fhirVersion=4.0;q=0.5"],
+            xml,
+        );
+        check("", &["application/fhir+json; charset=iso-8859-1"], None);
         check("", &["application/fhir+json;q=0"], None);
         check("", &["application/fhir+turtle"], None);
     }
@@ -281,6 +347,12 @@ mod tests {
         assert_eq!(format("text/xml"), Some(Format::Xml));
         assert_eq!(format("application/json"), Some(Format::Json));
         assert_eq!(format("application/octet-stream"), None);
+        assert_eq!(
+            format("application/fhir+json; fhirVersion=4.0"),
+            Some(Format::Json)
+        );
+        assert_eq!(format("application/fhir+json; fhirVersion=5.0"), None);
+        assert_eq!(format("application/fhir+xml; charset=utf-16"), None);
         assert_eq!(format("*/*"), None);
     }
 }

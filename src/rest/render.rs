@@ -1,14 +1,14 @@
 //! Answers in the format that the client wants, errors among them.
 //!
-//! Handlers answer in compact JSON, as it is stored. Who wants that gets it untouched; XML and
-//! indented text are made here, of the whole answer: <https://hl7.org/fhir/R4/http.html#mime-type>,
+//! Handlers answer in compact JSON, as it is stored. Who wants that gets it untouched; parts of
+//! resources, XML and indented text are made here, of the whole answer: <https://hl7.org/fhir/R4/http.html#mime-type>,
 //! <https://hl7.org/fhir/R4/http.html#general>.
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use fhir_model::definition::Definitions;
@@ -33,13 +33,16 @@ pub(super) async fn negotiated(
         return next.run(request).await;
     }
     let query = request.uri().query().unwrap_or_default();
-    let layout = match Layout::of(query, request.headers()) {
+    let mut layout = match Layout::of(query, request.headers()) {
         Ok(layout) => layout,
         Err(refusal) => return refusal.into_response(),
     };
-    let response = next.run(request).await;
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        layout.subset = None;
+    }
+    let mut response = next.run(request).await;
     // A search by POST says in its form what it wants.
-    let layout = response.extensions().get().copied().unwrap_or(layout);
+    let layout = response.extensions_mut().remove().unwrap_or(layout);
     match rendered(&services.definitions, layout, response).await {
         Ok(response) => response,
         Err(error) => Refusal::from(error).into_response(),
@@ -55,18 +58,27 @@ async fn rendered(
     if response.headers().get(header::CONTENT_TYPE) != Some(&HeaderValue::from_static(FHIR_JSON)) {
         return Ok(response);
     }
+    let subset = layout.subset.as_ref();
+    let subset = subset.filter(|_| response.status() == StatusCode::OK);
     let (mut parts, body) = response.into_parts();
-    let body = if is_as_stored {
+    let body = if is_as_stored && subset.is_none() {
         body
     } else {
         let bytes = axum::body::to_bytes(body, usize::MAX)
             .await
             .map_err(|error| Error::Internal(error.into()))?;
-        let Some(text) = written(definitions, layout, &bytes)? else {
-            return Ok(Response::from_parts(parts, bytes.into()));
-        };
         parts.headers.remove(header::CONTENT_LENGTH);
-        Body::from(text)
+        let bytes = match subset.filter(|_| !bytes.is_empty()) {
+            Some(subset) => subset.cut(definitions, &bytes)?.into(),
+            None => bytes,
+        };
+        if is_as_stored {
+            bytes.into()
+        } else if let Some(text) = written(definitions, &layout, &bytes)? {
+            Body::from(text)
+        } else {
+            return Ok(Response::from_parts(parts, bytes.into()));
+        }
     };
     parts
         .headers
@@ -78,7 +90,7 @@ async fn rendered(
 /// write has done would be hidden by an error.
 fn written(
     definitions: &Definitions,
-    layout: Layout,
+    layout: &Layout,
     json: &[u8],
 ) -> Result<Option<String>, Error> {
     // The answer to a HEAD has no body.

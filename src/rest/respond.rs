@@ -45,6 +45,19 @@ pub(super) fn written(services: &Services, written: &Written, wanted: Return) ->
         Outcome::Updated | Outcome::Unchanged | Outcome::Existing => StatusCode::OK,
         Outcome::Deleted | Outcome::Absent => StatusCode::NO_CONTENT,
     };
+    let is_gone = matches!(written.outcome, Outcome::Deleted | Outcome::Absent);
+    if is_gone && wanted == Return::OperationOutcome {
+        let text = match (&written.outcome, &written.stored) {
+            (Outcome::Deleted, Some(stored)) => format!("{} is deleted", stored.key),
+            _ => "there was nothing to delete".to_owned(),
+        };
+        let issue = Issue::information(IssueType::Informational, text);
+        let response = json(StatusCode::OK, OperationOutcome::new(vec![issue]).to_json());
+        return match &written.stored {
+            Some(stored) => versioned(response, stored),
+            None => response,
+        };
+    }
     let Some(stored) = &written.stored else {
         return empty(status);
     };

@@ -106,6 +106,25 @@ pub enum Summary {
     Count,
 }
 
+impl Summary {
+    const ALL: [(&'static str, Self); 5] = [
+        ("true", Self::True),
+        ("text", Self::Text),
+        ("data", Self::Data),
+        ("count", Self::Count),
+        ("false", Self::False),
+    ];
+
+    /// What is said of another word.
+    pub const WORDS: &'static str = "is none of true, text, data, count, false";
+
+    /// The summary with this name.
+    pub fn parse(word: &str) -> Option<Self> {
+        let found = Self::ALL.iter().find(|(name, _)| *name == word);
+        found.map(|(_, summary)| *summary)
+    }
+}
+
 impl Parsed {
     /// The value of [`PAGE`] in the link to the page after `cursor`.
     pub fn page_token(&self, cursor: &Cursor) -> String {

@@ -10,6 +10,7 @@ mod damage;
 mod examples;
 mod intake;
 mod packages;
+mod patch_cases;
 mod rest;
 mod scenario;
 mod schema;

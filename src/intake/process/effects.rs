@@ -283,7 +283,7 @@ fn change(services: &Services, put: &Put) -> Result<Change, Error> {
     Ok(Change::Update {
         key: ResourceKey::new(resource_type, id),
         document,
-        expected,
+        expected: expected.map(Into::into),
     })
 }
 

@@ -230,7 +230,7 @@ impl Draft {
         }
         let id = self.ids.get(request.index).cloned().flatten();
         match (&request.verb, id) {
-            (Verb::Update { key, .. }, _) => Ok(Some(is(key.clone()))),
+            (Verb::Update { key, .. } | Verb::Patch { key, .. }, _) => Ok(Some(is(key.clone()))),
             (Verb::Create { .. } | Verb::UpdateWhere { .. }, Some(id)) => {
                 let resource = request.resource.and_then(|id| self.tree.node(id));
                 let name = resource.and_then(|node| text(node, "resourceType"));
@@ -274,9 +274,11 @@ impl Draft {
             .filter(|request| !matches!(request.verb, Verb::Read(_)))
             .map(|request| {
                 let id = self.ids.get(request.index).cloned().flatten();
-                Ok((request.index, change(&tree, request, id)?))
+                let change = change(&self.context.services, &tree, request, id);
+                let change = change.map_err(|error| error.of_entry(request.index))?;
+                Ok((request.index, change))
             });
-        changes.collect()
+        all(changes.collect())
     }
 
     /// The Bundle with its links rewritten: itself, where there are none.

@@ -6,12 +6,16 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use fhir_model::issue::{Issue, IssueType};
-use fhir_model::key::{LogicalId, ResourceKey, VersionId};
+use fhir_model::key::{LogicalId, ResourceKey};
 use fhir_model::tree::{Node, NodeId, Tree};
 
 use crate::error::{EntryError, Error};
-use crate::interaction::write::{Change, Condition, Document};
+use crate::interaction::write::{Change, Condition, Document, Expected};
 use crate::interaction::{Services, invalid, search};
+use crate::patch::Patch;
+
+/// The MIME type of JSON Patch.
+const JSON_PATCH: &str = "application/json-patch+json";
 
 /// Entries of one Bundle at most: so many changes and audit rows fit in one transaction.
 const ENTRIES_MAX: usize = 30_000;
@@ -35,15 +39,23 @@ pub(super) enum Verb {
     },
     Update {
         key: ResourceKey,
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     UpdateWhere {
         condition: Condition,
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
+    },
+    Patch {
+        key: ResourceKey,
+        expected: Option<Expected>,
+    },
+    PatchWhere {
+        condition: Condition,
+        expected: Option<Expected>,
     },
     Delete {
         key: ResourceKey,
-        expected: Option<VersionId>,
+        expected: Option<Expected>,
     },
     DeleteWhere {
         condition: Condition,
@@ -68,7 +80,10 @@ impl Verb {
         match self {
             Self::Delete { .. } | Self::DeleteWhere { .. } => 0,
             Self::Create { .. } => 1,
-            Self::Update { .. } | Self::UpdateWhere { .. } => 2,
+            Self::Update { .. }
+            | Self::UpdateWhere { .. }
+            | Self::Patch { .. }
+            | Self::PatchWhere { .. } => 2,
             Self::Read(_) => 3,
         }
     }
@@ -87,10 +102,10 @@ impl Verb {
     pub(super) fn condition(&self) -> Option<&Condition> {
         match self {
             Self::Create { unless } => unless.as_ref(),
-            Self::UpdateWhere { condition, .. } | Self::DeleteWhere { condition } => {
-                Some(condition)
-            }
-            Self::Read(_) | Self::Update { .. } | Self::Delete { .. } => None,
+            Self::UpdateWhere { condition, .. }
+            | Self::PatchWhere { condition, .. }
+            | Self::DeleteWhere { condition } => Some(condition),
+            Self::Read(_) | Self::Update { .. } | Self::Patch { .. } | Self::Delete { .. } => None,
         }
     }
 }
@@ -139,6 +154,7 @@ fn request(services: &Services, index: usize, entry: Node<'_>) -> Result<Request
         Method::Get | Method::Head => Verb::Read(read(request, url, method, index)?),
         Method::Post => create(services, request, url, resource)?,
         Method::Put => update(services, url, expected)?,
+        Method::Patch => patch(services, url, expected)?,
         Method::Delete => delete(services, url, expected, index)?,
     };
     Ok(Request {
@@ -155,6 +171,7 @@ enum Method {
     Head,
     Post,
     Put,
+    Patch,
     Delete,
 }
 
@@ -164,12 +181,13 @@ const METHODS: &[(&str, Method)] = &[
     ("HEAD", Method::Head),
     ("POST", Method::Post),
     ("PUT", Method::Put),
+    ("PATCH", Method::Patch),
     ("DELETE", Method::Delete),
 ];
 
 /// The conditions of a request, and the methods that they mean something to.
 const CONDITIONS: &[(&str, &[Method])] = &[
-    ("ifMatch", &[Method::Put, Method::Delete]),
+    ("ifMatch", &[Method::Put, Method::Patch, Method::Delete]),
     ("ifNoneExist", &[Method::Post]),
     ("ifNoneMatch", &[Method::Get, Method::Head]),
     ("ifModifiedSince", &[Method::Get, Method::Head]),
@@ -213,11 +231,11 @@ impl Method {
     /// The resource of a request that writes one; others have no use for it.
     fn resource(self, sent: Option<Node<'_>>) -> Result<Option<Node<'_>>, Error> {
         match (self, sent) {
-            (Self::Post | Self::Put, None) => Err(invalid(
+            (Self::Post | Self::Put | Self::Patch, None) => Err(invalid(
                 IssueType::Required,
                 format!("{} needs a resource", self.name()),
             )),
-            (Self::Post | Self::Put, sent) => Ok(sent),
+            (Self::Post | Self::Put | Self::Patch, sent) => Ok(sent),
             _ => Ok(None),
         }
     }
@@ -237,22 +255,17 @@ fn relative<'u>(services: &Services, url: &'u str) -> &'u str {
         .trim_start_matches('/')
 }
 
-fn expected(request: Node<'_>, index: usize) -> Result<Option<VersionId>, Error> {
+fn expected(request: Node<'_>, index: usize) -> Result<Option<Expected>, Error> {
     let Some(tag) = text(request, "ifMatch") else {
         return Ok(None);
     };
-    version_of(&tag).map(Some).ok_or_else(|| {
+    Expected::parse(&tag).map(Some).ok_or_else(|| {
         at(
             &place(index, "request.ifMatch"),
             IssueType::Value,
             r#"ifMatch names no version; write it as W/"3""#,
         )
     })
-}
-
-/// The version in an entity tag: `W/"3"`, and what clients write instead of it.
-pub(super) fn version_of(tag: &str) -> Option<VersionId> {
-    VersionId::parse(tag.trim().trim_start_matches("W/").trim_matches('"')).ok()
 }
 
 fn read(request: Node<'_>, url: &str, method: Method, index: usize) -> Result<Read, Error> {
@@ -298,7 +311,7 @@ fn create(
     Ok(Verb::Create { unless })
 }
 
-fn update(services: &Services, url: &str, expected: Option<VersionId>) -> Result<Verb, Error> {
+fn update(services: &Services, url: &str, expected: Option<Expected>) -> Result<Verb, Error> {
     Ok(match condition(services, url)? {
         Some(condition) => Verb::UpdateWhere {
             condition,
@@ -311,10 +324,23 @@ fn update(services: &Services, url: &str, expected: Option<VersionId>) -> Result
     })
 }
 
+fn patch(services: &Services, url: &str, expected: Option<Expected>) -> Result<Verb, Error> {
+    Ok(match condition(services, url)? {
+        Some(condition) => Verb::PatchWhere {
+            condition,
+            expected,
+        },
+        None => Verb::Patch {
+            key: key(services, url)?,
+            expected,
+        },
+    })
+}
+
 fn delete(
     services: &Services,
     url: &str,
-    expected: Option<VersionId>,
+    expected: Option<Expected>,
     index: usize,
 ) -> Result<Verb, Error> {
     match condition(services, url)? {
@@ -352,6 +378,7 @@ fn key(services: &Services, url: &str) -> Result<ResourceKey, Error> {
 
 /// What an entry that writes changes; `id` is what it creates will have.
 pub(super) fn change(
+    services: &Services,
     tree: &Arc<Tree>,
     request: &Request,
     id: Option<LogicalId>,
@@ -381,10 +408,51 @@ pub(super) fn change(
             expected,
             id,
         },
+        Verb::Patch { key, expected } => Change::Patch {
+            key,
+            patch: read_patch(services, &document()?)?,
+            expected,
+        },
+        Verb::PatchWhere {
+            condition,
+            expected,
+        } => Change::PatchWhere {
+            condition,
+            patch: read_patch(services, &document()?)?,
+            expected,
+        },
         Verb::Delete { key, expected } => Change::Delete { key, expected },
         Verb::DeleteWhere { condition } => Change::DeleteWhere { condition },
         Verb::Read(_) => return Err(Error::Internal("a read is no change".into())),
     })
+}
+
+/// The patch in the resource of an entry: a Parameters, or a Binary that holds a JSON Patch:
+/// <https://hl7.org/fhir/R4/http.html#jsonpatch>.
+fn read_patch(services: &Services, document: &Document) -> Result<Arc<Patch>, Error> {
+    let node = document.node();
+    let patch = match text(node, "resourceType").as_deref() {
+        Some("Parameters") => {
+            let mut json = String::with_capacity(document.size());
+            node.write(&mut json);
+            let tree = Tree::parse(json, services.definitions.names(), &services.parse_limits);
+            Patch::fhirpath(tree.map_err(|error| Error::Internal(error.into()))?)
+        }
+        Some("Binary") if text(node, "contentType").as_deref() == Some(JSON_PATCH) => {
+            let data = text(node, "data").unwrap_or_default();
+            let json = fhirpath::base64_bytes(&data).ok_or_else(|| {
+                invalid(IssueType::Value, "Binary.data is no base64 of a JSON Patch")
+            })?;
+            Patch::json(&json, &services.parse_limits)
+        }
+        _ => {
+            return Err(invalid(
+                IssueType::NotSupported,
+                format!("PATCH needs a Parameters, or a Binary of contentType {JSON_PATCH}"),
+            ));
+        }
+    };
+    Ok(Arc::new(patch?))
 }
 
 /// No two entries of a transaction may be about the same resource, or go by the same name:
@@ -402,7 +470,9 @@ pub(super) fn once_each(requests: &[Request]) -> Result<(), Error> {
                 error: invalid(IssueType::Invalid, text),
             });
         };
-        if let Verb::Update { key, .. } | Verb::Delete { key, .. } = &request.verb {
+        if let Verb::Update { key, .. } | Verb::Patch { key, .. } | Verb::Delete { key, .. } =
+            &request.verb
+        {
             let text = "is about the same resource; a transaction may name a resource once";
             twice(keys.insert(key, index), text);
         }

@@ -7,7 +7,7 @@ use fhir_model::key::{ResourceKey, VersionId};
 use crate::clock::Instant;
 use crate::error::Error;
 use crate::interaction::Context;
-use crate::interaction::write::{Change, Document, Outcome, Prepared, Written};
+use crate::interaction::write::{Change, Document, Expected, Outcome, Prepared, Written};
 use crate::search::value::SearchValues;
 use crate::store::{AuditRow, ChangeKind, NewVersion, Rows, Stored};
 
@@ -31,35 +31,32 @@ impl Step<'_> {
             | Change::UpdateWhere {
                 document, expected, ..
             } => {
-                self.expect(*expected)?;
+                self.expect(expected.as_ref())?;
                 Ok(self
                     .unchanged(document)
                     .unwrap_or_else(|| self.put(document, rows)))
             }
             Change::Delete { expected, .. } => {
-                self.expect(*expected)?;
+                self.expect(expected.as_ref())?;
                 Ok(self.delete(rows))
             }
             Change::DeleteWhere { .. } => Ok(self.delete(rows)),
+            Change::Patch { .. } | Change::PatchWhere { .. } => Err(Error::Internal(
+                "a patch is applied before it meets what is stored".into(),
+            )),
         }
     }
 
-    fn expect(&self, expected: Option<VersionId>) -> Result<(), Error> {
-        let Some(expected) = expected else {
-            return Ok(());
-        };
-        match &self.before {
-            Some(stored) if stored.version == expected => Ok(()),
-            Some(stored) => Err(Error::VersionConflict {
-                key: self.key.clone(),
-                expected,
-                current: Some(stored.version),
-            }),
-            None => Err(Error::VersionConflict {
-                key: self.key.clone(),
-                expected,
-                current: None,
-            }),
+    fn expect(&self, expected: Option<&Expected>) -> Result<(), Error> {
+        match expected {
+            Some(expected) if !expected.admits(self.before.as_ref()) => {
+                Err(Error::VersionConflict {
+                    key: self.key.clone(),
+                    expected: expected.to_string(),
+                    current: self.before.as_ref().map(|stored| stored.version),
+                })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -73,12 +70,11 @@ impl Step<'_> {
 
     fn put(&self, document: &Document, rows: &mut Rows) -> Written {
         let live = self.before.as_ref().is_some_and(Stored::is_live);
-        let (kind, outcome, interaction) = if live {
-            (ChangeKind::Update, Outcome::Updated, "update")
-        } else if matches!(self.prepared.change, Change::Create { .. }) {
-            (ChangeKind::Create, Outcome::Created, "create")
-        } else {
-            (ChangeKind::CreateByUpdate, Outcome::Created, "create")
+        let is_named_by_server = matches!(self.prepared.change, Change::Create { .. });
+        let (kind, outcome, interaction) = match (live, is_named_by_server) {
+            (true, _) => (ChangeKind::Update, Outcome::Updated, "update"),
+            (false, true) => (ChangeKind::Create, Outcome::Created, "create"),
+            (false, false) => (ChangeKind::CreateByUpdate, Outcome::Created, "create"),
         };
         let version = self.next_version();
         let now = self.context.services.clock.now();

@@ -172,17 +172,8 @@ impl<'a> Parser<'a> {
     }
 
     fn summary(&mut self, value: &str) -> Result<String, Refusal> {
-        self.parsed.summary = match value {
-            "true" => Summary::True,
-            "text" => Summary::Text,
-            "data" => Summary::Data,
-            "count" => Summary::Count,
-            "false" => Summary::False,
-            _ => {
-                let reason = "is none of true, text, data, count, false";
-                return Err(Refusal::value("_summary", reason));
-            }
-        };
+        self.parsed.summary =
+            Summary::parse(value).ok_or_else(|| Refusal::value("_summary", Summary::WORDS))?;
         Ok(value.to_owned())
     }
 

@@ -1,4 +1,4 @@
-//! Many clients at once, one resource: conditional create, update and delete, alone and in
+//! Many clients at once, one resource: conditional create, update, patch and delete, alone and in
 //! transactions, in one process and in two.
 //!
 //! <https://hl7.org/fhir/R4/http.html#ccreate>, `#cond-update`.
@@ -29,6 +29,7 @@ enum Ask {
     Create,
     Update,
     Delete,
+    Patch,
     /// A conditional create in a transaction, with a reference to what it creates.
     CreateInTransaction,
     UpdateInTransaction,
@@ -56,6 +57,16 @@ async fn ask(baton: &Baton, what: Ask, client: usize) -> u16 {
         }
         Ask::Update => baton.put(&path, &body).await,
         Ask::Delete => baton.delete(&path).await,
+        Ask::Patch => {
+            // each adds an element, and none may be lost
+            let family = format!("Aalto{client}");
+            let add = json!([{ "op": "add", "path": "/name/-", "value": { "family": family } }]);
+            let request = baton.request(&format!("PATCH {path}"));
+            request
+                .text("application/json-patch+json", add.to_string())
+                .send()
+                .await
+        }
         Ask::CreateInTransaction => {
             let request = json!({ "method": "POST", "url": "Patient", "ifNoneExist": CONDITION });
             baton.post("", &in_transaction(request)).await
@@ -100,10 +111,17 @@ async fn check_races(servers: &[&Baton]) {
     let updated = the_one().await;
     assert_eq!(updated["meta"]["versionId"], (CLIENTS + 1).to_string());
 
+    assert_eq!(race(servers, &[Ask::Patch]).await, [(200, CLIENTS)]);
+    assert_eq!(
+        the_one().await["name"].as_array().unwrap().len(),
+        CLIENTS + 1
+    );
+
     assert_eq!(race(servers, &[Ask::Delete]).await, [(204, CLIENTS)]);
     assert!(baton.search(&path).await.is_empty());
+    assert_eq!(race(servers, &[Ask::Patch]).await, [(404, CLIENTS)]);
     let first = format!("/Patient/{}", updated["id"].as_str().unwrap());
-    assert_eq!(baton.versions(&first).await.len(), CLIENTS + 2);
+    assert_eq!(baton.versions(&first).await.len(), 2 * CLIENTS + 2);
 
     let updated = race(servers, &[Ask::Update]).await;
     assert_eq!(updated, [(200, CLIENTS - 1), (201, 1)]);
@@ -124,11 +142,12 @@ async fn check_races(servers: &[&Baton]) {
         Ask::Create,
         Ask::Update,
         Ask::Delete,
+        Ask::Patch,
         Ask::CreateInTransaction,
         Ask::UpdateInTransaction,
     ];
     let statuses = race(servers, &all).await;
-    let is_good = |(status, _): &(u16, usize)| [200, 201, 204].contains(status);
+    let is_good = |(status, _): &(u16, usize)| [200, 201, 204, 404].contains(status);
     assert!(statuses.iter().all(is_good), "{statuses:?}");
     assert!(baton.search(&path).await.len() <= 1);
 }
@@ -165,6 +184,7 @@ async fn a_condition_that_matches_several_does_nothing() {
             Ask::Create,
             Ask::Update,
             Ask::Delete,
+            Ask::Patch,
             Ask::CreateInTransaction,
             Ask::UpdateInTransaction,
         ] {

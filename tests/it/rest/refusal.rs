@@ -108,7 +108,7 @@ async fn what_is_not_there_is_refused() {
         for (line, expected) in [
             ("GET /Patient/a/b/c/d/e".to_owned(), "404 not-found"),
             (format!("GET {root}/elsewhere"), "404 not-found"),
-            ("PATCH /Patient/anna".to_owned(), "405 not-supported"),
+            ("PATCH /metadata".to_owned(), "405 not-supported"),
             ("PUT /metadata".to_owned(), "405 not-supported"),
             ("DELETE /".to_owned(), "405 not-supported"),
             ("POST /Patient/anna".to_owned(), "405 not-supported"),

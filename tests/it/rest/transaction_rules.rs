@@ -613,3 +613,67 @@ async fn a_bundle_with_too_many_entries_is_refused() {
     })
     .await;
 }
+
+/// A Parameters is a FHIRPath Patch, a Binary holds a JSON Patch.
+#[tokio::test]
+async fn an_entry_may_be_a_patch() {
+    on_each_store("", NOW, async |baton| {
+        baton.put("/Patient/anna", &patient("anna", "Aalto")).await.expect(201);
+        let mut bert = numbered("7");
+        bert["id"] = json!("bert");
+        baton.put("/Patient/bert", &bert).await.expect(201);
+        // [{"op":"add","path":"/active","value":true}]
+        let json_patch = json!({
+            "resourceType": "Binary", "contentType": "application/json-patch+json",
+            "data": "W3sib3AiOiJhZGQiLCJwYXRoIjoiL2FjdGl2ZSIsInZhbHVlIjp0cnVlfV0=",
+        });
+        let add = |path: &str, name: &str, value: Value| {
+            let mut parts = json!([
+                { "name": "type", "valueCode": "add" },
+                { "name": "path", "valueString": path },
+                { "name": "name", "valueString": name },
+            ]);
+            parts.as_array_mut().unwrap().push(value);
+            json!({ "resourceType": "Parameters",
+                    "parameter": [{ "name": "operation", "part": parts }] })
+        };
+        let practitioner = add(
+            "Patient",
+            "generalPractitioner",
+            json!({ "name": "value", "valueReference": { "reference": ANNA } }),
+        );
+        let patch = |url: &str, resource: &Value| {
+            json!({ "resource": resource, "request": { "method": "PATCH", "url": url } })
+        };
+        let entries = json!([
+            get("Patient/anna"),
+            patch("Patient/anna", &json_patch),
+            patch("Patient?identifier=urn:mrn|7", &practitioner),
+            post(ANNA, &json!({ "resourceType": "Practitioner" })),
+        ]);
+        let answer = send(baton, "transaction", entries).await.expect(200);
+        assert_eq!(statuses(&answer), ["200 OK", "200 OK", "200 OK", "201 Created"]);
+        assert_eq!(answer["entry"][0]["resource"]["active"], true);
+        let stored = baton.read("/Patient/bert").await;
+        let reference = &stored["generalPractitioner"][0]["reference"];
+        assert_eq!(*reference, place(&answer, 3), "links in a patch are replaced");
+        for kind in ["/Patient/anna", "/Patient/bert"] {
+            baton.check_effects(kind, &["create 1", "update 2"]).await;
+        }
+        for (entry, expected) in [
+            (patch("Patient/never", &json_patch), "404 not-found"),
+            (patch("Patient?identifier=urn:mrn|8", &json_patch), "404 not-found"),
+            (patch("Patient/anna", &patient("anna", "Berg")), "400 not-supported"),
+            (patch("Patient/anna", &json!({ "resourceType": "Binary" })), "400 not-supported"),
+            (json!({ "request": { "method": "PATCH", "url": "Patient/anna" } }), "400 required"),
+        ] {
+            let refused = send(baton, "transaction", json!([entry])).await;
+            assert_eq!(places(&refused.json()), ["Bundle.entry[0]"], "{entry}");
+            let refusal = refused.refusal();
+            assert!(refusal.starts_with(expected), "{entry}: {refusal}");
+            let answer = send(baton, "batch", json!([entry])).await.expect(200);
+            assert!(statuses(&answer)[0].starts_with(&expected[..3]), "{entry}");
+        }
+    })
+    .await;
+}
