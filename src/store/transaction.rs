@@ -27,7 +27,7 @@ use crate::store::transaction::buffer::{
     Buffer, Mark, Pending, TimerChange, add_states, add_timers,
 };
 use crate::store::{
-    AuditRow, Claim, Error, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span,
+    AuditRow, Claim, Error, HistoryPage, HistoryQuery, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span,
     Stored, check, find, read,
 };
 
@@ -131,6 +131,13 @@ impl<'t> Transaction<'t> {
     ) -> Result<Option<Stored>, Error> {
         self.expose().await?;
         let found = read::vread(&mut self.connection, key, version).await;
+        self.noted(found)
+    }
+
+    /// A page of a history, with what was appended.
+    pub async fn history(&mut self, query: &HistoryQuery) -> Result<HistoryPage, Error> {
+        self.expose().await?;
+        let found = read::history(&mut self.connection, query).await;
         self.noted(found)
     }
 
