@@ -37,7 +37,7 @@ use crate::store::job::{CancelJob, ClaimJob, EndAttempt, Expire, Progress, Submi
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 pub use crate::store::process::Lease;
-use crate::store::process::{Fence, Fenced, Hold};
+use crate::store::process::{Fence, Fenced, Hold, Release};
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;
 pub use crate::store::transaction::Transaction;
@@ -196,6 +196,14 @@ impl Store {
     #[must_use]
     pub fn under(&self, lease: Lease) -> Self {
         Self(self.0.clone(), Some(Arc::new(Fence::Lease(lease))))
+    }
+
+    /// Gives a lease back, where it is still this process's.
+    pub async fn release(&self, lease: Lease) -> Result<(), Error> {
+        match &self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(_) => self.run(Release(lease)).await,
+        }
     }
 
     /// Queues a job; false where too many are queued or running.

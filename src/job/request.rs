@@ -119,10 +119,13 @@ impl Request {
 pub(crate) async fn perform(services: &Arc<Services>, job: ClaimedJob) -> Result<String, Error> {
     match job.kind.as_str() {
         BUNDLE => bundle(services, job).await,
-        _ => {
+        SEARCH => {
             let request = serde_json::from_str(&job.parameters).map_err(internal)?;
             searched(services, &request).await
         }
+        other => Err(Error::Internal(
+            format!("nobody does jobs of kind {other}").into(),
+        )),
     }
 }
 

@@ -86,6 +86,18 @@ impl Work for Hold {
     }
 }
 
+/// Gives a lease back.
+pub(crate) struct Release(pub(crate) Lease);
+
+impl Work for Release {
+    type Output = ();
+    type Error = Error;
+
+    async fn run<'a>(&'a mut self, transaction: &'a mut Transaction<'_>) -> Result<(), Error> {
+        transaction.release(&self.0).await
+    }
+}
+
 /// A work behind a fence.
 pub(crate) struct Fenced<W> {
     pub(crate) fence: Arc<Fence>,

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use baton::store::Store;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::damage;
@@ -25,6 +25,7 @@ struct Client(reqwest::Client);
 
 impl Client {
     fn new() -> Self {
+        baton::package::install_tls();
         let client = reqwest::Client::builder().timeout(PATIENCE).build();
         Self(client.unwrap())
     }
@@ -173,7 +174,11 @@ const ENTRIES: usize = 12;
 
 /// A batch or a transaction that creates Patients with numbers of its own.
 fn bundle(job: usize) -> Value {
-    let kind = if job % 2 == 0 { "batch" } else { "transaction" };
+    let kind = if job.is_multiple_of(2) {
+        "batch"
+    } else {
+        "transaction"
+    };
     let entry = |entry| {
         json!({
             "resource": numbered(&format!("{job}-{entry}")),
@@ -295,7 +300,6 @@ async fn timers_fire_once_although_the_process_that_fires_them_is_killed() {
             "not its turn"
         );
         let base = one.base();
-        let advancing = tokio::spawn(async move { advance(&Client::new(), &base).await });
         let versions = async || {
             let url = format!("{}/_history?_count=1", other.base());
             client.get(&url).await.1["total"].as_u64().unwrap()
