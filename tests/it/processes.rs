@@ -304,15 +304,12 @@ async fn timers_fire_once_although_the_process_that_fires_them_is_killed() {
             let url = format!("{}/_history?_count=1", other.base());
             client.get(&url).await.1["total"].as_u64().unwrap()
         };
-        while versions().await < before + 10 {
-            thread::yield_now();
-        }
-        one.kill();
-        assert_eq!(
-            advancing.await.unwrap(),
-            None,
-            "it was killed in the middle"
-        );
+        let kill = async {
+            while versions().await < before + 10 {}
+            one.kill();
+        };
+        let (advanced, ()) = join(advance(&client, &base), kill).await;
+        assert_eq!(advanced, None, "it was killed in the middle");
         let begun = Instant::now();
         while advance(&client, &other.base()).await != Some(200) {
             assert!(begun.elapsed() < PATIENCE, "nobody takes over");
