@@ -50,6 +50,9 @@ use crate::search::value::SearchValues;
 /// transaction. So many change rows, and so many audit rows, fit in one transaction.
 const SEQUENCES_PER_TRANSACTION_BITS: u32 = 16;
 
+/// So many versions of a history are counted: counting more would take longer than the page.
+pub const VERSIONS_COUNTED_MAX: u32 = 100_000;
+
 /// A database of resources. Clones are cheap and speak to the same database; one may have a fence,
 /// which each of its transactions makes sure of first.
 #[derive(Debug, Clone)]
@@ -378,22 +381,30 @@ impl Stored {
 /// What a version did to its resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChangeKind {
-    /// The first version, or the first after a deletion made by an update.
+    /// The first version, with an id that the store's side made.
     Create,
     /// A further version.
     Update,
     /// A deletion.
     Delete,
+    /// The first version, or the first after a deletion, made by an update.
+    CreateByUpdate,
 }
 
 impl ChangeKind {
-    const ALL: [Self; 3] = [Self::Create, Self::Update, Self::Delete];
+    const ALL: [Self; 4] = [
+        Self::Create,
+        Self::Update,
+        Self::Delete,
+        Self::CreateByUpdate,
+    ];
 
     fn code(self) -> i64 {
         match self {
             Self::Create => 0,
             Self::Update => 1,
             Self::Delete => 2,
+            Self::CreateByUpdate => 3,
         }
     }
 
@@ -492,10 +503,15 @@ pub struct HistoryQuery {
     pub scope: HistoryScope,
     /// `_since`: only versions written at or after.
     pub since: Option<DateTime<Utc>>,
+    /// `_at`: only versions that were current at some time of `[low, high)`, in microseconds, and
+    /// deletions within it.
+    pub during: Option<(i64, i64)>,
     /// Versions on one page, newest first.
     pub count: u32,
     /// The `next` of the previous page.
     pub before: Option<i64>,
+    /// Whether all versions are counted: what the first page says, the others need not find again.
+    pub is_counted: bool,
 }
 
 /// Whose history.
@@ -516,8 +532,9 @@ pub struct HistoryPage {
     pub versions: Vec<Stored>,
     /// Pass as `before` for the next page; `None` at the end.
     pub next: Option<i64>,
-    /// Number of all versions in scope.
-    pub total: u64,
+    /// Number of all versions in scope; `None` when not asked for, and when there are more than
+    /// [`VERSIONS_COUNTED_MAX`].
+    pub total: Option<u64>,
 }
 
 /// One page of a search.

@@ -183,10 +183,8 @@ pub fn version_path(stored: &Stored) -> String {
 /// The request that makes such a version, as a history entry tells it.
 pub fn request(stored: &Stored) -> (&'static str, String) {
     match stored.kind {
-        ChangeKind::Create if stored.version == fhir_model::key::VersionId::FIRST => {
-            ("POST", stored.key.resource_type.to_string())
-        }
-        ChangeKind::Create | ChangeKind::Update => ("PUT", stored.key.to_string()),
+        ChangeKind::Create => ("POST", stored.key.resource_type.to_string()),
+        ChangeKind::Update | ChangeKind::CreateByUpdate => ("PUT", stored.key.to_string()),
         ChangeKind::Delete => ("DELETE", stored.key.to_string()),
     }
 }

@@ -6,22 +6,11 @@ use axum::http::{HeaderMap, StatusCode, header};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
 
+use crate::interaction::transaction::Return;
 use crate::interaction::url::parameter;
 use crate::rest::FHIR_JSON;
 use crate::rest::outcome::Refusal;
 use crate::search::query::Handling;
-
-/// What a write answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Return {
-    /// The resource: also without a `Prefer` header, because the common clients rely on it.
-    #[default]
-    Representation,
-    /// Nothing.
-    Minimal,
-    /// An OperationOutcome.
-    OperationOutcome,
-}
 
 /// `Prefer: return=…`.
 pub(super) fn prefer_return(headers: &HeaderMap) -> Option<Return> {

@@ -26,8 +26,8 @@ use crate::store::transaction::buffer::{
     Buffer, Mark, Pending, TimerChange, add_states, add_timers,
 };
 use crate::store::{
-    AuditRow, Claim, Error, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored,
-    find, read,
+    AuditRow, Claim, Error, HistoryPage, HistoryQuery, NewVersion, Rows,
+    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored, find, read,
 };
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
@@ -123,6 +123,13 @@ impl<'t> Transaction<'t> {
     ) -> Result<Option<Stored>, Error> {
         self.expose().await?;
         let found = read::vread(&mut self.connection, key, version).await;
+        self.noted(found)
+    }
+
+    /// A page of a history, with what was appended.
+    pub async fn history(&mut self, query: &HistoryQuery) -> Result<HistoryPage, Error> {
+        self.expose().await?;
+        let found = read::history(&mut self.connection, query).await;
         self.noted(found)
     }
 

@@ -75,8 +75,10 @@ impl Step<'_> {
         let live = self.before.as_ref().is_some_and(Stored::is_live);
         let (kind, outcome, interaction) = if live {
             (ChangeKind::Update, Outcome::Updated, "update")
-        } else {
+        } else if matches!(self.prepared.change, Change::Create { .. }) {
             (ChangeKind::Create, Outcome::Created, "create")
+        } else {
+            (ChangeKind::CreateByUpdate, Outcome::Created, "create")
         };
         let version = self.next_version();
         let now = self.context.services.clock.now();

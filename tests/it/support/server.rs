@@ -239,7 +239,7 @@ fn version_line(entry: &Value) -> String {
 
 fn kind(kind: ChangeKind) -> &'static str {
     match kind {
-        ChangeKind::Create => "create",
+        ChangeKind::Create | ChangeKind::CreateByUpdate => "create",
         ChangeKind::Update => "update",
         ChangeKind::Delete => "delete",
     }
