@@ -35,7 +35,7 @@ const LOOK_PERIOD: Duration = Duration::from_secs(1);
 /// How often a running job is looked at: whether it was cancelled.
 const WATCH_PERIOD: Duration = Duration::from_secs(1);
 /// How often old results are deleted.
-const EXPIRE_PERIOD: Duration = Duration::from_secs(60);
+const EXPIRE_PERIOD: Duration = Duration::from_mins(1);
 
 /// Queues jobs, and does them.
 pub struct Jobs {

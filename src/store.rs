@@ -51,11 +51,10 @@ pub use crate::store::inbox::TakeOrphans;
 pub use crate::store::job::{
     AttemptEnd, ClaimedJob, Job, JobLease, JobState, JobStep, NewJob, RESULT_KEPT,
 };
-use crate::store::job::{CancelJob, ClaimJob, EndAttempt, Expire, Progress, Submit};
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 pub use crate::store::process::Lease;
-use crate::store::process::{Fence, Fenced, Hold};
+use crate::store::process::{Fence, Fenced};
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;
 use crate::store::text::Texts;
@@ -204,82 +203,6 @@ impl Store {
             Engine::Sqlite(store) => store.transact(work).await,
             Engine::Postgres(store) => store.transact(work).await,
         }
-    }
-
-    /// Takes what only one process does at a time, where no living process has it; gives nothing where
-    /// another one has.
-    pub async fn hold(&self, name: &'static str) -> Result<Option<Lease>, Error> {
-        match &self.0 {
-            // No other process has the file open.
-            Engine::Sqlite(_) => Ok(Some(Lease { name, token: 0 })),
-            Engine::Postgres(_) => self.run(Hold(name)).await,
-        }
-    }
-
-    /// The same database, to be written to only as long as this process has the lease.
-    #[must_use]
-    pub fn under(&self, lease: Lease) -> Self {
-        Self(self.0.clone(), Some(Arc::new(Fence::Lease(lease))))
-    }
-
-    /// Queues a job; false where too many are queued or running.
-    pub async fn submit_job(&self, job: NewJob) -> Result<bool, Error> {
-        self.run(Submit(job)).await
-    }
-
-    /// Claims the oldest job of these kinds that may run; whose process died may run again.
-    pub async fn claim_job(&self, kinds: Vec<&'static str>) -> Result<Option<ClaimedJob>, Error> {
-        self.run(ClaimJob(kinds)).await
-    }
-
-    /// The same database, to be written to only as long as this process works on the job.
-    #[must_use]
-    pub fn for_job(&self, lease: JobLease) -> Self {
-        Self(self.0.clone(), Some(Arc::new(Fence::Job(lease, None))))
-    }
-
-    /// The same database for one of the job's steps: what that makes is written down with it. Without
-    /// a job there are no steps.
-    #[must_use]
-    pub fn for_step(&self, step: u32) -> Self {
-        let fence = match self.1.as_deref() {
-            Some(Fence::Job(lease, _)) => Some(Arc::new(Fence::Job(lease.clone(), Some(step)))),
-            _ => self.1.clone(),
-        };
-        Self(self.0.clone(), fence)
-    }
-
-    /// What the steps of the job have made in earlier attempts, step by step.
-    pub async fn steps_done(&self) -> Result<Vec<JobStep>, Error> {
-        let Some(Fence::Job(lease, _)) = self.1.as_deref() else {
-            return Ok(Vec::new());
-        };
-        read::job_steps(&mut self.reader().await?.connection(), lease.row).await
-    }
-
-    /// Ends an attempt at a job; nothing happens where that is no longer this process's.
-    pub async fn end_attempt(&self, lease: JobLease, end: AttemptEnd) -> Result<(), Error> {
-        self.run(EndAttempt(lease, end)).await
-    }
-
-    /// Says how far a job is; false where it is no longer this process's.
-    pub async fn set_job_progress(&self, lease: JobLease, progress: String) -> Result<bool, Error> {
-        self.run(Progress(lease, progress)).await
-    }
-
-    /// A job by its id.
-    pub async fn job(&self, id: &str) -> Result<Option<Job>, Error> {
-        read::job(&mut self.reader().await?.connection(), id).await
-    }
-
-    /// Takes a job away, with its result; false where there is none.
-    pub async fn cancel_job(&self, id: String) -> Result<bool, Error> {
-        self.run(CancelJob(id)).await
-    }
-
-    /// Deletes the results of jobs that were kept long enough.
-    pub async fn expire_jobs(&self) -> Result<(), Error> {
-        self.run(Expire).await
     }
 
     /// The changes after a place in the feed, in order. A change that commits later never comes

@@ -24,8 +24,10 @@ use crate::cli::records::{Absent, Records};
 use crate::config::ValidationLevel;
 use crate::error::{Error, chain};
 use crate::interaction::outcome::outcome;
+use crate::interaction::transaction::Preferences;
 use crate::interaction::write::{Change, Document, Expected};
 use crate::interaction::{Context, Services, codes, invalid, transaction};
+use crate::search::query::Handling;
 use crate::store::{Positions, SetPosition};
 
 mod batch;
@@ -247,7 +249,11 @@ impl Importer<'_> {
             return self.contents(place, tree).await;
         }
         self.flush().await?;
-        match transaction::process(&self.context, tree, false).await {
+        let preferences = Preferences {
+            returning: None,
+            handling: Handling::Default,
+        };
+        match transaction::process(&self.context, tree, preferences).await {
             Ok(answer) => {
                 self.counts.bundles += 1;
                 self.judge(place, &answer)?;

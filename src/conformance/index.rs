@@ -6,6 +6,9 @@
 //! than the present one, all resources of the type are gone through, page by page; until that is
 //! done, a search by the parameter is refused rather than answered with a part of the matches. What
 //! was being written by older definitions meanwhile is found in the change feed at the end.
+//!
+//! Of several processes on one database one goes through what is stored, under a lease; the others
+//! wait for its marks, and one of them begins anew when it dies.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -23,12 +26,14 @@ use crate::interaction::{Services, find};
 use crate::search::expression::Cursor;
 use crate::search::parameter;
 use crate::search::value::{ParameterId, SearchValues};
-use crate::store::{self, Positions, SetPosition, Stored, Transaction, Work};
+use crate::store::{self, Lease, Positions, SetPosition, Store, Stored, Transaction, Work};
 
 /// Marks have names that begin so.
 const MARK: &str = "index/";
 /// Resources that are indexed in one transaction.
 const PAGE: u32 = 200;
+/// Names the lease of the process that indexes.
+const LEASE: &str = "index";
 /// So long after a change of definitions somebody may still write by the old ones: another process
 /// that has not read the feed, a request under way.
 const SETTLING: Duration = Duration::from_secs(3);
@@ -63,6 +68,8 @@ pub(super) struct Index {
     baseline: HashMap<ParameterId, i64>,
     marks: BTreeMap<String, i64>,
     jobs: Vec<Job>,
+    /// The lease, while this process indexes.
+    lease: Option<Lease>,
 }
 
 impl Index {
@@ -73,13 +80,14 @@ impl Index {
             baseline: HashMap::new(),
             marks: marks.into_iter().collect(),
             jobs: Vec::new(),
+            lease: None,
         })
     }
 
     /// Whether there is something to do at once.
     pub(super) fn is_busy(&self) -> bool {
         let is_passing = |job: &Job| matches!(job.state, State::Passing(_));
-        self.jobs.iter().any(is_passing)
+        self.lease.is_some() && self.jobs.iter().any(is_passing)
     }
 
     /// Finds out what has to be indexed by new definitions, before they are in force. `read` is how
@@ -116,7 +124,7 @@ impl Index {
             .into_iter()
             .filter(|(_, fingerprint)| *fingerprint != 0)
         {
-            self.mark(services, mark, 0).await?;
+            self.mark(&services.store, mark, 0).await?;
         }
         let job = |(resource_type, parameters)| Job {
             resource_type,
@@ -129,8 +137,43 @@ impl Index {
         Ok(())
     }
 
-    /// Does a page of what is to be done, if it is time.
+    /// Does a page of what is to be done, if it is time and no other process does it.
     pub(super) async fn step(&mut self, services: &Services) -> Result<(), Error> {
+        if self.jobs.is_empty() {
+            return Ok(());
+        }
+        if self.lease.is_none() {
+            self.lease = services.store.hold(LEASE).await?;
+        }
+        let Some(lease) = self.lease.clone() else {
+            return self.follow(services).await;
+        };
+        let store = services.store.under(lease.clone());
+        let stepped = self.step_under(services, &store).await;
+        if stepped.is_err() {
+            self.lease = None; // perhaps because another process has taken over
+        } else if self.jobs.is_empty() {
+            self.lease = None;
+            services.store.release(lease).await?;
+        }
+        stepped
+    }
+
+    /// Takes note of what another process has indexed.
+    async fn follow(&mut self, services: &Services) -> Result<(), Error> {
+        let marks = services.store.transact(Positions(MARK)).await?;
+        self.marks = marks.into_iter().collect();
+        let marks = &self.marks;
+        self.jobs.retain(|job| {
+            let is_done =
+                |parameter: &Parameter| marks.get(&parameter.mark) == Some(&parameter.fingerprint);
+            !job.parameters.iter().all(is_done)
+        });
+        self.publish(services);
+        Ok(())
+    }
+
+    async fn step_under(&mut self, services: &Services, store: &Store) -> Result<(), Error> {
         let now = Instant::now();
         let is_due = |job: &Job| match job.state {
             State::Passing(_) => true,
@@ -142,7 +185,7 @@ impl Index {
         let mut job = self.jobs.swap_remove(at);
         match job.state {
             State::Passing(after) => {
-                let next = pass(services, &job.resource_type, after.clone()).await;
+                let next = pass(services, store, &job.resource_type, after.clone()).await;
                 job.state = match &next {
                     Ok(Some(next)) => State::Passing(Some(next.clone())),
                     Ok(None) => State::Settling(now + SETTLING),
@@ -152,12 +195,12 @@ impl Index {
                 self.publish(services);
                 next.map(drop)
             }
-            State::Settling(_) => match settle(services, &job).await {
+            State::Settling(_) => match settle(services, store, &job).await {
                 Ok(()) => {
                     let resource_type = &job.resource_type;
                     tracing::info!("Everything stored of type {resource_type} is indexed anew");
                     for parameter in job.parameters {
-                        self.mark(services, parameter.mark, parameter.fingerprint)
+                        self.mark(store, parameter.mark, parameter.fingerprint)
                             .await?;
                     }
                     Ok(())
@@ -170,11 +213,9 @@ impl Index {
         }
     }
 
-    async fn mark(&mut self, services: &Services, mark: String, at: i64) -> Result<(), Error> {
-        services
-            .store
-            .transact(SetPosition(mark.clone().into(), at))
-            .await?;
+    async fn mark(&mut self, store: &Store, mark: String, at: i64) -> Result<(), Error> {
+        let position = SetPosition(mark.clone().into(), at);
+        store.transact(position).await?;
         self.marks.insert(mark, at);
         Ok(())
     }
@@ -209,22 +250,23 @@ fn parameters(definitions: &Definitions) -> impl Iterator<Item = (ResourceType, 
 /// Indexes a page of the resources of a type. Returns where the next one begins.
 async fn pass(
     services: &Services,
+    store: &Store,
     resource_type: &ResourceType,
     after: Option<Cursor>,
 ) -> Result<Option<Cursor>, Error> {
     let mut search = find::every(services, resource_type.as_str())?;
     search.count = PAGE;
     search.after = after;
-    let page = services.store.search(&search).await?;
-    index(services, &page.matches).await?;
+    let page = store.search(&search).await?;
+    index(services, store, &page.matches).await?;
     Ok(page.next)
 }
 
 /// Indexes what changed since a job began.
-async fn settle(services: &Services, job: &Job) -> Result<(), Error> {
+async fn settle(services: &Services, store: &Store, job: &Job) -> Result<(), Error> {
     let mut position = job.since;
     loop {
-        let changes = services.store.changes_after(position, PAGE).await?;
+        let changes = store.changes_after(position, PAGE).await?;
         let Some(last) = changes.last() else {
             return Ok(());
         };
@@ -232,19 +274,19 @@ async fn settle(services: &Services, job: &Job) -> Result<(), Error> {
         let mut current = Vec::new();
         for change in changes {
             if change.key.resource_type == job.resource_type {
-                current.extend(services.store.read(&change.key).await?);
+                current.extend(store.read(&change.key).await?);
             }
         }
-        index(services, &current).await?;
+        index(services, store, &current).await?;
     }
 }
 
-async fn index(services: &Services, resources: &[Stored]) -> Result<(), Error> {
+async fn index(services: &Services, store: &Store, resources: &[Stored]) -> Result<(), Error> {
     let found = resources
         .iter()
         .filter_map(|stored| found(services, stored));
     let work = Reindex(found.collect());
-    Ok(services.store.transact(work).await?)
+    Ok(store.transact(work).await?)
 }
 
 /// What a resource is found by now.

@@ -41,7 +41,7 @@ impl Rows {
 
 /// The ends of the lanes that workers read.
 pub struct Queue {
-    queue: mpsc::Receiver<i64>,
+    entries: mpsc::Receiver<i64>,
     waiting: Arc<watch::Sender<usize>>,
     rows: Rows,
 }
@@ -53,11 +53,11 @@ impl Lanes {
         let rows = Rows::default();
         let (queues, workers) = (0..LANES)
             .map(|_| {
-                let (sender, queue) = mpsc::channel(QUEUE_MAX);
+                let (sender, entries) = mpsc::channel(QUEUE_MAX);
                 let waiting = Arc::clone(&waiting);
                 let rows = rows.clone();
                 let queue = Queue {
-                    queue,
+                    entries,
                     waiting,
                     rows,
                 };
@@ -106,7 +106,7 @@ impl Lanes {
 impl Queue {
     /// The next row; `None` when the lanes are closed.
     pub async fn next(&mut self) -> Option<i64> {
-        self.queue.recv().await
+        self.entries.recv().await
     }
 
     /// A row that was given is processed.

@@ -81,7 +81,7 @@ impl Intake {
     /// Queues what was durable and not processed when Baton stopped. It comes before all that is
     /// received from now on, so that the messages of a patient keep their order.
     pub async fn resume(&self) {
-        self.note_failure(self.queue_orphans(true).await);
+        note_failure(self.queue_orphans(true).await);
         self.lanes.resumed();
     }
 
@@ -96,16 +96,10 @@ impl Intake {
                 () = tokio::time::sleep(LOOK_PERIOD) => {}
             }
             looks = (looks + 1) % LOOKS_PER_SWEEP;
-            self.note_failure(self.queue_orphans(looks == 0).await);
+            note_failure(self.queue_orphans(looks == 0).await);
             if looks == 0 {
-                self.note_failure(self.queue_waiting().await);
+                note_failure(self.queue_waiting().await);
             }
-        }
-    }
-
-    fn note_failure(&self, result: Result<(), crate::store::Error>) {
-        if let Err(error) = result {
-            tracing::error!(error = error::chain(&error), "The inbox could not be read");
         }
     }
 
@@ -212,6 +206,12 @@ impl Intake {
                 "That processing a message failed could not be kept; it will be tried again"
             );
         }
+    }
+}
+
+fn note_failure(result: Result<(), crate::store::Error>) {
+    if let Err(error) = result {
+        tracing::error!(error = error::chain(&error), "The inbox could not be read");
     }
 }
 

@@ -211,7 +211,7 @@ async fn written_earlier(context: &Context) -> Result<HashMap<u32, Written>, Err
 enum Step {
     Done(Written),
     Read(Request),
-    Write(Prepared),
+    Write(Box<Prepared>),
     Refused(Error),
 }
 
@@ -243,7 +243,7 @@ async fn steps(
     let mut prepared = write::prepare_all(context, changes).await?.into_iter();
     let ready = |step: Option<Step>| {
         step.or_else(|| match prepared.next()? {
-            Ok(prepared) => Some(Step::Write(prepared)),
+            Ok(prepared) => Some(Step::Write(Box::new(prepared))),
             Err(error) => Some(Step::Refused(error)),
         })
     };
@@ -263,7 +263,7 @@ async fn single(
         Step::Refused(error) => Err(error),
         Step::Write(prepared) => {
             let context = context.for_step(number);
-            let written = write::commit_prepared(&context, vec![prepared], "batch").await;
+            let written = write::commit_prepared(&context, vec![*prepared], "batch").await;
             written.and_then(|written| {
                 let written = written.into_iter().next();
                 written

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::access::Caller;
 use crate::config::{OnFailure, ValidationLevel};
 use crate::error::Error;
+use crate::interaction::transaction::{Preferences, Return};
 use crate::interaction::write::Policy;
 use crate::interaction::{Context, Services, search, transaction};
 use crate::search::query::Handling;
@@ -33,7 +34,8 @@ pub struct BundleRequest {
     caller: String,
     level: ValidationLevel,
     on_failure: OnFailure,
-    with_resources: bool,
+    returning: Option<Return>,
+    strict: Option<bool>,
     bundle: Box<RawValue>,
 }
 
@@ -42,14 +44,15 @@ impl BundleRequest {
     ///
     /// # Errors
     /// [`Error::Invalid`] when it is no batch or transaction, or a transaction that cannot be read.
-    pub fn new(context: &Context, tree: &Tree, with_resources: bool) -> Result<Self, Error> {
+    pub fn new(context: &Context, tree: &Tree, preferences: Preferences) -> Result<Self, Error> {
         transaction::check(&context.services, tree)?;
         let text = tree.root().raw_text().to_owned();
         Ok(Self {
             caller: context.caller.name.to_string(),
             level: context.policy.level,
             on_failure: context.policy.on_failure,
-            with_resources,
+            returning: preferences.returning,
+            strict: strict(preferences.handling),
             bundle: RawValue::from_string(text).map_err(internal)?,
         })
     }
@@ -82,11 +85,7 @@ impl SearchRequest {
             resource_type: resource_type.to_owned(),
             patient: patient.map(ToString::to_string),
             query: query.to_owned(),
-            strict: match handling {
-                Handling::Strict => Some(true),
-                Handling::Lenient => Some(false),
-                Handling::Default => None,
-            },
+            strict: strict(handling),
         })
     }
 }
@@ -119,10 +118,13 @@ impl Request {
 pub(crate) async fn perform(services: &Arc<Services>, job: ClaimedJob) -> Result<String, Error> {
     match job.kind.as_str() {
         BUNDLE => bundle(services, job).await,
-        _ => {
+        SEARCH => {
             let request = serde_json::from_str(&job.parameters).map_err(internal)?;
             searched(services, &request).await
         }
+        other => Err(Error::Internal(
+            format!("nobody does jobs of kind {other}").into(),
+        )),
     }
 }
 
@@ -142,17 +144,17 @@ async fn bundle(services: &Arc<Services>, job: ClaimedJob) -> Result<String, Err
             on_failure: request.on_failure,
         },
     };
-    transaction::process(&context, tree, request.with_resources).await
+    let preferences = Preferences {
+        returning: request.returning,
+        handling: handling(request.strict),
+    };
+    transaction::process(&context, tree, preferences).await
 }
 
 /// The answer of a search, as the one entry of a `batch-response`.
 async fn searched(services: &Services, request: &SearchRequest) -> Result<String, Error> {
     let resource_type = services.resource_type(&request.resource_type)?;
-    let handling = match request.strict {
-        Some(true) => Handling::Strict,
-        Some(false) => Handling::Lenient,
-        None => Handling::Default,
-    };
+    let handling = handling(request.strict);
     let query = &request.query;
     let found = match &request.patient {
         None => search::search(services, &resource_type, query, handling).await?,
@@ -162,6 +164,23 @@ async fn searched(services: &Services, request: &SearchRequest) -> Result<String
         }
     };
     Ok(transaction::batch_response(services, found))
+}
+
+/// `handling` as a job keeps it.
+fn strict(handling: Handling) -> Option<bool> {
+    match handling {
+        Handling::Strict => Some(true),
+        Handling::Lenient => Some(false),
+        Handling::Default => None,
+    }
+}
+
+fn handling(strict: Option<bool>) -> Handling {
+    match strict {
+        Some(true) => Handling::Strict,
+        Some(false) => Handling::Lenient,
+        None => Handling::Default,
+    }
 }
 
 fn internal(error: serde_json::Error) -> Error {

@@ -27,9 +27,7 @@ use crate::job::Jobs;
 use crate::job::request::{BundleRequest, Request, SearchRequest};
 use crate::rest::asynchronous;
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh, of_update};
-use crate::rest::negotiate::{
-    Layout, body_format, prefer_handling, prefer_return, readable_form,
-};
+use crate::rest::negotiate::{Layout, body_format, prefer_handling, prefer_return, readable_form};
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
 use crate::rest::respond;
@@ -313,7 +311,7 @@ pub(super) async fn bundle(
     body: Read,
 ) -> Answer {
     let format = body_format(&headers)?;
-    let body = body.map_err(unreadable)?;
+    let body = body?;
     let size = body.len();
     let context = context(&services, &headers)?;
     let parser = Arc::clone(&services);

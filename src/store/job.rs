@@ -4,12 +4,14 @@
 //! The store knows when a job may run and who has it, not what it does. Its instants are those of
 //! the database.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use fhir_model::key::{ResourceKey, VersionId};
 
-use crate::store::{Error, Transaction, Work};
+use crate::store::process::Fence;
+use crate::store::{Error, Store, Transaction, Work, read};
 
 /// The result of a job is kept for so long.
 pub const RESULT_KEPT: Duration = Duration::from_hours(24);
@@ -107,8 +109,70 @@ pub struct JobStep {
     pub version: VersionId,
 }
 
+impl Store {
+    /// Queues a job; false where too many are queued or running.
+    pub async fn submit_job(&self, job: NewJob) -> Result<bool, Error> {
+        self.run(Submit(job)).await
+    }
+
+    /// Claims the oldest job of these kinds that may run; whose process died may run again.
+    pub async fn claim_job(&self, kinds: Vec<&'static str>) -> Result<Option<ClaimedJob>, Error> {
+        self.run(ClaimJob(kinds)).await
+    }
+
+    /// The same database, to be written to only as long as this process works on the job.
+    #[must_use]
+    pub fn for_job(&self, lease: JobLease) -> Self {
+        Self(self.0.clone(), Some(Arc::new(Fence::Job(lease, None))))
+    }
+
+    /// The same database for one of the job's steps: what that makes is written down with it. Without
+    /// a job there are no steps.
+    #[must_use]
+    pub fn for_step(&self, step: u32) -> Self {
+        let fence = match self.1.as_deref() {
+            Some(Fence::Job(lease, _)) => Some(Arc::new(Fence::Job(lease.clone(), Some(step)))),
+            _ => self.1.clone(),
+        };
+        Self(self.0.clone(), fence)
+    }
+
+    /// What the steps of the job have made in earlier attempts, step by step.
+    pub async fn steps_done(&self) -> Result<Vec<JobStep>, Error> {
+        let Some(Fence::Job(lease, _)) = self.1.as_deref() else {
+            return Ok(Vec::new());
+        };
+        read::job_steps(&mut self.reader().await?.connection(), lease.row).await
+    }
+
+    /// Ends an attempt at a job; nothing happens where that is no longer this process's.
+    pub async fn end_attempt(&self, lease: JobLease, end: AttemptEnd) -> Result<(), Error> {
+        self.run(EndAttempt(lease, end)).await
+    }
+
+    /// Says how far a job is; false where it is no longer this process's.
+    pub async fn set_job_progress(&self, lease: JobLease, progress: String) -> Result<bool, Error> {
+        self.run(Progress(lease, progress)).await
+    }
+
+    /// A job by its id.
+    pub async fn job(&self, id: &str) -> Result<Option<Job>, Error> {
+        read::job(&mut self.reader().await?.connection(), id).await
+    }
+
+    /// Takes a job away, with its result; false where there is none.
+    pub async fn cancel_job(&self, id: String) -> Result<bool, Error> {
+        self.run(CancelJob(id)).await
+    }
+
+    /// Deletes the results of jobs that were kept long enough.
+    pub async fn expire_jobs(&self) -> Result<(), Error> {
+        self.run(Expire).await
+    }
+}
+
 /// Queues a job; false where too many are open.
-pub(crate) struct Submit(pub(crate) NewJob);
+struct Submit(NewJob);
 
 impl Work for Submit {
     type Output = bool;
@@ -120,7 +184,7 @@ impl Work for Submit {
 }
 
 /// Claims the oldest job of these kinds that may run.
-pub(crate) struct ClaimJob(pub(crate) Vec<&'static str>);
+struct ClaimJob(Vec<&'static str>);
 
 impl Work for ClaimJob {
     type Output = Option<ClaimedJob>;
@@ -135,7 +199,7 @@ impl Work for ClaimJob {
 }
 
 /// Ends an attempt, if the job is still this process's.
-pub(crate) struct EndAttempt(pub(crate) JobLease, pub(crate) AttemptEnd);
+struct EndAttempt(JobLease, AttemptEnd);
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,7 +222,7 @@ impl Work for EndAttempt {
 }
 
 /// Says how far a job is; false where it is no longer this process's.
-pub(crate) struct Progress(pub(crate) JobLease, pub(crate) String);
+struct Progress(JobLease, String);
 
 impl Work for Progress {
     type Output = bool;
@@ -170,7 +234,7 @@ impl Work for Progress {
 }
 
 /// Takes a job away, with its result; false where there is none.
-pub(crate) struct CancelJob(pub(crate) String);
+struct CancelJob(String);
 
 impl Work for CancelJob {
     type Output = bool;
@@ -182,7 +246,7 @@ impl Work for CancelJob {
 }
 
 /// Deletes results that were kept long enough.
-pub(crate) struct Expire;
+struct Expire;
 
 impl Work for Expire {
     type Output = ();

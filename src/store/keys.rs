@@ -20,8 +20,8 @@ const PROCESS_MASK: i64 = 0x3ff << COUNT_BITS;
 #[derive(Debug)]
 pub(crate) struct Keys {
     /// The number of the process, drawn at its start.
-    number: i64,
     process: i64,
+    own_bits: i64,
     last: AtomicI64,
     sequence: AtomicI64,
 }
@@ -31,8 +31,8 @@ impl Keys {
     pub(crate) fn new(last: i64, sequence: i64) -> Self {
         let number = i64::from_be_bytes(Uuid::new_v4().as_u64_pair().1.to_be_bytes()) & i64::MAX;
         Self {
-            number,
-            process: (number & 0x3ff) << COUNT_BITS,
+            process: number,
+            own_bits: (number & 0x3ff) << COUNT_BITS,
             last: AtomicI64::new(last),
             sequence: AtomicI64::new(sequence),
         }
@@ -40,7 +40,7 @@ impl Keys {
 
     /// The number of the process.
     pub(crate) fn process(&self) -> i64 {
-        self.number
+        self.process
     }
 
     /// A key for a row written at `instant`; greater than every key made before.
@@ -57,12 +57,12 @@ impl Keys {
 
     /// The first key with the bits of this process that is greater than `last` and of `ms` or later.
     fn after(&self, last: i64, ms: i64) -> i64 {
-        let first = |ms: i64| (ms << BELOW_MS_BITS) | self.process;
+        let first = |ms: i64| (ms << BELOW_MS_BITS) | self.own_bits;
         let last_ms = last >> BELOW_MS_BITS;
-        let is_own = (last & PROCESS_MASK) == self.process;
+        let is_own = (last & PROCESS_MASK) == self.own_bits;
         if last < first(ms) {
             first(ms)
-        } else if is_own && (last + 1) & PROCESS_MASK == self.process {
+        } else if is_own && (last + 1) & PROCESS_MASK == self.own_bits {
             last + 1
         } else if last < first(last_ms) {
             first(last_ms)
@@ -86,7 +86,7 @@ mod tests {
     /// Keys of the process with these bits, after `last`.
     fn keys(process: i64, last: i64) -> Keys {
         Keys {
-            process: process << COUNT_BITS,
+            own_bits: process << COUNT_BITS,
             ..Keys::new(last, 0)
         }
     }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::store::sql::{Dialect, Sql};
-use crate::store::{Error, JobLease, Transaction, Work};
+use crate::store::{Engine, Error, JobLease, Store, Transaction, Work};
 
 /// How often a process says that it lives.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
@@ -71,8 +71,34 @@ pub(crate) enum Fence {
     Job(JobLease, Option<u32>),
 }
 
+impl Store {
+    /// Takes what only one process does at a time, where no living process has it; gives nothing where
+    /// another one has.
+    pub async fn hold(&self, name: &'static str) -> Result<Option<Lease>, Error> {
+        match &self.0 {
+            // No other process has the file open.
+            Engine::Sqlite(_) => Ok(Some(Lease { name, token: 0 })),
+            Engine::Postgres(_) => self.run(Hold(name)).await,
+        }
+    }
+
+    /// The same database, to be written to only as long as this process has the lease.
+    #[must_use]
+    pub fn under(&self, lease: Lease) -> Self {
+        Self(self.0.clone(), Some(Arc::new(Fence::Lease(lease))))
+    }
+
+    /// Gives a lease back, where it is still this process's.
+    pub async fn release(&self, lease: Lease) -> Result<(), Error> {
+        match &self.0 {
+            Engine::Sqlite(_) => Ok(()),
+            Engine::Postgres(_) => self.run(Release(lease)).await,
+        }
+    }
+}
+
 /// Takes a lease that nobody living has. Gives it, or nothing where another process has it.
-pub(crate) struct Hold(pub(crate) &'static str);
+struct Hold(&'static str);
 
 impl Work for Hold {
     type Output = Option<Lease>;
@@ -83,6 +109,18 @@ impl Work for Hold {
         transaction: &'a mut Transaction<'_>,
     ) -> Result<Option<Lease>, Error> {
         transaction.hold(self.0).await
+    }
+}
+
+/// Gives a lease back.
+struct Release(Lease);
+
+impl Work for Release {
+    type Output = ();
+    type Error = Error;
+
+    async fn run<'a>(&'a mut self, transaction: &'a mut Transaction<'_>) -> Result<(), Error> {
+        transaction.release(&self.0).await
     }
 }
 

@@ -27,8 +27,8 @@ use crate::store::transaction::buffer::{
     Buffer, Mark, Pending, TimerChange, add_states, add_timers,
 };
 use crate::store::{
-    AuditRow, Claim, Error, HistoryPage, HistoryQuery, NewVersion, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span,
-    Stored, check, find, read,
+    AuditRow, Claim, Error, HistoryPage, HistoryQuery, NewVersion, Rows,
+    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, check, find, read,
 };
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.

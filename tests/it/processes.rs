@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use baton::store::Store;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::damage;
@@ -15,6 +15,7 @@ use crate::support::care::{Patient, settings};
 use crate::support::child::Process;
 use crate::support::database::on_postgres_url;
 use crate::support::hospital::{GENHOSP, Hospital};
+use crate::support::mllp::Sender;
 use crate::support::server::{Baton, each};
 
 /// What a process left behind may take so long to be done.
@@ -25,6 +26,7 @@ struct Client(reqwest::Client);
 
 impl Client {
     fn new() -> Self {
+        baton::package::install_tls();
         let client = reqwest::Client::builder().timeout(PATIENCE).build();
         Self(client.unwrap())
     }
@@ -70,8 +72,12 @@ fn settings_file(text: &str) -> (tempfile::TempDir, std::path::PathBuf) {
 async fn two_processes_serve_the_same_records() {
     on_postgres_url(async |url| {
         let (_folder, settings) = settings_file("");
-        let one = Process::start(["--database", &url], &settings);
-        let other = Process::start(["--database", &url], &settings);
+        // Both at once, on an empty database.
+        let (one, other) = thread::scope(|scope| {
+            let one = scope.spawn(|| Process::start(["--database", &url], &settings));
+            let other = Process::start(["--database", &url], &settings);
+            (one.join().unwrap(), other)
+        });
         let client = Client::new();
         let created = client
             .post(&format!("{}/Patient", one.base()), &numbered("1"))
@@ -168,12 +174,58 @@ async fn messages_are_processed_once_although_a_process_is_killed() {
     .await;
 }
 
+const CORRECTIONS: usize = 40;
+
+/// The correction of a person, with a name that says which it is.
+fn correction(number: usize) -> String {
+    let second = format!("202603041000{number:02}");
+    format!(
+        "MSH|^~\\&|APP|GENHOSP|BATON|RPC|{second}||ADT^A31^ADT_A05|C{number}|P|2.5.1\r\
+         EVN|A31|{second}\r\
+         PID|1||77^^^GENHOSP^MR||PERSON{number}^EXAMPLE||19500131|F\r"
+    )
+}
+
+/// A sender that has an acknowledgement goes on with the other process: what it said first has taken
+/// effect first.
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_of_one_patient_keep_their_order_across_processes() {
+    on_postgres_url(async |url| {
+        let (_folder, settings) = settings_file(damage::SETTINGS);
+        let one = Process::start(["--database", &url], &settings);
+        let other = Process::start(["--database", &url], &settings);
+        let mut senders = [&one, &other].map(|process| Sender::connect(process.mllp).unwrap());
+        for number in 0..CORRECTIONS {
+            let (code, _) = senders[number % 2].send(&correction(number)).unwrap();
+            assert_eq!(code, "AA");
+        }
+        damage::until_processed(&url, CORRECTIONS).await;
+        let client = Client::new();
+        let query = format!("{}/Patient?identifier=urn:patient|77", one.base());
+        let found = client.get(&query).await.1;
+        let id = found["entry"][0]["resource"]["id"].as_str().unwrap();
+        let url = format!("{}/Patient/{id}/_history?_count=100", other.base());
+        let history = client.get(&url).await.1;
+        let mut names: Vec<&str> = each(&history, "entry")
+            .map(|entry| entry["resource"]["name"][0]["family"].as_str().unwrap())
+            .collect();
+        names.reverse();
+        let expected: Vec<String> = (0..CORRECTIONS).map(|n| format!("PERSON{n}")).collect();
+        assert_eq!(names, expected);
+    })
+    .await;
+}
+
 const JOBS: usize = 24;
 const ENTRIES: usize = 12;
 
 /// A batch or a transaction that creates Patients with numbers of its own.
 fn bundle(job: usize) -> Value {
-    let kind = if job % 2 == 0 { "batch" } else { "transaction" };
+    let kind = if job.is_multiple_of(2) {
+        "batch"
+    } else {
+        "transaction"
+    };
     let entry = |entry| {
         json!({
             "resource": numbered(&format!("{job}-{entry}")),
@@ -295,20 +347,16 @@ async fn timers_fire_once_although_the_process_that_fires_them_is_killed() {
             "not its turn"
         );
         let base = one.base();
-        let advancing = tokio::spawn(async move { advance(&Client::new(), &base).await });
         let versions = async || {
             let url = format!("{}/_history?_count=1", other.base());
             client.get(&url).await.1["total"].as_u64().unwrap()
         };
-        while versions().await < before + 10 {
-            thread::yield_now();
-        }
-        one.kill();
-        assert_eq!(
-            advancing.await.unwrap(),
-            None,
-            "it was killed in the middle"
-        );
+        let kill = async {
+            while versions().await < before + 10 {}
+            one.kill();
+        };
+        let (advanced, ()) = join(advance(&client, &base), kill).await;
+        assert_eq!(advanced, None, "it was killed in the middle");
         let begun = Instant::now();
         while advance(&client, &other.base()).await != Some(200) {
             assert!(begun.elapsed() < PATIENCE, "nobody takes over");

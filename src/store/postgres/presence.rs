@@ -26,7 +26,7 @@ const NOTICE_PAUSE: Duration = Duration::from_millis(50);
 /// The channel on which processes tell each other that they changed something.
 const CHANNEL: &str = "baton_change";
 /// Where LISTEN fails, it is tried again after so long.
-const LISTEN_PAUSE: Duration = Duration::from_secs(60);
+const LISTEN_PAUSE: Duration = Duration::from_mins(1);
 
 /// What one process says and hears.
 #[derive(Debug, Clone)]

@@ -37,6 +37,14 @@ impl Transaction<'_> {
         Ok(Some(Lease { name, token }))
     }
 
+    /// Gives a lease back, where it is still this process's.
+    pub(crate) async fn release(&mut self, lease: &Lease) -> Result<(), Error> {
+        let text = "UPDATE lease SET process = 0 WHERE name = $1 AND process = $2 AND token = $3";
+        let process = self.keys.process();
+        let binds = [lease.name.into(), process.into(), lease.token.into()];
+        self.write(Sql::fixed(Dialect::Postgres, text, binds)).await
+    }
+
     async fn holder(&mut self, name: &str, lock: &str) -> Result<Option<Holder>, Error> {
         let mut sql = Sql::new(Dialect::Postgres);
         sql.push("SELECT l.process, l.token, CASE WHEN ");

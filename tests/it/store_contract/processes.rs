@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use baton::store::{Error, ReadPosition, SetPosition, Store, TakeOrphans};
+use baton::store::{Claim, Error, ReadPosition, SetPosition, Store, TakeOrphans};
 
 use sqlx::{Connection as _, PgConnection};
 
@@ -134,6 +134,38 @@ async fn messages_of_a_dead_process_are_taken_over_once() {
         assert_eq!(taken, rows, "each by one of them");
         second.close().await;
         third.close().await;
+    })
+    .await;
+}
+
+/// What waits for a lock longer than the configuration allows fails, and is not tried again.
+#[tokio::test]
+async fn waiting_has_a_limit() {
+    on_postgres_url(async |url| {
+        let limits = baton::config::Store {
+            lock_timeout_secs: 1,
+            ..baton::config::Store::default()
+        };
+        let store = Store::open_with(&url, &limits).await.unwrap();
+        let claim = |held: Duration| {
+            store.transact(script(move |transaction| {
+                Box::pin(async move {
+                    transaction.claim(&[Claim("one".to_owned())]).await?;
+                    tokio::time::sleep(held).await;
+                    Ok(())
+                })
+            }))
+        };
+        let begun = Instant::now();
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            claim(Duration::ZERO).await
+        };
+        let (first, late) = futures_util::future::join(claim(Duration::from_secs(4)), late).await;
+        first.unwrap();
+        assert!(matches!(late, Err(Error::Database(_))), "{late:?}");
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        store.close().await;
     })
     .await;
 }
