@@ -170,7 +170,8 @@ async fn send(client: &Client, base: &str, bundle: &Bundle) -> Option<String> {
 }
 
 fn first_chars(text: &str) -> &str {
-    text.get(..text.floor_char_boundary(300)).unwrap_or_default()
+    text.get(..text.floor_char_boundary(300))
+        .unwrap_or_default()
 }
 
 async fn reads(client: &Client, base: &str) -> table::Row {
@@ -184,7 +185,12 @@ async fn reads(client: &Client, base: &str) -> table::Row {
         .as_array()
         .unwrap()
         .iter()
-        .map(|entry| format!("{base}/Observation/{}", entry["resource"]["id"].as_str().unwrap()))
+        .map(|entry| {
+            format!(
+                "{base}/Observation/{}",
+                entry["resource"]["id"].as_str().unwrap()
+            )
+        })
         .collect();
     let client = client.clone();
     table::measure("read by id", 16, move |number| {

@@ -22,10 +22,11 @@ pub(crate) async fn sqlite(path: &str) -> Size {
         .fetch_one(&mut connection)
         .await
         .unwrap();
-    let parts = sqlx::query_as("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC")
-        .fetch_all(&mut connection)
-        .await
-        .unwrap();
+    let parts =
+        sqlx::query_as("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
     let bytes = std::fs::metadata(path).unwrap().len();
     Size {
         resources,

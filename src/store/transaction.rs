@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 
 use crate::search::expression::{Filter, Search};
@@ -18,8 +19,8 @@ use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::text::Texts;
 use crate::store::{
     AuditRow, Claim, Error, MessageState, NewMessage, NewVersion, Received, Rows,
-    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, StoredMessage, Timer, VisitMessage, check, find,
-    read,
+    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, StoredMessage, Timer, VisitMessage,
+    check, find, read,
 };
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
@@ -315,7 +316,7 @@ impl<'t> Transaction<'t> {
             let row = match self.buffer.latest(&version.key) {
                 Some(pending) => pending.row,
                 None if version.version == VersionId::FIRST => {
-                    Some(self.keys.next(version.last_updated))
+                    Some(self.next_key(version.last_updated))
                 }
                 None => None,
             };
@@ -344,7 +345,7 @@ impl<'t> Transaction<'t> {
             earlier => earlier.is_some(),
         };
         let stored = StoredMessage {
-            row: self.keys.next(message.received),
+            row: self.next_key(message.received),
             message: message.clone(),
             attempts: 0,
             control_id_reused,
@@ -674,6 +675,13 @@ impl<'t> Transaction<'t> {
             .execute(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(names)]))
             .await;
         self.noted(released)
+    }
+
+    fn next_key(&self, instant: DateTime<Utc>) -> i64 {
+        match self.connection.dialect() {
+            Dialect::Sqlite => self.keys.count(),
+            Dialect::Postgres => self.keys.next(instant),
+        }
     }
 
     fn next_sequence(&mut self) -> Result<i64, Error> {

@@ -35,7 +35,10 @@ fn run(database: &str, folder: &Path, arguments: &str) -> (i32, String) {
         .wait_with_output()
         .unwrap();
     let said = [output.stdout, output.stderr].concat();
-    (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(said).unwrap(),
+    )
 }
 
 #[track_caller]
@@ -55,8 +58,14 @@ async fn fill(database: &str) {
             "name": [{ "family": family }],
         })
     };
-    baton.put("/Patient/anna", &anna("Example")).await.expect(201);
-    baton.put("/Patient/anna", &anna("Sample")).await.expect(200);
+    baton
+        .put("/Patient/anna", &anna("Example"))
+        .await
+        .expect(201);
+    baton
+        .put("/Patient/anna", &anna("Sample"))
+        .await
+        .expect(200);
     let bert = json!({ "resourceType": "Patient", "id": "bert", "active": true });
     baton.put("/Patient/bert", &bert).await.expect(201);
     baton.delete("/Patient/bert").await;
@@ -67,7 +76,10 @@ async fn fill(database: &str) {
         "effectiveDateTime": "2026-03-01T08:00:00Z",
         "valueQuantity": { "value": 72.50, "unit": "/min" },
     });
-    baton.put("/Observation/pulse", &observation).await.expect(201);
+    baton
+        .put("/Observation/pulse", &observation)
+        .await
+        .expect(201);
     baton.stop().await;
 }
 
@@ -99,7 +111,10 @@ async fn what_is_exported_and_imported_is_the_same_to_the_byte() {
         assert_eq!(files(&folder.join("one")), files(&folder.join("two")));
         // Once more, nothing is new.
         let said = succeeds(&url, folder, "import one --keep-meta --again");
-        assert!(said.contains("\n0 written, ") || said.starts_with("0 written, "), "{said}");
+        assert!(
+            said.contains("\n0 written, ") || said.starts_with("0 written, "),
+            "{said}"
+        );
         succeeds(&url, folder, "check");
     })
     .await;
@@ -122,9 +137,17 @@ async fn an_export_holds_current_versions_of_the_types_asked_for() {
             .collect();
         assert_eq!(ids, ["pulse", "anna"], "{said}");
         assert_eq!(resources[1]["meta"]["versionId"], "2");
-        let said = succeeds(&url, folder, "export - --type Patient --since 2026-03-03T00:00:00Z");
+        let said = succeeds(
+            &url,
+            folder,
+            "export - --type Patient --since 2026-03-03T00:00:00Z",
+        );
         assert!(!said.contains("anna"), "{said}");
-        succeeds(&url, folder, "export bundles --type Patient --format bundle");
+        succeeds(
+            &url,
+            folder,
+            "export bundles --type Patient --format bundle",
+        );
         let text = fs::read_to_string(folder.join("bundles/Patient-000001.json")).unwrap();
         let bundle: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(bundle["entry"][0]["request"]["url"], "Patient/anna");
@@ -248,11 +271,27 @@ async fn a_check_finds_damage_and_repairs_it() {
         fill(&url).await;
         succeeds(&url, folder, "check");
         for (statement, found) in [
-            (format!("DELETE FROM search_token WHERE row_key = {ANNA}"), "Patient/anna search_token"),
-            (format!("UPDATE search_string SET normalised = 'no' WHERE row_key = {ANNA}"), "Patient/anna search_string"),
-            (format!("DELETE FROM compartment WHERE row_key = {ANNA}"), "Patient/anna compartment"),
-            (format!("UPDATE resource SET entries = '{{}}' WHERE row_key = {ANNA}"), "Patient/anna resource"),
-            ("INSERT INTO search_uri (parameter, uri, row_key) VALUES (1, 'urn:x', 2)".to_owned(), "- search_uri"),
+            (
+                format!("DELETE FROM search_token WHERE row_key = {ANNA}"),
+                "Patient/anna search_token",
+            ),
+            (
+                format!("UPDATE search_string SET normalised = 'no' WHERE row_key = {ANNA}"),
+                "Patient/anna search_string",
+            ),
+            (
+                format!("DELETE FROM compartment WHERE row_key = {ANNA}"),
+                "Patient/anna compartment",
+            ),
+            (
+                format!("UPDATE resource SET entries = '{{}}' WHERE row_key = {ANNA}"),
+                "Patient/anna resource",
+            ),
+            (
+                "INSERT INTO search_uri (parameter, uri, row_key) VALUES (1, 'urn:x', 2)"
+                    .to_owned(),
+                "- search_uri",
+            ),
         ] {
             execute(&url, &statement).await;
             let (code, said) = run(&url, folder, "check");
@@ -261,7 +300,11 @@ async fn a_check_finds_damage_and_repairs_it() {
             succeeds(&url, folder, "check --repair");
             succeeds(&url, folder, "check");
         }
-        execute(&url, &format!("DELETE FROM resource_version WHERE row_key = {ANNA}")).await;
+        execute(
+            &url,
+            &format!("DELETE FROM resource_version WHERE row_key = {ANNA}"),
+        )
+        .await;
         for command in ["check", "check --repair"] {
             let (code, said) = run(&url, folder, command);
             assert_eq!(code, 1, "{said}");
@@ -272,36 +315,58 @@ async fn a_check_finds_damage_and_repairs_it() {
 }
 
 #[tokio::test]
+async fn a_transaction_that_was_committed_is_not_repeated_after_a_kill() {
+    on_each_url(async |url| {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        let bundle = |family: &str| {
+            json!({ "resourceType": "Bundle", "type": "transaction", "entry": [{
+                "resource": { "resourceType": "Patient", "name": [{ "family": family }] },
+                "request": { "method": "POST", "url": "Patient" },
+            }]})
+            .to_string()
+        };
+        let text = [bundle("one"), bundle("two")].join("\n");
+        fs::write(folder.join("b.ndjson"), text).unwrap();
+        succeeds(&url, folder, "import b.ndjson");
+        // As if the kill had come between the commit of the second and the note that it is done.
+        let back = "UPDATE engine_position SET sequence = sequence - 1 \
+                    WHERE engine LIKE 'import/%' AND engine NOT LIKE '%/begun%'";
+        execute(&url, back).await;
+        let said = succeeds(&url, folder, "import b.ndjson");
+        assert!(said.contains("0 Bundles carried out"), "{said}");
+        let said = succeeds(&url, folder, "export - --type Patient");
+        assert_eq!(said.matches("\"family\"").count(), 2, "{said}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn texts_are_read_back_whatever_they_were_written_with() {
     on_each_url(async |url| {
         let folder = tempfile::tempdir().unwrap();
         let folder = folder.path();
-        let lines: Vec<String> = (0..2_500)
+        let lines: Vec<String> = (0..1_800)
             .map(|number| {
+                let (code, kind) = (number % 97, number % 89);
                 format!(
-                    r#"{{"resourceType":"Observation","id":"o{number}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"{}-4","display":"A measurement of kind {}"}}]}},"valueQuantity":{{"value":{number}.50,"unit":"mg"}}}}"#,
-                    number % 97, number % 89
+                    r#"{{"resourceType":"Observation","id":"o{number}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"{code}-4","display":"A measurement of kind {kind}"}}]}},"valueQuantity":{{"value":{number}.50,"unit":"mg"}}}}"#
                 )
             })
             .collect();
         fs::write(folder.join("o.ndjson"), lines.join("\n")).unwrap();
         succeeds(&url, folder, "import o.ndjson --validation-level off");
+        execute(&url, "UPDATE text_dictionary SET lesson = lesson").await;
+        // The first texts have no dictionary, the last ones have.
         let store = Store::open(&url).await.unwrap();
-        let mut lengths = Vec::new();
-        for id in ["o0", "o999", "o2499"] {
-            let key = ResourceKey::parse(&format!("Observation/{id}")).unwrap();
-            let stored = store.read(&key).await.unwrap().unwrap();
-            let number = &id[1..];
-            let text = stored.text.unwrap();
+        for number in ["0", "999", "1799"] {
+            let key = ResourceKey::parse(&format!("Observation/o{number}")).unwrap();
+            let text = store.read(&key).await.unwrap().unwrap().text.unwrap();
             assert!(text.contains(&format!(r#""value":{number}.50"#)), "{text}");
-            lengths.push(text.len());
         }
         store.close().await;
-        let dictionaries = folder.join("out");
-        succeeds(&url, folder, "export out --type Observation");
-        let text = fs::read_to_string(dictionaries.join("Observation.ndjson")).unwrap();
-        assert_eq!(text.lines().count(), 2_500);
-        execute(&url, "UPDATE text_dictionary SET lesson = lesson").await;
+        let said = succeeds(&url, folder, "export - --type Observation");
+        assert_eq!(said.lines().filter(|line| line.starts_with('{')).count(), 1_800);
     })
     .await;
 }
