@@ -201,7 +201,7 @@ async fn an_import_tells_what_it_refuses_and_goes_on() {
             .collect();
         let places: Vec<&str> = outcomes
             .iter()
-            .map(|outcome| outcome["issue"][0]["diagnostics"].as_str().unwrap())
+            .map(|outcome| outcome["issue"][0]["details"]["text"].as_str().unwrap())
             .collect();
         assert_eq!(places.len(), 3, "{rejects}");
         for line in [2, 3, 4] {
@@ -288,7 +288,7 @@ async fn a_check_finds_damage_and_repairs_it() {
                 "Patient/anna resource",
             ),
             (
-                "INSERT INTO search_uri (parameter, uri, row_key) VALUES (1, 'urn:x', 2)"
+                "INSERT INTO search_uri (parameter, uri, row_key) VALUES (1, 'urn:x', -2)"
                     .to_owned(),
                 "- search_uri",
             ),
