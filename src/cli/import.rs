@@ -40,6 +40,11 @@ use source::Item;
 const UNREADABLE: u8 = 2;
 /// Names of positions in the database begin so.
 const POSITION: &str = "import/";
+/// Ends of names of positions: the transaction that was begun, and the end of the feed before it.
+const BEGUN: &str = "/begun";
+const BEGUN_AFTER: &str = "/begun-after";
+/// Rows of the audit trail in which those of the transaction are looked for.
+const AUDIT_ROWS: u32 = 10_000;
 /// Items between two lines of progress.
 const PROGRESS_ITEMS: u64 = 5_000;
 
@@ -108,6 +113,8 @@ pub(super) async fn run(options: Import) -> anyhow::Result<ExitCode> {
         },
         options: &options,
         batch: Batch::new(options.keep_meta),
+        position: None,
+        number: 0,
         rejects: None,
         counts: Counts::default(),
     };
@@ -150,6 +157,10 @@ struct Importer<'o> {
     context: Context,
     options: &'o Import,
     batch: Batch,
+    /// The file that is being read, where it can be read again.
+    position: Option<String>,
+    /// The number of the item in it.
+    number: u64,
     rejects: Option<BufWriter<File>>,
     counts: Counts,
 }
@@ -161,52 +172,78 @@ impl Importer<'_> {
 
     /// Imports the items of a file that were not imported before.
     async fn file(&mut self, path: &Path) -> anyhow::Result<()> {
-        let position = position(path);
-        let done = match &position {
-            Some(name) if !self.options.again => self.done(name).await?,
-            _ => 0,
+        self.position = position(path);
+        self.number = 0;
+        let done = if self.options.again {
+            0
+        } else {
+            self.done().await?
         };
         if done > 0 {
             complain(&format!("{}: goes on after {done}", path.display()));
         }
         let mut items = source::read(path.to_owned());
-        let mut number = 0;
         while let Some(item) = items.recv().await {
-            number += 1;
-            if number <= done {
+            self.number += 1;
+            if self.number <= done {
                 continue;
             }
             self.item(item).await?;
             if self.batch.is_full() {
                 self.flush().await?;
             }
-            if self.batch.is_empty()
-                && let Some(name) = &position
-            {
-                self.keep(name, number).await?;
+            if self.batch.is_empty() {
+                self.keep("", self.number).await?;
             }
-            if number.is_multiple_of(PROGRESS_ITEMS) {
+            if self.number.is_multiple_of(PROGRESS_ITEMS) {
                 self.counts.report();
             }
         }
         self.flush().await?;
-        if let Some(name) = &position {
-            self.keep(name, number.max(done)).await?;
-        }
-        Ok(())
+        self.keep("", self.number.max(done)).await
     }
 
-    async fn done(&self, name: &str) -> anyhow::Result<u64> {
-        let positions = self.services().store.transact(Positions(POSITION)).await?;
-        let found = positions.into_iter().find(|(found, _)| found == name);
-        Ok(found.map_or(0, |(_, number)| u64::try_from(number).unwrap_or(0)))
+    /// How many items of the file were imported.
+    async fn done(&self) -> anyhow::Result<u64> {
+        let Some(name) = &self.position else {
+            return Ok(0);
+        };
+        let store = &self.services().store;
+        let positions = store.transact(Positions(POSITION)).await?;
+        let of = |suffix: &str| {
+            let mut all = positions.iter();
+            let found = all.find(|(found, _)| found.strip_prefix(name.as_str()) == Some(suffix));
+            found.map_or(0, |(_, number)| *number)
+        };
+        let done = u64::try_from(of("")).unwrap_or(0);
+        let begun = u64::try_from(of(BEGUN)).unwrap_or(0);
+        let is_carried_out = begun == done + 1 && {
+            let rows = store.audit_after(of(BEGUN_AFTER), AUDIT_ROWS).await?;
+            let caller = &self.context.caller.name;
+            rows.iter().any(|row| row.caller == **caller)
+        };
+        Ok(if is_carried_out { begun } else { done })
     }
 
-    async fn keep(&self, name: &str, number: u64) -> anyhow::Result<()> {
+    /// Keeps a number of the file.
+    async fn keep(&self, suffix: &str, number: u64) -> anyhow::Result<()> {
+        let Some(name) = &self.position else {
+            return Ok(());
+        };
         let number = i64::try_from(number).context("a file has too many items")?;
-        let position = SetPosition(name.to_owned().into(), number);
+        let position = SetPosition(format!("{name}{suffix}").into(), number);
         self.services().store.transact(position).await?;
         Ok(())
+    }
+
+    /// Notes that a transaction is begun, so that after a kill the audit trail tells whether it was
+    /// committed.
+    async fn begin(&self) -> anyhow::Result<()> {
+        self.keep("", self.number - 1).await?;
+        let end = self.services().store.trails_end().await?;
+        self.keep(BEGUN_AFTER, u64::try_from(end).unwrap_or(0))
+            .await?;
+        self.keep(BEGUN, self.number).await
     }
 
     async fn item(&mut self, item: Item) -> anyhow::Result<()> {
@@ -249,6 +286,7 @@ impl Importer<'_> {
             return self.contents(place, tree).await;
         }
         self.flush().await?;
+        self.begin().await?;
         let preferences = Preferences {
             returning: None,
             handling: Handling::Default,
@@ -361,7 +399,9 @@ impl Importer<'_> {
             return Ok(());
         }
         let checked = self.context.policy.options();
-        codes::foresee(&services, &document, None, &checked).await;
+        if let Err(error) = codes::foresee(&services, &document, None, &checked).await {
+            return self.failed(place, error);
+        }
         self.batch.push(Candidate {
             place: place.to_owned(),
             change: Change::Update {

@@ -55,6 +55,12 @@ impl Keys {
         }
     }
 
+    /// A key where one writer exists: one more than the last. It stands in every row of every index,
+    /// and a small number takes few bytes.
+    pub(crate) fn count(&self) -> i64 {
+        self.last.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// The first key with the bits of this process that is greater than `last` and of `ms` or later.
     fn after(&self, last: i64, ms: i64) -> i64 {
         let first = |ms: i64| (ms << BELOW_MS_BITS) | self.own_bits;

@@ -293,3 +293,76 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn observation(number: usize) -> Arc<str> {
+        let text = format!(
+            r#"{{"resourceType":"Observation","id":"o{number}","status":"final","code":{{"coding":[{{"system":"http://loinc.org","code":"{}-4"}}]}},"valueQuantity":{{"value":{number}.50}}}}"#,
+            number % 89
+        );
+        text.into()
+    }
+
+    #[test]
+    fn a_text_is_read_back_as_it_was_written() {
+        let samples: Vec<Arc<str>> = (0..2_000).map(observation).collect();
+        let bytes: Vec<&[u8]> = samples.iter().map(|text| text.as_bytes()).collect();
+        let dictionary = zstd::dict::from_samples(&bytes, DICTIONARY_BYTES_MAX).unwrap();
+        let id = introduce(&dictionary).unwrap();
+        for text in [
+            "",
+            "{}",
+            "Grüße \u{1f600}",
+            &observation(7),
+            &"x".repeat(1 << 20),
+        ] {
+            for id in [None, Some(id)] {
+                let kept = encode(text, id).unwrap();
+                assert_eq!(&*decode(&kept).unwrap(), text);
+            }
+        }
+        let text = observation(3);
+        let with = encode(&text, Some(id)).unwrap().len();
+        assert!(
+            with * 2 < encode(&text, None).unwrap().len(),
+            "{with} bytes"
+        );
+    }
+
+    #[test]
+    fn what_is_no_text_is_an_error_and_an_unknown_dictionary_is_told() {
+        for kept in [&b""[..], b"x", b"not a frame", &[0xff; 64]] {
+            assert!(decode(kept).is_err());
+        }
+        let mut kept = encode("text", None).unwrap();
+        kept.truncate(kept.len() - 1);
+        assert!(matches!(decode(&kept), Err(Error::Corrupt(_))));
+        let samples: Vec<String> = (0..2_000)
+            .map(|number| format!("{number} of many"))
+            .collect();
+        let unknown = zstd::dict::from_samples(&samples, 4 << 10).unwrap();
+        let frame = Compressor::with_dictionary(LEVEL, &unknown)
+            .unwrap()
+            .compress(b"text")
+            .unwrap();
+        assert!(matches!(
+            decode(&frame[MAGIC.len()..]),
+            Err(Error::Dictionary)
+        ));
+    }
+
+    #[test]
+    fn a_sample_stays_within_its_budget_and_holds_late_texts_too() {
+        let mut sample = Sample::default();
+        for number in 0..200_000 {
+            sample.add(&observation(number));
+        }
+        assert!(sample.bytes <= SAMPLE_BYTES_MAX, "{}", sample.bytes);
+        assert!(sample.bytes * 3 > SAMPLE_BYTES_MAX, "{}", sample.bytes);
+        assert!(sample.texts.last().unwrap().contains("o19"));
+        assert_eq!(sample.seen, 200_000);
+    }
+}

@@ -13,6 +13,7 @@ mod job;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 
 use crate::search::expression::Search;
@@ -199,7 +200,7 @@ impl<'t> Transaction<'t> {
             let row = match self.buffer.latest(&version.key) {
                 Some(pending) => pending.row,
                 None if version.version == VersionId::FIRST => {
-                    Some(self.keys.next(version.last_updated))
+                    Some(self.next_key(version.last_updated))
                 }
                 None => None,
             };
@@ -434,6 +435,13 @@ impl<'t> Transaction<'t> {
             .execute(Sql::fixed(Dialect::Postgres, text, [Bind::Texts(names)]))
             .await;
         self.noted(released)
+    }
+
+    pub(super) fn next_key(&self, instant: DateTime<Utc>) -> i64 {
+        match self.connection.dialect() {
+            Dialect::Sqlite => self.keys.count(),
+            Dialect::Postgres => self.keys.next(instant),
+        }
     }
 
     fn next_sequence(&mut self) -> Result<i64, Error> {

@@ -56,6 +56,19 @@ impl Store {
         row.ok_or(Error::Corrupt("feed"))?.integer(0)
     }
 
+    /// The newest place in the change feed and in the audit trail.
+    pub async fn trails_end(&self) -> Result<i64, Error> {
+        let mut reader = self.reader().await?;
+        let connection = &mut reader.connection();
+        let text = "SELECT max(place) FROM (SELECT max(sequence) AS place FROM change \
+                    UNION ALL SELECT max(sequence) FROM audit) places";
+        let row = connection
+            .fetch_first(Sql::fixed(connection.dialect(), text, []))
+            .await?;
+        let end = row.map(|row| row.optional_integer(0)).transpose()?;
+        Ok(end.flatten().unwrap_or(0))
+    }
+
     /// The types of which there are resources, in order.
     pub async fn resource_types(&self) -> Result<Vec<ResourceType>, Error> {
         let mut reader = self.reader().await?;

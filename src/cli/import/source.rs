@@ -163,8 +163,8 @@ impl Reading {
     fn lines(&self, mut stream: impl std::io::BufRead, shown: &str) -> anyhow::Result<()> {
         for number in 1.. {
             let mut line = Vec::new();
-            let limited = &mut (&mut stream).take(ITEM_BYTES_MAX + 1);
-            if BufReader::new(limited).read_until(b'\n', &mut line)? == 0 {
+            let mut limited = stream.by_ref().take(ITEM_BYTES_MAX + 1);
+            if limited.read_until(b'\n', &mut line)? == 0 {
                 break;
             }
             ensure_size(line.len(), shown)?;

@@ -21,7 +21,7 @@ impl Transaction<'_> {
             earlier => earlier.is_some(),
         };
         let stored = StoredMessage {
-            row: self.keys.next(message.received),
+            row: self.next_key(message.received),
             message: message.clone(),
             attempts: 0,
             control_id_reused,

@@ -21,7 +21,7 @@ impl Transaction<'_> {
              progress, status, parameters) VALUES ",
         );
         sql.bind_list([
-            Bind::Integer(self.keys.next(job.created)),
+            Bind::Integer(self.next_key(job.created)),
             job.id.as_str().into(),
             job.kind.into(),
             JobState::Queued.code().into(),
