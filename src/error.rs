@@ -6,7 +6,7 @@
 use std::error::Error as StdError;
 use std::fmt::Write as _;
 
-use fhir_model::issue::{Issue, IssueType};
+use fhir_model::issue::Issue;
 use fhir_model::key::{ResourceKey, VersionId};
 
 use crate::store;
@@ -68,12 +68,41 @@ pub enum Error {
     /// Baton does not do this.
     #[error("{0}")]
     NotSupported(String),
+    /// More was sent, or asked for, than is taken at once; the text names the limit.
+    #[error("{0}")]
+    TooLarge(String),
+    /// Entries of a Bundle were refused, each at its place.
+    #[error("entries of the Bundle were refused")]
+    Entries(Vec<EntryError>),
     /// The store does not answer; trying again may help.
     #[error("the store is not available")]
     Unavailable(#[source] Cause),
     /// A bug or a broken store. The client learns nothing but that.
     #[error("internal error")]
     Internal(#[source] Cause),
+}
+
+/// Why an entry of a Bundle was refused; none of these is a defect, whose cause would be lost here.
+#[derive(Debug)]
+pub struct EntryError {
+    /// Its place: `Bundle.entry[3]`.
+    pub place: String,
+    /// Why.
+    pub error: Error,
+}
+
+impl Error {
+    /// The error of an entry; what is no fault of the entry stays as it is.
+    #[must_use]
+    pub fn of_entry(self, index: usize) -> Self {
+        match self {
+            Self::Internal(_) | Self::Unavailable(_) | Self::Entries(_) => self,
+            error => {
+                let place = format!("Bundle.entry[{index}]");
+                Self::Entries(vec![EntryError { place, error }])
+            }
+        }
+    }
 }
 
 fn place(current: Option<VersionId>) -> String {
@@ -92,10 +121,9 @@ impl From<store::Error> for Error {
             store::Error::Conflict => {
                 Self::Conflict("somebody else changed the resource at the same time".to_owned())
             }
-            store::Error::TooLarge => Self::Invalid(vec![Issue::error(
-                IssueType::TooLong,
-                "the request writes more than one transaction takes; send it in parts",
-            )]),
+            store::Error::TooLarge => Self::TooLarge(
+                "the request writes more than one transaction takes; send it in parts".to_owned(),
+            ),
             store::Error::Database(_)
             | store::Error::TooSlow
             | store::Error::Closed

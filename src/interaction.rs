@@ -26,6 +26,7 @@ use crate::search::value::ParameterId;
 use crate::store::Store;
 use crate::terminology_server::TerminologyServer;
 
+pub mod aside;
 pub mod bundle;
 pub mod capabilities;
 pub mod codes;

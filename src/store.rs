@@ -39,6 +39,9 @@ use crate::search::value::SearchValues;
 /// transaction. So many change rows, and so many audit rows, fit in one transaction.
 const SEQUENCES_PER_TRANSACTION_BITS: u32 = 16;
 
+/// So many versions of a history are counted: counting more would take longer than the page.
+pub const VERSIONS_COUNTED_MAX: u32 = 100_000;
+
 /// A database of resources. Clones are cheap and speak to the same database.
 #[derive(Debug, Clone)]
 pub struct Store(Engine);
@@ -358,10 +361,15 @@ pub struct HistoryQuery {
     pub scope: HistoryScope,
     /// `_since`: only versions written at or after.
     pub since: Option<DateTime<Utc>>,
+    /// `_at`: only versions that were current at some time of `[low, high)`, in microseconds, and
+    /// deletions within it.
+    pub during: Option<(i64, i64)>,
     /// Versions on one page, newest first.
     pub count: u32,
     /// The `next` of the previous page.
     pub before: Option<i64>,
+    /// Whether all versions are counted: what the first page says, the others need not find again.
+    pub is_counted: bool,
 }
 
 /// Whose history.
@@ -382,8 +390,9 @@ pub struct HistoryPage {
     pub versions: Vec<Stored>,
     /// Pass as `before` for the next page; `None` at the end.
     pub next: Option<i64>,
-    /// Number of all versions in scope.
-    pub total: u64,
+    /// Number of all versions in scope; `None` when not asked for, and when there are more than
+    /// [`VERSIONS_COUNTED_MAX`].
+    pub total: Option<u64>,
 }
 
 /// One page of a search.

@@ -312,6 +312,50 @@ fn documents_link_to_files() {
     }
 }
 
+/// A table that proves rules by tests is worth as much as the tests are there.
+#[test]
+fn every_test_that_proves_a_rule_exists() {
+    const TABLE: &str = "conformance/rest.md";
+    let table = read(TABLE);
+    let rows = table.lines().filter(|line| line.starts_with("| "));
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for row in rows.filter(|row| !row.starts_with("| section ")) {
+        let named = row.rsplit('|').nth(1).unwrap_or_default();
+        let tests: Vec<&str> = named
+            .split('`')
+            .filter(|part| part.contains("::"))
+            .collect();
+        if tests.is_empty() {
+            missing.push(format!("no test: {row}"));
+        }
+        count += tests.len();
+        missing.extend(
+            tests
+                .into_iter()
+                .filter(|test| !is_test(test))
+                .map(str::to_owned),
+        );
+    }
+    assert!(count > 0, "{TABLE} names no tests");
+    assert!(
+        missing.is_empty(),
+        "{TABLE} names tests that are not there:\n{}",
+        missing.join("\n")
+    );
+}
+
+/// Whether `file::name` is a function of that file, which is below `tests/it` or the checkout.
+fn is_test(test: &str) -> bool {
+    let Some((file, name)) = test.rsplit_once("::") else {
+        return false;
+    };
+    ["tests/it/", ""].iter().any(|folder| {
+        let path = root().join(format!("{folder}{file}.rs"));
+        fs::read_to_string(path).is_ok_and(|text| text.contains(&format!("fn {name}()")))
+    })
+}
+
 fn floor(module: &str) -> Option<u32> {
     FLOORS
         .iter()

@@ -11,8 +11,12 @@ use crate::search::expression::{
 use crate::search::value::ParameterId;
 use crate::store::{Stored, Transaction};
 
-/// Resources of one look-up at most: what belongs to one patient or one visit.
-const RESOURCES_MAX: u32 = 1000;
+/// Resources that a look-up reads at once.
+const RESOURCES_PER_PAGE: u32 = 1000;
+
+/// Resources of one look-up at most: more belong to no patient and no visit, and an engine that
+/// decided by a part of them would decide wrongly.
+const RESOURCES_MAX: usize = 50_000;
 
 /// A search for the resources of which a parameter has one of these values.
 ///
@@ -28,7 +32,7 @@ pub fn by(
         resource_type: services.resource_type(resource_type)?,
         filters: vec![any(resource_type, parameter, criteria)],
         sort: Vec::new(),
-        count: RESOURCES_MAX,
+        count: RESOURCES_PER_PAGE,
         after: None,
         includes: Vec::new(),
         revincludes: Vec::new(),
@@ -103,19 +107,29 @@ pub fn by_reference(
     )
 }
 
-/// The matches of a search, inside a transaction.
+/// All matches of a search, inside a transaction.
 ///
 /// # Errors
-/// When the store fails.
+/// When the store fails, and when there are more than [`RESOURCES_MAX`].
 pub async fn matches(
     transaction: &mut Transaction<'_>,
     search: &Search,
 ) -> Result<Vec<Value>, Error> {
-    let page = transaction.search(search).await?;
-    page.matches
-        .iter()
-        .filter_map(|stored| value(stored).transpose())
-        .collect()
+    let mut search = search.clone();
+    let mut found = Vec::new();
+    loop {
+        let page = transaction.search(&search).await?;
+        for stored in &page.matches {
+            found.extend(value(stored)?);
+        }
+        if page.next.is_none() {
+            return Ok(found);
+        }
+        if found.len() >= RESOURCES_MAX {
+            return Err(Error::Internal("a look-up has no end".into()));
+        }
+        search.after = page.next;
+    }
 }
 
 /// A resource as it now is, inside a transaction; `None` when there is none or it was deleted.

@@ -5,7 +5,7 @@
 
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 
-use crate::error::Error;
+use crate::error::{EntryError, Error};
 
 /// The HTTP status of an error.
 pub fn status(error: &Error) -> u16 {
@@ -21,9 +21,22 @@ pub fn status(error: &Error) -> u16 {
         Error::Gone { .. } => 410,
         Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
         Error::Conflict(_) => 409,
+        Error::TooLarge(_) => 413,
+        Error::Entries(entries) => of_entries(entries),
         Error::NotSupported(_) => 501,
         Error::Unavailable(_) => 503,
         Error::Internal(_) => 500,
+    }
+}
+
+/// The status that all entries have in common, if they have one.
+fn of_entries(entries: &[EntryError]) -> u16 {
+    let mut statuses = entries.iter().map(|entry| status(&entry.error));
+    let first = statuses.next().unwrap_or(400);
+    if statuses.all(|status| status == first) {
+        first
+    } else {
+        400
     }
 }
 
@@ -51,6 +64,7 @@ pub fn status_line(status: u16) -> String {
         409 => "Conflict",
         410 => "Gone",
         412 => "Precondition Failed",
+        413 => "Payload Too Large",
         422 => "Unprocessable Entity",
         500 => "Internal Server Error",
         501 => "Not Implemented",
@@ -66,6 +80,9 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         Error::Invalid(issues) | Error::Unprocessable(issues) => {
             return OperationOutcome::new(issues.clone());
         }
+        Error::Entries(entries) => {
+            return OperationOutcome::new(entries.iter().flat_map(placed).collect());
+        }
         Error::UnknownType(_) | Error::UnknownOperation(_) | Error::NotSupported(_) => {
             IssueType::NotSupported
         }
@@ -74,8 +91,26 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         Error::Gone { .. } => IssueType::Deleted,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
         Error::MultipleMatches(_) => IssueType::MultipleMatches,
+        Error::TooLarge(_) => IssueType::TooLong,
         Error::Unavailable(_) => IssueType::Transient,
         Error::Internal(_) => IssueType::Exception,
     };
     OperationOutcome::new(vec![Issue::error(code, error.to_string())])
+}
+
+/// The issues of an entry, its place put before their own: `Bundle.entry[1].resource.gender`.
+fn placed(entry: &EntryError) -> Vec<Issue> {
+    let EntryError { place, error } = entry;
+    let put = |issue: Issue| {
+        if issue.location.starts_with(place) {
+            return issue;
+        }
+        let tail = issue.location.split_once('.').map(|(_, tail)| tail);
+        let location = match tail {
+            Some(tail) => format!("{place}.resource.{tail}"),
+            None => place.clone(),
+        };
+        issue.at(location)
+    };
+    outcome(error).issues.into_iter().map(put).collect()
 }

@@ -11,42 +11,76 @@ use fhir_model::issue::IssueType;
 use fhir_model::tree::Tree;
 use futures_util::{StreamExt as _, stream};
 
-use crate::error::Error;
+use crate::error::{EntryError, Error};
 use crate::interaction::transaction::answer::{Answer, respond};
-use crate::interaction::transaction::plan::Plan;
-use crate::interaction::transaction::request::{
-    Get, Request, Verb, at, change, read_target, requests, text,
-};
-use crate::interaction::write::Document;
-use crate::interaction::{Context, Services, codes, conformance, invalid, read, search, write};
+use crate::interaction::transaction::draft::Draft;
+use crate::interaction::transaction::plan::{Plan, Ran};
+use crate::interaction::transaction::read::{Budget, Source};
+use crate::interaction::transaction::request::{Request, Verb, at, change, requests, text};
+use crate::interaction::write::{self, Prepared};
+use crate::interaction::{Context, conformance, invalid};
 use crate::search::query::Handling;
 
 mod answer;
+mod draft;
+mod link;
 mod plan;
+mod read;
 mod request;
 
 /// Entries of a batch that are under way at once, so that they share commits.
 const BATCH_CONCURRENCY: usize = 16;
+/// Entries of a batch that are prepared together.
+const BATCH_PART: usize = 256;
+/// How often a transaction is drawn up anew because of what others wrote meanwhile.
+const DRAFTS_MAX: u32 = 5;
+
+/// What a write answers with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Return {
+    /// The resource: also without a `Prefer` header, because the common clients rely on it.
+    #[default]
+    Representation,
+    /// Nothing.
+    Minimal,
+    /// An OperationOutcome.
+    OperationOutcome,
+}
+
+/// What the client prefers, of every entry.
+#[derive(Debug, Clone, Copy)]
+pub struct Preferences {
+    /// `return=…`; without it only what went wrong is told.
+    pub returning: Option<Return>,
+    /// `handling=…`.
+    pub handling: Handling,
+}
 
 /// Does what a Bundle asks; the answer is a Bundle too.
 ///
 /// # Errors
-/// [`Error::Invalid`] for what is no batch or transaction; for a transaction, the first error of
-/// an entry, its location put before the issue's own.
-pub async fn process(context: &Context, tree: Tree, with_resources: bool) -> Result<String, Error> {
+/// [`Error::Invalid`] for what is no batch or transaction, [`Error::TooLarge`] for one with too many
+/// entries; for a transaction, what refuses its entries, each with its place.
+pub async fn process(
+    context: &Context,
+    tree: Tree,
+    preferences: Preferences,
+) -> Result<String, Error> {
     let bundle_type = bundle_type(&tree)?;
     let requests = requests(&context.services, &tree)?;
     let (name, answers) = match bundle_type {
-        BundleType::Transaction => (
-            "transaction-response",
-            transaction(context, tree, requests).await?,
-        ),
-        BundleType::Batch => (
-            "batch-response",
-            batch(context, Arc::new(tree), requests).await,
-        ),
+        BundleType::Transaction => {
+            let requests = all(requests)?;
+            let answers = transaction(context, tree, requests, preferences.handling).await?;
+            ("transaction-response", answers)
+        }
+        BundleType::Batch => {
+            let answers = batch(context, Arc::new(tree), requests, preferences.handling).await?;
+            ("batch-response", answers)
+        }
     };
-    Ok(respond(&context.services, name, &answers, with_resources))
+    let returning = preferences.returning;
+    Ok(respond(&context.services, name, &answers, returning))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,24 +89,61 @@ enum BundleType {
     Transaction,
 }
 
+/// What to do with a Bundle that is none of the two: <https://hl7.org/fhir/R4/valueset-bundle-type.html>.
+const OTHER_TYPES: &[(&str, &str)] = &[
+    (
+        "message",
+        "messages are not processed here; POST it to Bundle to have it stored",
+    ),
+    ("document", "POST it to Bundle to have it stored"),
+    ("collection", "POST it to Bundle to have it stored"),
+    ("searchset", "it is the answer to a search"),
+    ("history", "it is the answer to a history"),
+    ("transaction-response", "it is the answer to a transaction"),
+    ("batch-response", "it is the answer to a batch"),
+];
+
 fn bundle_type(tree: &Tree) -> Result<BundleType, Error> {
     if tree.resource_type().as_deref() != Some("Bundle") {
         return Err(invalid(
             IssueType::Invalid,
-            "a Bundle of type batch or transaction is expected here",
+            "a Bundle of type batch or transaction is expected here; POST a resource to its type",
         ));
     }
+    let refused = |code: IssueType, text: String| Err(at("Bundle.type", code, text));
     match text(tree.root(), "type").as_deref() {
         Some("transaction") => Ok(BundleType::Transaction),
         Some("batch") => Ok(BundleType::Batch),
-        other => Err(at(
-            "Bundle.type",
-            IssueType::Value,
-            format!(
-                "Bundle.type is {}; batch or transaction is expected here",
-                other.unwrap_or("absent")
-            ),
-        )),
+        None => refused(
+            IssueType::Required,
+            "Bundle.type is missing; batch or transaction is expected here".to_owned(),
+        ),
+        Some(other) => {
+            let known = OTHER_TYPES.iter().find(|(name, _)| *name == other);
+            let hint = known.map_or("there is no such type", |(_, hint)| *hint);
+            refused(
+                IssueType::Value,
+                format!("Bundle.type is {other}; batch or transaction is expected here: {hint}"),
+            )
+        }
+    }
+}
+
+/// All of them, or everything that is wrong.
+fn all<T>(results: Vec<Result<T, Error>>) -> Result<Vec<T>, Error> {
+    let mut good = Vec::with_capacity(results.len());
+    let mut refused: Vec<EntryError> = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => good.push(value),
+            Err(Error::Entries(entries)) => refused.extend(entries),
+            Err(error) => return Err(error),
+        }
+    }
+    if refused.is_empty() {
+        Ok(good)
+    } else {
+        Err(Error::Entries(refused))
     }
 }
 
@@ -80,67 +151,105 @@ async fn batch(
     context: &Context,
     tree: Arc<Tree>,
     requests: Vec<Result<Request, Error>>,
-) -> Vec<Answer> {
-    stream::iter(requests)
-        .map(|request| {
-            let tree = Arc::clone(&tree);
-            async move {
-                let answer = match request {
-                    Ok(request) => single(context, &tree, request).await,
-                    Err(error) => Err(error),
-                };
-                answer.unwrap_or_else(|error| Answer::failed(&error))
-            }
-        })
-        .buffered(BATCH_CONCURRENCY)
-        .collect()
-        .await
-}
-
-async fn single(context: &Context, tree: &Arc<Tree>, request: Request) -> Result<Answer, Error> {
-    if let Verb::Get(url) = &request.verb {
-        return get(&context.services, url).await;
-    }
-    let change = change(tree, &request, None)?;
-    let written = write::commit(context, vec![change], "batch").await?;
-    written
-        .into_iter()
-        .next()
-        .map(Answer::Written)
-        .ok_or_else(|| Error::Internal("a commit of one change gave no result".into()))
-}
-
-async fn get(services: &Services, url: &str) -> Result<Answer, Error> {
-    match read_target(services, url)? {
-        Get::Read(key) => Ok(Answer::Read(read::read(services, &key).await?)),
-        Get::Vread(key, version) => Ok(Answer::Read(read::vread(services, &key, version).await?)),
-        Get::Search(resource_type, query) => {
-            let resource_type = services.resource_type(&resource_type)?;
-            let found = search::search(services, &resource_type, &query, Handling::Default).await?;
-            Ok(Answer::Bundle(found))
+    handling: Handling,
+) -> Result<Vec<Answer>, Error> {
+    let budget = Budget::default();
+    let mut answers = Vec::with_capacity(requests.len());
+    let mut requests = requests.into_iter();
+    loop {
+        let part: Vec<_> = requests.by_ref().take(BATCH_PART).collect();
+        if part.is_empty() {
+            return Ok(answers);
         }
+        let steps = steps(context, &tree, part).await?;
+        let done = stream::iter(steps)
+            .map(|step| single(context, step, handling, &budget))
+            .buffered(BATCH_CONCURRENCY);
+        answers.extend(done.collect::<Vec<Answer>>().await);
     }
 }
 
+/// An entry of a batch, as far as it is done without the store.
+enum Step {
+    Read(Request),
+    Write(Prepared),
+    Refused(Error),
+}
+
+/// Prepares what a part of a batch writes.
+async fn steps(
+    context: &Context,
+    tree: &Arc<Tree>,
+    requests: Vec<Result<Request, Error>>,
+) -> Result<Vec<Step>, Error> {
+    let (mut steps, mut changes) = (Vec::with_capacity(requests.len()), Vec::new());
+    for request in requests {
+        steps.push(match request {
+            Ok(request) if matches!(request.verb, Verb::Read(_)) => Some(Step::Read(request)),
+            Ok(request) => match change(&context.services, tree, &request, None) {
+                Ok(change) => {
+                    changes.push(change);
+                    None
+                }
+                Err(error) => Some(Step::Refused(error)),
+            },
+            Err(error) => Some(Step::Refused(error)),
+        });
+    }
+    let mut prepared = write::prepare_all(context, changes).await?.into_iter();
+    let ready = |step: Option<Step>| {
+        step.or_else(|| match prepared.next()? {
+            Ok(prepared) => Some(Step::Write(prepared)),
+            Err(error) => Some(Step::Refused(error)),
+        })
+    };
+    Ok(steps.into_iter().filter_map(ready).collect())
+}
+
+async fn single(context: &Context, step: Step, handling: Handling, budget: &Budget) -> Answer {
+    let services = &context.services;
+    let answer = match step {
+        Step::Refused(error) => Err(error),
+        Step::Write(prepared) => write::commit_prepared(context, vec![prepared], "batch")
+            .await
+            .and_then(|written| {
+                let written = written.into_iter().next();
+                written
+                    .map(Answer::Written)
+                    .ok_or_else(|| Error::Internal("a commit of one change gave no result".into()))
+            }),
+        Step::Read(request) => {
+            let mut source = Source::Store(&services.store);
+            read::answer(services, &mut source, &request, handling, budget).await
+        }
+    };
+    answer.unwrap_or_else(|error| Answer::failed(&error))
+}
+
+/// Draws a transaction up outside of the store, so that nothing costly is done while others wait,
+/// and runs it; again, where its conditions mean something else by then.
 async fn transaction(
     context: &Context,
     tree: Tree,
-    requests: Vec<Result<Request, Error>>,
+    requests: Vec<Request>,
+    handling: Handling,
 ) -> Result<Vec<Answer>, Error> {
-    let requests: Vec<Request> = requests.into_iter().collect::<Result<_, _>>()?;
-    let tree = Arc::new(tree);
-    for resource in requests.iter().filter_map(|request| request.resource) {
-        let document = Document::within(&tree, resource);
-        let options = context.policy.options();
-        codes::foresee(&context.services, &document, None, &options).await;
+    let draft = Draft::new(context, tree, requests).await?;
+    let store = &context.services.store;
+    let mut resolved = draft.resolve(&mut Source::Store(store)).await?;
+    for _ in 0..DRAFTS_MAX {
+        let prepared = draft.prepare(&resolved).await?;
+        let plan = Plan::new(Arc::clone(&draft), resolved, prepared, handling);
+        match store.transact(plan).await? {
+            Ran::Through(mut answers) => {
+                let written = answers.iter_mut().filter_map(Answer::written);
+                conformance::take_effect(&context.services, written).await;
+                return Ok(answers);
+            }
+            Ran::Otherwise(found) => resolved = found,
+        }
     }
-    let tree = Arc::unwrap_or_clone(tree);
-    let plan = Plan::new(context, tree, requests)?;
-    let mut answers = context.services.store.transact(plan).await?;
-    let written = answers.iter_mut().filter_map(|answer| match answer {
-        Answer::Written(written) => Some(written),
-        _ => None,
-    });
-    conformance::take_effect(&context.services, written).await;
-    Ok(answers)
+    Err(Error::Conflict(
+        "others keep changing what the conditions of the transaction mean; try again".to_owned(),
+    ))
 }

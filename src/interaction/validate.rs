@@ -3,6 +3,7 @@
 //! On the command line `baton validate` says the same of the same resource, in the same words.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 use fhir_model::key::{ResourceKey, ResourceType};
@@ -12,7 +13,7 @@ use fhir_validation::{Level, Options};
 use crate::error::Error;
 use crate::interaction::read::read;
 use crate::interaction::write::{Document, issues};
-use crate::interaction::{Services, codes, invalid};
+use crate::interaction::{Services, aside, codes, invalid, url};
 
 /// What the resource is validated for: <https://hl7.org/fhir/R4/valueset-resource-validation-mode.html>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +47,33 @@ pub struct Question {
     pub level: Option<Level>,
 }
 
+/// The parameters that say how to validate; Parameters may hold `resource` beside them.
+const PARAMETERS: &[&str] = &["mode", "profile"];
+
+/// Parameters of every request, which others see to.
+const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
+
 impl Question {
+    /// What a query string asks.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for parameters that there are not: what was to be validated otherwise
+    /// must not pass as if it had been.
+    pub fn parse(query: &str, level: Option<Level>) -> Result<Self, Error> {
+        let pairs = url::decode(query);
+        let names = pairs.iter().map(|(name, _)| name.as_str());
+        known(names.filter(|name| !GENERAL.contains(name)), PARAMETERS)?;
+        let question = Self {
+            level,
+            ..Self::default()
+        };
+        let (mode, profile) = (
+            url::parameter(query, "mode"),
+            url::parameter(query, "profile"),
+        );
+        question.or(mode.as_deref(), profile.as_deref())
+    }
+
     /// With the parameters of a query or a Parameters; what was said before stays.
     ///
     /// # Errors
@@ -85,7 +112,7 @@ impl Mode {
 /// [`Error::Invalid`] when there is none, when it is of another type, and for a mode that is about
 /// a stored resource.
 pub async fn of_type(
-    services: &Services,
+    services: &Arc<Services>,
     resource_type: &ResourceType,
     sent: Option<Document>,
     question: Question,
@@ -114,7 +141,7 @@ pub async fn of_type(
 /// [`Error::NotFound`] and [`Error::Gone`] where the stored one is asked for and is not there;
 /// [`Error::Invalid`] where parameters contradict one another.
 pub async fn of_instance(
-    services: &Services,
+    services: &Arc<Services>,
     key: &ResourceKey,
     sent: Option<Document>,
     question: Question,
@@ -149,6 +176,22 @@ pub async fn of_instance(
     Ok(OperationOutcome::new(issues))
 }
 
+/// Refuses names that are none of a list.
+fn known<'n>(names: impl Iterator<Item = &'n str>, known: &[&str]) -> Result<(), Error> {
+    let unknown: Vec<Issue> = names
+        .filter(|name| !known.contains(name))
+        .map(|name| {
+            let known = known.join(", ");
+            let text = format!("$validate has no parameter '{name}'; it has {known}");
+            Issue::error(IssueType::NotSupported, text)
+        })
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Invalid(unknown))
+}
+
 fn no_resource() -> Error {
     invalid(
         IssueType::Required,
@@ -167,7 +210,7 @@ async fn stored(services: &Services, key: &ResourceKey) -> Result<Document, Erro
 
 /// What there is to say about a resource.
 async fn content(
-    services: &Services,
+    services: &Arc<Services>,
     resource_type: &ResourceType,
     document: &Document,
     question: &Question,
@@ -179,19 +222,22 @@ async fn content(
             format!("the resource is a {found}, the URL names {resource_type}"),
         ));
     }
+    let size = document.size();
     let options = Options {
         level: question.level.unwrap_or_default(),
         report_unchecked: true,
         ..Options::default()
     };
-    let profile = question.profile.as_deref();
-    codes::foresee(services, document, profile, &options).await;
-    Ok(issues(services, document, &found, profile, &options))
+    let profile = question.profile.clone();
+    codes::foresee(services, document, profile.as_deref(), &options).await?;
+    let (services, document) = (Arc::clone(services), document.clone());
+    let validate = move || issues(&services, &document, &found, profile.as_deref(), &options);
+    aside::work(size, validate).await
 }
 
 /// The resource and the question out of a Parameters; a bare resource stays as it is.
 fn unwrap(
-    services: &Services,
+    services: &Arc<Services>,
     resource_type: &ResourceType,
     sent: Option<Document>,
     question: Question,
@@ -203,12 +249,15 @@ fn unwrap(
     if found.as_str() != "Parameters" || resource_type.as_str() == "Parameters" {
         return Ok((Some(document), question));
     }
+    let parameters = || {
+        let items = document.node().get_str("parameter").map(Node::items);
+        items.into_iter().flatten()
+    };
+    let names: Vec<_> = parameters().filter_map(|part| text(part, "name")).collect();
+    let allowed: Vec<&str> = PARAMETERS.iter().copied().chain(["resource"]).collect();
+    known(names.iter().map(Cow::as_ref), &allowed)?;
     let parameter = |name: &str| {
-        let parameters = document.node().get_str("parameter").map(Node::items);
-        parameters
-            .into_iter()
-            .flatten()
-            .find(|parameter| text(*parameter, "name").as_deref() == Some(name))
+        parameters().find(|parameter| text(*parameter, "name").as_deref() == Some(name))
     };
     let mode = parameter("mode").and_then(|mode| text(mode, "valueCode"));
     let profile = parameter("profile")

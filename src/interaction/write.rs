@@ -17,7 +17,7 @@ use fhirpath::Temporal;
 use crate::error::Error;
 use crate::interaction::write::patched::patched;
 use crate::interaction::write::step::Step;
-use crate::interaction::{Context, Services, codes, conformance, invalid, subset};
+use crate::interaction::{Context, Services, aside, codes, conformance, invalid, subset};
 use crate::patch::Patch;
 use crate::search::expression::{Search, Total};
 use crate::search::value::SearchValues;
@@ -116,10 +116,25 @@ impl Change {
 /// A search that must single out a resource.
 #[derive(Clone, Debug)]
 pub struct Condition {
+    /// The type of the resource.
+    pub resource_type: ResourceType,
     /// The search.
     pub search: Search,
     /// Its canonical text: who claims it first goes on.
     pub claim: Claim,
+}
+
+impl Condition {
+    /// The search that tells whether one resource meets the condition, although so many are not
+    /// counted.
+    pub fn search_beside(&self, others: usize) -> Search {
+        let others = u32::try_from(others).unwrap_or(u32::MAX);
+        Search {
+            count: others.saturating_add(2),
+            total: Total::None,
+            ..self.search.clone()
+        }
+    }
 }
 
 /// A change that passed everything that can be checked outside a transaction.
@@ -130,6 +145,8 @@ pub struct Prepared {
     values: SearchValues,
     patients: Patients,
     issues: Vec<Issue>,
+    /// Which entry of a Bundle asks for it.
+    entry: Option<usize>,
 }
 
 /// In whose compartments a resource is.
@@ -194,20 +211,46 @@ pub async fn commit(
     changes: Vec<Change>,
     cause: &str,
 ) -> Result<Vec<Written>, Error> {
+    let prepared = prepare_all(context, changes).await?;
+    let changes = prepared.into_iter().collect::<Result<_, _>>()?;
+    commit_prepared(context, changes, cause).await
+}
+
+/// Prepares changes, aside from the workers where there is much to do; each may be refused.
+///
+/// # Errors
+/// As [`aside::each`].
+pub async fn prepare_all(
+    context: &Context,
+    changes: Vec<Change>,
+) -> Result<Vec<Result<Prepared, Error>>, Error> {
+    let mut bytes = 0;
     for change in &changes {
         let options = context.policy.options();
         match change.document() {
-            Some(document) => codes::foresee(&context.services, document, None, &options).await,
-            None => patched::foresee(context, change).await,
+            Some(document) => {
+                bytes += document.size();
+                codes::foresee(&context.services, document, None, &options).await?;
+            }
+            None => patched::foresee(context, change).await?,
         }
     }
-    let prepared: Result<Vec<_>, _> = changes
-        .into_iter()
-        .map(|change| prepare(context, change))
-        .collect();
+    let context = context.clone();
+    aside::each(bytes, changes, move |change| prepare(&context, change)).await
+}
+
+/// Applies prepared changes in one transaction.
+///
+/// # Errors
+/// As [`commit`].
+pub async fn commit_prepared(
+    context: &Context,
+    changes: Vec<Prepared>,
+    cause: &str,
+) -> Result<Vec<Written>, Error> {
     let work = Commit {
         context: context.clone(),
-        changes: prepared?,
+        changes,
         cause: cause.into(),
     };
     let mut written = context.services.store.transact(work).await?;
@@ -258,7 +301,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             ..
         } => {
             let resource_type = document.resource_type(services)?;
-            agrees(&resource_type, &condition.search.resource_type)?;
+            agrees(&resource_type, &condition.resource_type)?;
             let id = match (document.id(), id) {
                 (None, Some(id)) => id.clone(),
                 _ => id_of(services, document)?,
@@ -269,7 +312,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             (key.resource_type.clone(), None, None)
         }
         Change::PatchWhere { condition, .. } | Change::DeleteWhere { condition } => {
-            (condition.search.resource_type.clone(), None, None)
+            (condition.resource_type.clone(), None, None)
         }
     };
     let Some(document) = document else {
@@ -284,6 +327,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             values: SearchValues::default(),
             patients,
             issues: Vec::new(),
+            entry: None,
         });
     };
     if subset::is_part(document) {
@@ -330,6 +374,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
         values,
         patients,
         issues,
+        entry: None,
     })
 }
 
@@ -437,11 +482,14 @@ pub async fn apply(
             Target::Existing(stored) => Written::new(Outcome::Existing, Some(stored)),
             Target::Nothing => Written::new(Outcome::Absent, None),
             Target::New(key) if current.get(&key).is_some_and(Stored::is_live) => {
-                return Err(Error::Conflict(format!("{key} exists already")));
+                let conflict = Error::Conflict(format!("{key} exists already"));
+                return Err(prepared.placed(conflict));
             }
             Target::Key(key) | Target::New(key) | Target::Found(Stored { key, .. }) => {
                 let before = current.get(&key).cloned();
-                let patched = patched(context, prepared, &key, before.as_ref())?;
+                let patched = patched(context, prepared, &key, before.as_ref());
+                let patched = patched.map_err(|error| prepared.placed(error))?;
+                let asked = prepared;
                 let prepared = patched.as_ref().unwrap_or(prepared);
                 let change = Step {
                     context,
@@ -452,7 +500,9 @@ pub async fn apply(
                 };
                 let result = Written {
                     issues: prepared.issues.clone(),
-                    ..change.take(&mut rows)?
+                    ..change
+                        .take(&mut rows)
+                        .map_err(|error| asked.placed(error))?
                 };
                 if let Some(stored) = &result.stored {
                     current.insert(key, stored.clone());
@@ -524,32 +574,47 @@ async fn targets(
     changes: &[&Prepared],
 ) -> Result<Vec<Target>, Error> {
     let mut targets = Vec::with_capacity(changes.len());
+    let mut deleted = Vec::new();
     for prepared in changes {
         let found = match prepared.condition() {
-            Some(condition) => single(transaction, condition).await?,
+            Some(condition) => {
+                let gone = prepared.unless_deleted(&deleted);
+                let found = single(transaction, condition, gone).await;
+                found.map_err(|error| prepared.placed(error))?
+            }
             None => None,
         };
-        targets.push(prepared.target(found)?);
+        let target = prepared.target(found);
+        let target = target.map_err(|error| prepared.placed(error))?;
+        if let (true, Target::Key(key) | Target::Found(Stored { key, .. })) =
+            (prepared.is_deletion(), &target)
+        {
+            deleted.push(key.clone());
+        }
+        targets.push(target);
     }
     Ok(targets)
 }
 
-/// The one resource that meets a condition, if any does.
+/// The one resource that meets a condition, if any does, beside those that are deleted before.
 ///
 /// # Errors
 /// [`Error::MultipleMatches`] when several do.
 pub async fn single(
     transaction: &mut Transaction<'_>,
     condition: &Condition,
+    deleted: &[ResourceKey],
 ) -> Result<Option<Stored>, Error> {
-    let search = Search {
-        count: 2,
-        total: Total::None,
-        ..condition.search.clone()
-    };
+    let resource_type = &condition.resource_type;
+    let deleted: Vec<&ResourceKey> = deleted
+        .iter()
+        .filter(|key| key.resource_type == *resource_type)
+        .collect();
+    let search = condition.search_beside(deleted.len());
     let SearchPage { mut matches, .. } = transaction.search(&search).await?;
+    matches.retain(|found| !deleted.contains(&&found.key));
     if matches.len() > 1 {
-        return Err(Error::MultipleMatches(search.resource_type.to_string()));
+        return Err(Error::MultipleMatches(condition.resource_type.to_string()));
     }
     Ok(matches.pop())
 }
@@ -576,6 +641,37 @@ async fn current(
 }
 
 impl Prepared {
+    /// The same, asked for by an entry of a Bundle: what refuses it names that.
+    #[must_use]
+    pub fn of_entry(self, index: usize) -> Self {
+        Self {
+            entry: Some(index),
+            ..self
+        }
+    }
+
+    fn placed(&self, error: Error) -> Error {
+        match self.entry {
+            Some(index) => error.of_entry(index),
+            None => error,
+        }
+    }
+
+    fn is_deletion(&self) -> bool {
+        matches!(
+            self.change,
+            Change::Delete { .. } | Change::DeleteWhere { .. }
+        )
+    }
+
+    /// A create comes after the deletions of its transaction, and does not find what they delete.
+    fn unless_deleted<'d>(&self, deleted: &'d [ResourceKey]) -> &'d [ResourceKey] {
+        match self.change {
+            Change::Create { .. } => deleted,
+            _ => &[],
+        }
+    }
+
     fn condition(&self) -> Option<&Condition> {
         match &self.change {
             Change::Create { unless, .. } => unless.as_ref(),

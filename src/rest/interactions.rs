@@ -7,7 +7,6 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequestParts, Path, RawQuery, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
-use chrono::{DateTime, Utc};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
 use fhir_model::key::VersionId;
@@ -16,21 +15,19 @@ use serde::de::DeserializeOwned;
 
 use crate::access::Caller;
 use crate::error::Error;
-use crate::interaction::url::parameter;
-use crate::interaction::validate::{self, Mode, Question};
+use crate::interaction::transaction::{self, Preferences};
+use crate::interaction::validate::{self, Question};
 use crate::interaction::write::{self, Change, Document, Written};
 use crate::interaction::{
-    Context, Services, capabilities as statement, history, invalid, read as reading,
-    search as searching, transaction, url,
+    Context, Services, aside, capabilities as statement, history, invalid, read as reading,
+    search as searching,
 };
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh, of_update};
-use crate::rest::negotiate::{
-    Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
-};
+use crate::rest::negotiate::{Layout, body_format, prefer_handling, prefer_return, readable_form};
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
 use crate::rest::respond;
-use crate::store::{HistoryQuery, HistoryScope};
+use crate::store::HistoryScope;
 
 pub(super) type Shared = State<Arc<Services>>;
 pub(super) type Answer = Result<Response<Body>, Refusal>;
@@ -257,8 +254,7 @@ pub(super) async fn history_instance(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let key = services.key(&resource_type, &id)?;
-    let path = format!("{key}/_history");
-    history(&services, HistoryScope::Instance(key), &path, query).await
+    history(&services, HistoryScope::Instance(key), query).await
 }
 
 /// `GET [base]/[type]/_history`
@@ -268,21 +264,27 @@ pub(super) async fn history_type(
     RawQuery(query): RawQuery,
 ) -> Answer {
     let resource_type = services.resource_type(&resource_type)?;
-    let path = format!("{resource_type}/_history");
-    history(&services, HistoryScope::Type(resource_type), &path, query).await
+    history(&services, HistoryScope::Type(resource_type), query).await
 }
 
 /// `GET [base]/_history`
 pub(super) async fn history_system(State(services): Shared, RawQuery(query): RawQuery) -> Answer {
-    history(&services, HistoryScope::System, "_history", query).await
+    history(&services, HistoryScope::System, query).await
 }
 
 /// `POST [base]`: a batch or a transaction.
 pub(super) async fn bundle(State(services): Shared, headers: HeaderMap, body: Read) -> Answer {
-    let tree = received(&services, &headers, body)?;
-    let with_resources = prefer_return(&headers) == Some(Return::Representation);
+    let format = body_format(&headers)?;
+    let body = body?;
+    let size = body.len();
     let context = context(&services, &headers)?;
-    let answer = transaction::process(&context, tree, with_resources).await?;
+    let parsing = move || parse(&services, format, body);
+    let tree = aside::work(size, parsing).await??;
+    let preferences = Preferences {
+        returning: prefer_return(&headers),
+        handling: prefer_handling(&headers),
+    };
+    let answer = transaction::process(&context, tree, preferences).await?;
     Ok(respond::json(StatusCode::OK, answer))
 }
 
@@ -300,7 +302,8 @@ pub(super) async fn validate_type(
     body: Read,
 ) -> Answer {
     let resource_type = services.resource_type(&resource_type)?;
-    let question = question(query.as_deref(), &headers)?;
+    let query = query.unwrap_or_default();
+    let question = Question::parse(&query, level(&headers)?)?;
     let sent = sent(&services, &headers, body)?;
     let outcome = validate::of_type(&services, &resource_type, sent, question).await?;
     Ok(respond::json(StatusCode::OK, outcome.to_json()))
@@ -315,21 +318,11 @@ pub(super) async fn validate_instance(
     body: Read,
 ) -> Answer {
     let key = services.key(&resource_type, &id)?;
-    let question = question(query.as_deref(), &headers)?;
+    let query = query.unwrap_or_default();
+    let question = Question::parse(&query, level(&headers)?)?;
     let sent = sent(&services, &headers, body)?;
     let outcome = validate::of_instance(&services, &key, sent, question).await?;
     Ok(respond::json(StatusCode::OK, outcome.to_json()))
-}
-
-/// What the URL and the headers ask of `$validate`.
-fn question(query: Option<&str>, headers: &HeaderMap) -> Result<Question, Error> {
-    let query = query.unwrap_or_default();
-    let mode = parameter(query, "mode");
-    Ok(Question {
-        mode: mode.as_deref().map(Mode::parse).transpose()?,
-        profile: parameter(query, "profile"),
-        level: level(headers)?,
-    })
 }
 
 /// The body, if there is one.
@@ -357,80 +350,10 @@ pub(super) async fn write(
     Ok(respond::written(services, &written, wanted))
 }
 
-async fn history(
-    services: &Services,
-    scope: HistoryScope,
-    path: &str,
-    query: Option<String>,
-) -> Answer {
-    let text = query.unwrap_or_default();
-    let query = history_query(services, scope, &text)?;
-    let base = format!("{}/{path}", services.base_url);
-    let mut kept = url::decode(&text);
-    kept.retain(|(name, _)| name == "_since" || name == "_count");
-    let page_url = |page: Option<i64>| {
-        let mut pairs = kept.clone();
-        pairs.extend(page.map(|page| ("_page".to_owned(), page.to_string())));
-        if pairs.is_empty() {
-            base.clone()
-        } else {
-            format!("{base}?{}", url::encode(&pairs))
-        }
-    };
-    let bundle = history::history(services, &query, page_url).await?;
+async fn history(services: &Services, scope: HistoryScope, query: Option<String>) -> Answer {
+    let query = query.unwrap_or_default();
+    let bundle = history::history(services, scope, &query).await?;
     Ok(respond::json(StatusCode::OK, bundle))
-}
-
-/// Filters that the standard has for a history and Baton does not: left out silently, more would be
-/// shown than was asked for.
-const FILTERS_NOT_OF_HISTORY: &[&str] = &["_at", "_list"];
-
-fn history_query(
-    services: &Services,
-    scope: HistoryScope,
-    query: &str,
-) -> Result<HistoryQuery, Error> {
-    let refused = |name: &&&str| parameter(query, name).is_some();
-    if let Some(name) = FILTERS_NOT_OF_HISTORY.iter().find(refused) {
-        let text = format!("the parameter '{name}' of a history is not supported; _since is");
-        return Err(invalid(IssueType::NotSupported, text));
-    }
-    let since = parameter(query, "_since")
-        .map(|text| instant(&text))
-        .transpose()?;
-    let count = match parameter(query, "_count") {
-        None => services.page_counts.default,
-        Some(text) => text
-            .parse::<u32>()
-            .ok()
-            .filter(|count| *count > 0)
-            .ok_or_else(|| invalid(IssueType::Value, "_count is a number of versions above 0"))?
-            .min(services.page_counts.max),
-    };
-    let before = parameter(query, "_page")
-        .map(|text| {
-            text.parse()
-                .map_err(|_| invalid(IssueType::Value, "_page is not one of ours"))
-        })
-        .transpose()?;
-    Ok(HistoryQuery {
-        scope,
-        since,
-        count,
-        before,
-    })
-}
-
-fn instant(text: &str) -> Result<DateTime<Utc>, Error> {
-    // In a URL `+` means a space, and clients forget to escape it.
-    DateTime::parse_from_rfc3339(&text.replace(' ', "+"))
-        .map(Into::into)
-        .map_err(|_| {
-            invalid(
-                IssueType::Value,
-                "_since is no instant such as 2026-03-06T16:10:00-05:00",
-            )
-        })
 }
 
 fn document(services: &Services, headers: &HeaderMap, body: Read) -> Result<Document, Refusal> {

@@ -7,22 +7,11 @@ use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
 
 use crate::interaction::subset::Subset;
+use crate::interaction::transaction::Return;
 use crate::interaction::url::parameter;
 use crate::rest::FHIR_JSON;
 use crate::rest::outcome::Refusal;
 use crate::search::query::Handling;
-
-/// What a write answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Return {
-    /// The resource: also without a `Prefer` header, because the common clients rely on it.
-    #[default]
-    Representation,
-    /// Nothing.
-    Minimal,
-    /// An OperationOutcome.
-    OperationOutcome,
-}
 
 /// `Prefer: return=…`.
 pub(super) fn prefer_return(headers: &HeaderMap) -> Option<Return> {

@@ -5,10 +5,10 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use chrono::{DateTime, Utc};
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 
+use crate::interaction::transaction::Return;
 use crate::interaction::write::{Outcome, Written};
 use crate::interaction::{Services, bundle};
 use crate::rest::FHIR_JSON;
-use crate::rest::negotiate::Return;
 use crate::store::Stored;
 
 /// A FHIR body.

@@ -10,7 +10,7 @@ use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::{
     AuditRecord, ChangeKind, ChangeRow, Error, HistoryPage, HistoryQuery, HistoryScope,
     MessageQuery, MessageState, NewMessage, SEQUENCES_PER_TRANSACTION_BITS, Stored, StoredMessage,
-    Timer,
+    Timer, VERSIONS_COUNTED_MAX,
 };
 
 /// The columns of [`stored`], of a table `r`.
@@ -157,7 +157,10 @@ pub(crate) async fn history(
     query: &HistoryQuery,
 ) -> Result<HistoryPage, Error> {
     let dialect = connection.dialect();
-    let rows = connection.fetch(history_page(dialect, query)).await?;
+    let rows = match query.count {
+        0 => Vec::new(),
+        _ => connection.fetch(history_page(dialect, query)).await?,
+    };
     let count = usize::try_from(query.count).unwrap_or(usize::MAX);
     let mut page = HistoryPage::default();
     for row in rows.iter().take(count) {
@@ -167,11 +170,14 @@ pub(crate) async fn history(
         let last = count.checked_sub(1).and_then(|last| rows.get(last));
         page.next = last.map(|row| row.integer(STORED_WIDTH)).transpose()?;
     }
-    if let Some(row) = connection
-        .fetch_first(history_total(dialect, query))
-        .await?
+    if query.is_counted
+        && let Some(row) = connection
+            .fetch_first(history_total(dialect, query))
+            .await?
     {
-        page.total = u64::try_from(row.integer(0)?).unwrap_or_default();
+        let total = row.integer(0)?;
+        let is_complete = total <= i64::from(VERSIONS_COUNTED_MAX);
+        page.total = u64::try_from(total).ok().filter(|_| is_complete);
     }
     Ok(page)
 }
@@ -194,6 +200,7 @@ fn history_page(dialect: Dialect, query: &HistoryQuery) -> Sql {
          LEFT JOIN resource_version v ON v.sequence = c.sequence",
     );
     push_change_scope(&mut sql, query);
+    push_during(&mut sql, query, "c.", "at");
     if let Some(before) = query.before {
         sql.push(" AND c.sequence < ").bind(before);
     }
@@ -234,6 +241,39 @@ fn push_instance_part(
             .push("last_updated >= ")
             .bind(since.timestamp_micros());
     }
+    push_during(sql, query, from, "last_updated");
+}
+
+/// Adds the condition of `_at` on versions in a table, beside `resource r`: written within the
+/// period, or in force at its start, which ends when the next version is written.
+fn push_during(sql: &mut Sql, query: &HistoryQuery, from: &str, written: &str) {
+    let Some((low, high)) = query.during else {
+        return;
+    };
+    sql.push(" AND ")
+        .push(from)
+        .push(written)
+        .push(" < ")
+        .bind(high);
+    sql.push(" AND (")
+        .push(from)
+        .push(written)
+        .push(" >= ")
+        .bind(low);
+    sql.push(" OR (").push(from).push("kind <> ");
+    sql.bind(ChangeKind::Delete.code())
+        .push(" AND coalesce(CASE");
+    sql.push(" WHEN r.version = ")
+        .push(from)
+        .push("version THEN NULL");
+    sql.push(" WHEN r.version = ")
+        .push(from)
+        .push("version + 1 THEN r.last_updated");
+    sql.push(" ELSE (SELECT n.last_updated FROM resource_version n WHERE n.row_key = r.row_key");
+    sql.push(" AND n.version = ")
+        .push(from)
+        .push("version + 1) END, ");
+    sql.bind(i64::MAX).push(") > ").bind(low).push("))");
 }
 
 fn push_change_scope(sql: &mut Sql, query: &HistoryQuery) {
@@ -266,11 +306,17 @@ fn history_total(dialect: Dialect, query: &HistoryQuery) -> Sql {
         sql.push(" UNION ALL ");
         let join = " JOIN resource_version v ON v.row_key = r.row_key";
         push_instance_part(&mut sql, &all, key, "v.", join);
-        sql.push(") versions");
-        return sql;
+    } else {
+        sql.push("SELECT count(*) FROM (SELECT 1 FROM change c");
+        if query.during.is_some() {
+            sql.push(" JOIN resource r ON r.row_key = c.row_key");
+        }
+        push_change_scope(&mut sql, query);
+        push_during(&mut sql, query, "c.", "at");
     }
-    sql.push("SELECT count(*) FROM change c");
-    push_change_scope(&mut sql, query);
+    sql.push(" LIMIT ")
+        .bind(i64::from(VERSIONS_COUNTED_MAX) + 1)
+        .push(") versions");
     sql
 }
 

@@ -16,9 +16,9 @@ use crate::store::entries::Entries;
 use crate::store::keys::Keys;
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::{
-    AuditRow, Claim, Error, MessageState, NewMessage, NewVersion, Received, Rows,
-    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored, StoredMessage, Timer, VisitMessage, find,
-    read,
+    AuditRow, Claim, Error, HistoryPage, HistoryQuery, MessageState, NewMessage, NewVersion,
+    Received, Rows, SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored, StoredMessage, Timer,
+    VisitMessage, find, read,
 };
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
@@ -250,6 +250,13 @@ impl<'t> Transaction<'t> {
     ) -> Result<Option<Stored>, Error> {
         self.expose().await?;
         let found = read::vread(&mut self.connection, key, version).await;
+        self.noted(found)
+    }
+
+    /// A page of a history, with what was appended.
+    pub async fn history(&mut self, query: &HistoryQuery) -> Result<HistoryPage, Error> {
+        self.expose().await?;
+        let found = read::history(&mut self.connection, query).await;
         self.noted(found)
     }
 

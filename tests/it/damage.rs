@@ -239,6 +239,8 @@ async fn one(store: &Store, resource_type: &str, identifier: &str) -> Found {
     let query = HistoryQuery {
         scope: HistoryScope::Instance(page.matches[0].key.clone()),
         since: None,
+        during: None,
+        is_counted: true,
         count: 100,
         before: None,
     };

@@ -11,6 +11,7 @@
 mod edit;
 mod parse;
 mod parse_error;
+mod places;
 mod text;
 mod write;
 
@@ -19,7 +20,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::element::Element;
 use crate::name::{Name, Names};
@@ -27,6 +28,7 @@ use crate::name::{Name, Names};
 pub use crate::tree::edit::{EditError, FromValueError};
 pub(crate) use crate::tree::parse::is_number;
 pub use crate::tree::parse_error::{Limits, ParseError, ParseErrorKind};
+use crate::tree::places::Places;
 pub(crate) use crate::tree::text::line_column;
 pub use crate::tree::text::push_json_string;
 pub use crate::tree::write::{Stamp, TagStamp};
@@ -135,6 +137,8 @@ pub struct Tree {
     /// No white space between tokens and nothing edited: a subtree's text is its compact form.
     verbatim: bool,
     origin: Option<Arc<Origin>>,
+    /// Where everything is, once it is asked for in a large tree.
+    places: OnceLock<Arc<Places>>,
 }
 
 /// The text of another format that a tree's source was made of: what a sender knows places of.
@@ -216,6 +220,7 @@ impl Tree {
             text: text.to_owned(),
             offsets,
         }));
+        self.places = OnceLock::new();
         self
     }
 
@@ -230,19 +235,21 @@ impl Tree {
     /// Found by descent from the root, so that nobody has to carry paths along while all is well.
     pub fn location(&self, id: NodeId) -> String {
         let mut path = self.resource_type().unwrap_or_default().into_owned();
-        let mut above = self.root();
-        while above.id() != id {
-            let Some((position, node)) = above
-                .children()
-                .enumerate()
-                .find(|(_, node)| node.entry.next > id.0)
-            else {
-                break;
-            };
+        let Some(node) = self.node(id) else {
+            return path;
+        };
+        for (position, node) in node.path() {
             push_step(&mut path, node, position);
-            above = node;
         }
         path
+    }
+
+    /// Where everything is, in a tree that is too large to look anew for each node.
+    fn places(&self) -> Option<&Places> {
+        if self.nodes.len() < Places::NODES_MIN && self.text.len() < Places::BYTES_MIN {
+            return None;
+        }
+        Some(self.places.get_or_init(|| Arc::new(Places::of(self))))
     }
 
     #[inline]
@@ -507,10 +514,32 @@ impl<'a> Node<'a> {
 
     /// Where the value stands in the text that was sent; nothing for what was edited.
     ///
-    /// Counts lines from the start, so it is for what is reported, not for every node.
+    /// Counts lines, so it is for what is reported, not for every node.
     pub fn line_column(self) -> Option<LineColumn> {
-        self.offset()
-            .map(|offset| text::line_column(self.tree.sent().as_bytes(), offset))
+        let (offset, sent) = (self.offset()?, self.tree.sent());
+        Some(match self.tree.places() {
+            Some(places) => places.line_column(sent, offset),
+            None => text::line_column(sent.as_bytes(), offset),
+        })
+    }
+
+    /// The nodes that lead from the root to this one, which is the last, each with its position
+    /// among its neighbours.
+    pub fn path(self) -> Vec<(usize, Self)> {
+        if let Some(places) = self.tree.places() {
+            return places.path(self);
+        }
+        let mut path = Vec::new();
+        let mut above = self.tree.root();
+        while above.id < self.id {
+            let mut children = above.children().enumerate();
+            let Some(step) = children.find(|(_, node)| node.entry.next > self.id) else {
+                break;
+            };
+            path.push(step);
+            above = step.1;
+        }
+        path
     }
 
     /// Where the node is, as a FHIRPath; see [`Tree::location`].

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use fhir_model::definition::{Definitions, ElementId, Text, TypeId, TypeKind};
 use fhir_model::issue::{Issue, IssueType, Severity};
 use fhir_model::name::Name;
-use fhir_model::tree::{Kind, LineColumn, Node};
+use fhir_model::tree::{Kind, Node};
 
 /// Something to say about a node.
 #[derive(Clone, Debug)]
@@ -139,16 +139,14 @@ impl<'a> Findings<'a> {
 
     /// The issues, in the order in which they were found.
     pub(crate) fn into_issues(self, definitions: &Definitions) -> Vec<Issue> {
-        let places = places(self.list.iter().map(|finding| finding.node));
         let mut issues: Vec<Issue> = self
             .list
             .into_iter()
-            .zip(places)
-            .map(|(finding, place)| {
+            .map(|finding| {
                 let mut issue = Issue::new(finding.severity, finding.code, finding.text)
                     .at(location(definitions, finding.node))
                     .because_of(finding.rule);
-                issue.place = place;
+                issue.place = finding.node.line_column();
                 issue
             })
             .collect();
@@ -162,57 +160,6 @@ impl<'a> Findings<'a> {
             issues.push(Issue::information(IssueType::TooCostly, text));
         }
         issues
-    }
-}
-
-/// Where nodes stand in what was sent: lines are counted once for all of them.
-fn places<'a>(nodes: impl Iterator<Item = Node<'a>>) -> Vec<Option<LineColumn>> {
-    let nodes: Vec<Node<'a>> = nodes.collect();
-    let mut places = vec![None; nodes.len()];
-    let mut order: Vec<(usize, &mut Option<LineColumn>)> = nodes
-        .iter()
-        .zip(&mut places)
-        .filter_map(|(node, place)| Some((node.offset()?, place)))
-        .collect();
-    order.sort_by_key(|(offset, _)| *offset);
-    let source = nodes.first().map_or("", |node| node.tree().sent());
-    let mut counter = LineCounter::default();
-    for (offset, place) in order {
-        counter.advance(source, offset);
-        *place = Some(counter.place(source));
-    }
-    places
-}
-
-/// Counts lines from one place of a text to the next.
-#[derive(Default)]
-struct LineCounter {
-    offset: usize,
-    newlines: usize,
-    line_start: usize,
-}
-
-impl LineCounter {
-    fn advance(&mut self, source: &str, offset: usize) {
-        let passed = source.as_bytes().get(self.offset..offset);
-        for (at, byte) in passed.unwrap_or_default().iter().enumerate() {
-            if *byte == b'\n' {
-                self.newlines += 1;
-                self.line_start = self.offset + at + 1;
-            }
-        }
-        self.offset = offset;
-    }
-
-    /// Line and column, both from 1; columns are characters, and a byte order mark is none.
-    fn place(&self, source: &str) -> LineColumn {
-        let line = source.get(self.line_start..self.offset).unwrap_or_default();
-        let columns = line.trim_start_matches('\u{feff}').chars().count();
-        let number = |count: usize| u32::try_from(count + 1).unwrap_or(u32::MAX);
-        LineColumn {
-            line: number(self.newlines),
-            column: number(columns),
-        }
     }
 }
 
@@ -232,16 +179,13 @@ impl Finding<'_> {
 /// Where a node is, as the subset of `FHIRPath` that `OperationOutcome.issue.expression` asks for:
 /// `Observation.value`, not `Observation.valueQuantity`.
 pub(crate) fn location(definitions: &Definitions, node: Node<'_>) -> String {
-    let mut above = node.tree().root();
-    let mut type_id = resource_type(definitions, above);
-    let mut path = above
+    let root = node.tree().root();
+    let mut type_id = resource_type(definitions, root);
+    let mut path = root
         .get_str("resourceType")
         .and_then(Node::as_str)
         .map_or_else(String::new, |name| shorten(&name).to_owned());
-    while above != node {
-        let Some((position, child)) = child_towards(above, node) else {
-            break;
-        };
+    for (position, child) in node.path() {
         if child.is_member() {
             type_id = push_member(&mut path, definitions, type_id, child);
         } else {
@@ -251,18 +195,8 @@ pub(crate) fn location(definitions: &Definitions, node: Node<'_>) -> String {
         if child.kind() == Kind::Object && is_resource(definitions, type_id) {
             type_id = resource_type(definitions, child);
         }
-        above = child;
     }
     path
-}
-
-/// The child of `above` that is `node` or contains it, and its place.
-fn child_towards<'a>(above: Node<'a>, node: Node<'a>) -> Option<(usize, Node<'a>)> {
-    above
-        .children()
-        .enumerate()
-        .take_while(|(_, child)| child.id() <= node.id())
-        .last()
 }
 
 /// Appends the name of a member and returns its type.

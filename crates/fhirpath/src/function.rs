@@ -26,6 +26,8 @@ mod temporal;
 mod types;
 mod utility;
 
+pub use string::base64_bytes;
+
 pub(crate) use combining::distinct;
 
 /// A row of the table.

@@ -29,6 +29,7 @@ pub use bundle::BundleResolver;
 pub use context::{Context, Limits, Profiles, Resolved, Resolver, Terminology, Trace};
 pub use error::{EvaluateError, EvaluateErrorKind, ParseError, ParseErrorKind};
 pub use expression::{Expression, Options};
+pub use function::base64_bytes;
 pub use lexer::EXPRESSION_BYTES_MAX;
 pub use parser::{DEPTH_MAX, parse};
 pub use value::{Collection, Item, Precision, Quantity, Temporal, TypeInfo, Unit};

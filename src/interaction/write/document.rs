@@ -62,6 +62,11 @@ impl Document {
             .unwrap_or_else(|| self.tree.root())
     }
 
+    /// How long its text is, in bytes.
+    pub fn size(&self) -> usize {
+        self.node().raw_text().len()
+    }
+
     /// Its `id`, when it has one that is a string.
     pub fn id(&self) -> Option<String> {
         Some(self.node().get_str("id")?.as_str()?.into_owned())

@@ -79,19 +79,20 @@ fn document(services: &Services, patch: &Patch, before: &Stored) -> Result<Docum
 
 /// Asks for the codes that the outcome of a patch will be validated with, as far as it can be
 /// foreseen.
-pub(super) async fn foresee(context: &Context, change: &Change) {
+pub(super) async fn foresee(context: &Context, change: &Change) -> Result<(), Error> {
     let services = &context.services;
     let Change::Patch { key, patch, .. } = change else {
-        return;
+        return Ok(());
     };
     if services.terminology_server.is_none() {
-        return;
+        return Ok(());
     }
     if let Ok(Some(stored)) = services.store.read(key).await
         && let Ok(document) = document(services, patch, &stored)
     {
-        codes::foresee(services, &document, None, &context.policy.options()).await;
+        codes::foresee(services, &document, None, &context.policy.options()).await?;
     }
+    Ok(())
 }
 
 fn unprocessable(text: String) -> Error {

@@ -276,3 +276,30 @@ async fn a_profile_is_enforced_where_it_is_named() {
     })
     .await;
 }
+
+/// Ignored, they would let pass what should have been validated otherwise.
+#[tokio::test]
+async fn an_unknown_parameter_of_validate_is_refused() {
+    on_each_store("", NOW, async |baton| {
+        let good = patient("anna", "Aalto");
+        let with_unknown = asked(&json!([
+            { "name": "resource", "resource": good },
+            { "name": "profil", "valueUri": "http://example.org/x" },
+        ]));
+        for (path, body) in [
+            ("/Patient/$validate?profil=http://example.org/x", &good),
+            ("/Patient/$validate?strict=true&mode=create", &good),
+            ("/Patient/$validate", &with_unknown),
+            ("/Patient/anna/$validate", &with_unknown),
+        ] {
+            let refusal = baton.post(path, body).await.refusal();
+            assert!(
+                refusal.starts_with("400 not-supported"),
+                "{path}: {refusal}"
+            );
+        }
+        let known = "/Patient/$validate?mode=create&_format=json&_pretty=true";
+        baton.post(known, &good).await.expect(200);
+    })
+    .await;
+}

@@ -42,10 +42,12 @@ async fn count_all(store: &Store) -> u64 {
     let query = HistoryQuery {
         scope: HistoryScope::System,
         since: None,
+        during: None,
+        is_counted: true,
         count: 1,
         before: None,
     };
-    store.history(&query).await.unwrap().total
+    store.history(&query).await.unwrap().total.unwrap()
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use crate::name::{Name, Names};
 use crate::tree::parse_error::{Limits, ParseError, ParseErrorKind};
@@ -38,6 +39,7 @@ pub(super) fn parse(source: Vec<u8>, names: &Names, limits: &Limits) -> Result<T
         nodes,
         verbatim,
         origin: None,
+        places: OnceLock::new(),
     })
 }
 

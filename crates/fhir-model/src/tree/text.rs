@@ -139,22 +139,32 @@ fn push_escape(out: &mut String, byte: u8) {
     out.push(letter);
 }
 
+/// The length of a byte order mark at the start.
+pub(crate) fn mark_len(bytes: &[u8]) -> usize {
+    const MARK: &[u8] = b"\xef\xbb\xbf";
+    if bytes.starts_with(MARK) {
+        MARK.len()
+    } else {
+        0
+    }
+}
+
+/// The number of characters that begin in a text.
+pub(crate) fn char_count(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+}
+
 /// The line and column of a byte offset; a byte order mark at the start has no column.
 pub(crate) fn line_column(bytes: &[u8], offset: usize) -> LineColumn {
     let before = bytes.get(..offset).unwrap_or(bytes);
-    let before = before.strip_prefix(b"\xef\xbb\xbf").unwrap_or(before);
+    let before = before.get(mark_len(before)..).unwrap_or_default();
     let is_newline = |byte: &&u8| **byte == b'\n';
     let lines = before.iter().filter(is_newline).count();
     let line_start = before
         .iter()
         .rposition(|byte| *byte == b'\n')
         .map_or(0, |newline| newline + 1);
-    let is_first_of_char = |byte: &&u8| **byte & 0xc0 != 0x80;
-    let columns = before
-        .iter()
-        .skip(line_start)
-        .filter(is_first_of_char)
-        .count();
+    let columns = char_count(before.get(line_start..).unwrap_or_default());
     LineColumn {
         line: u32::try_from(lines + 1).unwrap_or(u32::MAX),
         column: u32::try_from(columns + 1).unwrap_or(u32::MAX),

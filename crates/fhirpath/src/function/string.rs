@@ -352,6 +352,12 @@ const CODINGS: &[Coding] = &[
     },
 ];
 
+/// The bytes that a `base64Binary` stands for; white space in it does not count.
+pub fn base64_bytes(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.split_ascii_whitespace().collect();
+    decode_base64(&text, Alphabet::Standard)
+}
+
 fn decode_hex(text: &str) -> Option<String> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
     if !rest.is_empty() {
