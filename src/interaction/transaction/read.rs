@@ -9,6 +9,7 @@ use fhir_model::key::{ResourceKey, VersionId};
 
 use crate::error::Error;
 use crate::interaction::history::{self, Asked};
+use crate::interaction::subset::Subset;
 use crate::interaction::transaction::answer::Answer;
 use crate::interaction::transaction::request::{Read, Request, Verb};
 use crate::interaction::write::version_of;
@@ -97,11 +98,29 @@ pub(super) async fn answer(
     };
     let found = found(services, source, read, handling).await;
     let answer = found.and_then(|answer| {
+        let answer = part(services, read, answer)?;
         budget.take(answer.size())?;
         Ok(answer)
     });
     let answer = answer.map_err(|error| error.of_entry(request.index))?;
     Ok(if read.is_head { answer.head() } else { answer })
+}
+
+/// The part of an answer that `_summary` or `_elements` asks for.
+fn part(services: &Services, read: &Read, answer: Answer) -> Result<Answer, Error> {
+    let query = read.url.split_once('?').map_or("", |(_, query)| query);
+    let Some(subset) = Subset::of(query)? else {
+        return Ok(answer);
+    };
+    let cut = |text: &str| subset.cut(&services.definitions, text.as_bytes());
+    Ok(match answer {
+        Answer::Found(text) => Answer::Found(cut(&text)?),
+        Answer::Read(stored) => Answer::Read(Stored {
+            text: stored.text.as_deref().map(cut).transpose()?.map(Into::into),
+            ..stored
+        }),
+        other => other,
+    })
 }
 
 async fn found(

@@ -105,6 +105,7 @@ impl<'a> Edit<'a> {
                 return Err(beyond(index, 0));
             }
             let container = self.one(container)?;
+            repeats(&self.new_element(self.type_at(&container)?, name, value)?)?;
             return self.append(draft, &container, name, value);
         };
         let new = self.new_element(self.type_at(&above)?, &name, value)?;

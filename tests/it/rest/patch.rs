@@ -258,6 +258,15 @@ async fn an_operation_of_fhirpath_patch_must_fit_the_resource() {
             ),
             (
                 vec![
+                    kind("insert"),
+                    path("Patient.birthDate"),
+                    ("index", json!({ "valueInteger": 0 })),
+                    value(json!({ "valueDate": "1970-01-01" })),
+                ],
+                "422 processing operation 1 (insert): birthDate does not repeat",
+            ),
+            (
+                vec![
                     kind("move"),
                     path("Patient.name"),
                     ("source", json!({ "valueInteger": 0 })),

@@ -120,6 +120,27 @@ async fn a_part_is_a_part_in_xml_too() {
 }
 
 #[tokio::test]
+async fn reads_in_a_bundle_return_parts_too() {
+    on_each_store("", NOW, async |baton| {
+        prepare(baton).await;
+        for kind in ["batch", "transaction"] {
+            let get = |url: &str| json!({ "request": { "method": "GET", "url": url } });
+            let entries = [
+                get("Patient/anna?_summary=true"),
+                get("Patient?_elements=photo"),
+            ];
+            let bundle = json!({ "resourceType": "Bundle", "type": kind, "entry": entries });
+            let answer = baton.post("", &bundle).await.expect(200);
+            let read = &answer["entry"][0]["resource"];
+            assert_eq!(keys(read), "resourceType id meta name", "{kind}");
+            let found = &answer["entry"][1]["resource"]["entry"][0]["resource"];
+            assert_eq!(keys(found), "resourceType id meta photo", "{kind}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_part_is_not_stored_as_the_whole() {
     on_each_store("", NOW, async |baton| {
         prepare(baton).await;
