@@ -10,7 +10,8 @@ use crate::search::expression::{
 use crate::store::entries::Entries;
 pub use crate::store::find::include::INCLUDED_MAX;
 use crate::store::search_sql::{
-    has_rows, is_ordered, push_check, push_ordered, push_probe, push_rows, push_sort_value, push_type,
+    has_rows, is_ordered, push_check, push_ordered, push_probe, push_rows, push_sort_value,
+    push_type,
 };
 use crate::store::sql::{Connection, Dialect, Row, Sql};
 use crate::store::{Error, SearchPage, Stored, read};

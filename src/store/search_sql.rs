@@ -458,12 +458,7 @@ pub(crate) fn is_ordered(filter: &Filter) -> bool {
 }
 
 /// Adds a `SELECT` of the keys that a filter finds, at most `limit` of each criterion.
-pub(crate) fn push_rows(
-    sql: &mut Sql,
-    filter: &Filter,
-    types: &Types,
-    limit: Option<i64>,
-) {
+pub(crate) fn push_rows(sql: &mut Sql, filter: &Filter, types: &Types, limit: Option<i64>) {
     match filter {
         Filter::Any {
             parameter,
@@ -503,15 +498,8 @@ pub(crate) fn push_rows(
             chain::push_and_rows(sql, filters, types);
             push_limit(sql, limit);
         }
-        Filter::Or(filters) => {
-            let parts = filters.iter().map(|filter| (filter, types.clone()));
-            chain::push_union(sql, parts, limit);
-        }
-        Filter::ByType(branches) => {
-            let parts = branches.iter();
-            let parts = parts.map(|(of, filter)| (filter, of.clone().into()));
-            chain::push_union(sql, parts, limit);
-        }
+        Filter::Or(filters) => chain::push_or_rows(sql, filters, types, limit),
+        Filter::ByType(branches) => chain::push_rows_by_type(sql, branches, limit),
         Filter::Compartment(patient) => {
             sql.push("SELECT s.row_key FROM compartment s WHERE s.patient = ");
             sql.bind(patient.as_str());
@@ -597,12 +585,7 @@ fn push_any(sql: &mut Sql, place: Place, criteria: &[Criterion]) {
 }
 
 /// Adds a condition that checks a filter on the resource `alias`.
-pub(crate) fn push_check(
-    sql: &mut Sql,
-    filter: &Filter,
-    types: &Types,
-    alias: &str,
-) {
+pub(crate) fn push_check(sql: &mut Sql, filter: &Filter, types: &Types, alias: &str) {
     match filter {
         Filter::Id(ids) => {
             sql.push(alias).push(".id IN ");

@@ -92,7 +92,10 @@ fn describe(filter: &Filter) -> String {
             filters,
         } => {
             let parameter = &PARAMETERS[parameter];
-            format!("{parameter} -> {target} ({})", describe_all(filters, " and "))
+            format!(
+                "{parameter} -> {target} ({})",
+                describe_all(filters, " and ")
+            )
         }
         Filter::Has {
             source,
@@ -100,7 +103,10 @@ fn describe(filter: &Filter) -> String {
             filters,
         } => {
             let parameter = &PARAMETERS[parameter];
-            format!("{source} by {parameter} ({})", describe_all(filters, " and "))
+            format!(
+                "{source} by {parameter} ({})",
+                describe_all(filters, " and ")
+            )
         }
         Filter::And(filters) => format!("({})", describe_all(filters, " and ")),
         Filter::Or(filters) => format!("({})", describe_all(filters, " or ")),

@@ -4,6 +4,8 @@
 //! rows, a chain starts at what its innermost filter finds and follows references from there; said
 //! as a check it starts at the resource in hand. Nothing is bound twice, nothing is looked up twice.
 
+use fhir_model::key::ResourceType;
+
 use crate::search::expression::{Filter, Types, ValueKind};
 use crate::search::value::ParameterId;
 use crate::store::search_sql::{has_rows, push_check, push_rows, push_type, push_values};
@@ -82,17 +84,42 @@ fn push_sum(sql: &mut Sql, parts: &[(&Filter, &Types)], limit: i64) {
     sql.push(")");
 }
 
-/// Adds the rows of any of these filters, each with its types.
-pub(super) fn push_union<'f>(
-    sql: &mut Sql,
-    parts: impl Iterator<Item = (&'f Filter, Types)>,
-    limit: Option<i64>,
-) {
-    for (place, (filter, types)) in parts.enumerate() {
+/// Adds the rows of any of these filters.
+pub(super) fn push_or_rows(sql: &mut Sql, filters: &[Filter], types: &Types, limit: Option<i64>) {
+    for (place, filter) in filters.iter().enumerate() {
         sql.push(if place > 0 { " UNION " } else { "" });
         sql.push("SELECT row_key FROM (");
-        push_rows(sql, filter, &types, limit);
+        push_rows(sql, filter, types, limit);
         sql.push(") part");
+    }
+}
+
+/// Adds the rows of each type that its filter finds.
+pub(super) fn push_rows_by_type(
+    sql: &mut Sql,
+    branches: &[(ResourceType, Filter)],
+    limit: Option<i64>,
+) {
+    for (place, (of, filter)) in branches.iter().enumerate() {
+        let types = Types::from(of.clone());
+        sql.push(if place > 0 { " UNION " } else { "" });
+        sql.push("SELECT row_key FROM (");
+        if is_of_one_type(filter) {
+            push_rows(sql, filter, &types, limit);
+        } else {
+            push_and_rows(sql, std::slice::from_ref(filter), &types);
+        }
+        sql.push(") part");
+    }
+}
+
+/// Whether the rows of a filter are of the type that it was read for: a parameter belongs to a type,
+/// a compartment has resources of all.
+fn is_of_one_type(filter: &Filter) -> bool {
+    match filter {
+        Filter::Compartment(_) => false,
+        Filter::Or(filters) => filters.iter().all(is_of_one_type),
+        _ => true,
     }
 }
 
@@ -252,11 +279,7 @@ pub(super) fn push_all(
 }
 
 /// Adds a check that the filter of its own type holds of the resource `alias`.
-pub(super) fn push_by_type(
-    sql: &mut Sql,
-    branches: &[(fhir_model::key::ResourceType, Filter)],
-    alias: &str,
-) {
+pub(super) fn push_by_type(sql: &mut Sql, branches: &[(ResourceType, Filter)], alias: &str) {
     sql.push("(");
     for (place, (of, filter)) in branches.iter().enumerate() {
         sql.push(if place > 0 { " OR (" } else { "(" });

@@ -96,7 +96,8 @@ impl World {
                 parameter,
                 filters,
             } => self.0.iter().any(|other| {
-                let this = Target::Local(resource.key.resource_type.clone(), resource.key.id.clone());
+                let this =
+                    Target::Local(resource.key.resource_type.clone(), resource.key.id.clone());
                 other.key.resource_type == *source
                     && values(&other.values, *parameter).contains(&Value::Reference(this))
                     && filters.iter().all(|filter| self.matches(other, filter))

@@ -480,12 +480,7 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str
 }
 
 /// A filter made of filters.
-fn random_combination(
-    dice: &mut Dice,
-    criteria: &[Criterion],
-    depth: usize,
-    of: &str,
-) -> Filter {
+fn random_combination(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str) -> Filter {
     let some = |dice: &mut Dice, of: &str| -> Vec<Filter> {
         (0..=dice.roll(2))
             .map(|_| random_filter(dice, criteria, depth, of))
@@ -497,7 +492,11 @@ fn random_combination(
             let target = dice.one(&["Patient", "Patient", "Observation"]);
             let filters = some(dice, target);
             let target = resource_type(target).into();
-            Filter::Chain { parameter, target, filters }
+            Filter::Chain {
+                parameter,
+                target,
+                filters,
+            }
         }
         1 => Filter::Chain {
             parameter: parameter_of(of, ValueKind::Reference),
@@ -575,7 +574,10 @@ async fn searches_of_several_types_find_what_the_oracle_finds_in_order() {
                 .map(|_| random_branches(&mut dice, &criteria, 2))
                 .collect();
             let by = dice.one(&[SortBy::Id, SortBy::LastUpdated]);
-            let sort = (0..dice.roll(2)).map(|_| Sort { by, descending: false });
+            let sort = (0..dice.roll(2)).map(|_| Sort {
+                by,
+                descending: false,
+            });
             let types = match round % 2 {
                 0 => Types::new(TWO_TYPES.map(resource_type).into()),
                 _ => Types::ALL,
