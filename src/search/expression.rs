@@ -94,6 +94,8 @@ pub enum Total {
     /// Not counted.
     #[default]
     None,
+    /// Counted as far as that is cheap, beside the page.
+    Estimate,
     /// Counted, beside the page.
     Accurate,
     /// Only the number (`_summary=count`, `_count=0`).
@@ -262,6 +264,10 @@ pub enum StringMatching {
     Contains,
     /// `:exact`: as sent, case and accents included.
     Exact,
+    /// The value is the text.
+    Whole,
+    /// The value ends with the text.
+    Ends,
 }
 
 /// How URIs are compared.
@@ -364,10 +370,12 @@ pub enum SortValue {
 /// `_include=Source:parameter[:target]`, and the same of `_revinclude`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include {
-    /// The type that holds the reference.
-    pub source: ResourceType,
-    /// The reference parameter; `None` is `*`.
-    pub parameter: Option<ParameterId>,
+    /// The type that holds the reference; `None` is any.
+    pub source: Option<ResourceType>,
+    /// The reference parameters; none stand for all references.
+    pub parameters: Vec<ParameterId>,
     /// Only targets of this type.
     pub target: Option<ResourceType>,
+    /// `:iterate`: of what was included, too.
+    pub iterate: bool,
 }

@@ -7,8 +7,8 @@
 use crate::search::expression::{
     Cursor, Filter, Search, Sort, SortBy, SortValue, Total, ValueKind,
 };
-use crate::store::entries::Entries;
-pub use crate::store::find::include::INCLUDED_MAX;
+use crate::store::find::include::Held;
+pub use crate::store::find::include::{INCLUDED_MAX, ITERATIONS_MAX};
 use crate::store::search_sql::{
     has_rows, is_ordered, push_check, push_ordered, push_probe, push_rows, push_sort_value,
     push_type,
@@ -18,6 +18,9 @@ use crate::store::{Error, SearchPage, Stored, read};
 
 /// Rows of an index that are looked at to tell a sparse filter from a dense one.
 const PROBE_ROWS_MAX: i64 = 1_000;
+
+/// Matches that `_total=estimate` counts at most: where there are more, it says that many.
+const ESTIMATE_MAX: i64 = 10_000;
 
 /// What a statement goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,27 +67,45 @@ pub(crate) async fn search(
     let rows = connection
         .fetch(page_of(connection.dialect(), search, &plan))
         .await?;
-    let count = usize::try_from(search.count).unwrap_or(usize::MAX);
-    for row in rows.iter().take(count) {
+    let wanted = usize::try_from(search.count).unwrap_or(usize::MAX);
+    for row in rows.iter().take(wanted) {
         page.matches.push(read::stored(row)?);
     }
-    if rows.len() > count {
-        let last = rows.get(count - 1).zip(page.matches.last());
+    if include::is_wanted(search) {
+        include(connection, search, &rows, &mut page).await?;
+    }
+    if rows.len() > page.matches.len() {
+        let last = rows
+            .get(page.matches.len().saturating_sub(1))
+            .zip(page.matches.last());
         page.next = last
             .map(|(row, stored)| cursor(search, row, stored))
             .transpose()?;
     }
-    if !search.includes.is_empty() {
-        let mut entries = Vec::with_capacity(page.matches.len());
-        for row in rows.iter().take(count) {
-            entries.push(Entries::from_json(row.text(read::STORED_WIDTH)?)?);
-        }
-        include::forth(connection, search, &entries, &mut page).await?;
-    }
-    if !search.revincludes.is_empty() && !page.matches.is_empty() {
-        include::back(connection, search, &mut page).await?;
-    }
     Ok(page)
+}
+
+/// Adds what the matches include. Where that is too much the page is made shorter, so that the next
+/// one leads to the rest, down to a single match.
+async fn include(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    rows: &[Row],
+    page: &mut SearchPage,
+) -> Result<(), Error> {
+    let matches = rows.iter().zip(&page.matches);
+    let mut held = matches
+        .map(|(row, stored)| Held::new(row, stored, read::STORED_WIDTH))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut found = include::gather(connection, search, &held).await?;
+    while found.is_cut && held.len() > 1 {
+        held.truncate(held.len().div_ceil(2));
+        found = include::gather(connection, search, &held).await?;
+    }
+    page.matches.truncate(held.len());
+    page.included = found.resources;
+    page.is_cut = found.is_cut;
+    Ok(())
 }
 
 async fn plan(connection: &mut Connection<'_>, search: &Search) -> Result<Plan, Error> {
@@ -204,10 +225,16 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
     }
 }
 
+/// Counts the matches; for an estimate no more than [`ESTIMATE_MAX`].
 fn total(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
     let mut sql = Sql::new(dialect);
+    let is_estimate = search.total == Total::Estimate;
     sql.push("SELECT count(*)");
+    sql.push(if is_estimate { " FROM (SELECT 1" } else { "" });
     push_matches(&mut sql, search, plan);
+    if is_estimate {
+        sql.push(" LIMIT ").bind(ESTIMATE_MAX).push(") counted");
+    }
     sql
 }
 
@@ -217,7 +244,7 @@ fn page_of(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
     let is_sorted = !search.sort.is_empty();
     sql.push(if is_sorted { "SELECT r.* FROM (" } else { "" });
     sql.push("SELECT ").push(read::STORED_COLUMNS);
-    if !search.includes.is_empty() {
+    if include::is_wanted(search) {
         sql.push(dialect.pick(", r.entries", ", r.entries::text"));
     }
     for (place, sort) in search.sort.iter().enumerate() {
@@ -326,7 +353,7 @@ fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
 }
 
 fn cursor(search: &Search, row: &Row, last: &Stored) -> Result<Cursor, Error> {
-    let first = read::STORED_WIDTH + usize::from(!search.includes.is_empty());
+    let first = read::STORED_WIDTH + usize::from(include::is_wanted(search));
     let value = |(place, sort): (usize, &Sort)| sort_value(row, first + place, sort.by);
     let values = search
         .sort

@@ -449,7 +449,8 @@ fn finds(resource_type: &str, extracted: &Extracted, parameter: ParameterId, val
     };
     let searched = ResourceType::parse(resource_type).unwrap();
     let pairs = [(code.to_owned(), value.to_owned())];
-    let parsed = parse(&context, &searched, &pairs).unwrap_or_else(|issues| panic!("{issues:?}"));
+    let parsed = parse(&context, &searched.clone().into(), &pairs)
+        .unwrap_or_else(|issues| panic!("{issues:?}"));
     let id = LogicalId::parse("a").unwrap();
     let candidate = Candidate {
         resource_type: &searched,

@@ -128,6 +128,8 @@ fn value_matches(value: &Value, criterion: &Criterion) -> bool {
                 StringMatching::StartsWith => normalised.starts_with(text),
                 StringMatching::Contains => normalised.contains(text),
                 StringMatching::Exact => exact == text,
+                StringMatching::Whole => normalised == text,
+                StringMatching::Ends => normalised.ends_with(text.as_str()),
             }
         }
         (Value::Date(low, high), Criterion::Date(date)) => date_matches(*low, *high, *date),

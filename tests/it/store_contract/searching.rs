@@ -239,6 +239,8 @@ fn criteria() -> Vec<Criterion> {
             StringMatching::StartsWith,
             StringMatching::Contains,
             StringMatching::Exact,
+            StringMatching::Whole,
+            StringMatching::Ends,
         ] {
             criteria.push(Criterion::String {
                 text: text.to_owned(),
@@ -598,11 +600,12 @@ async fn searches_of_several_types_find_what_the_oracle_finds_in_order() {
     .await;
 }
 
-fn include(source: &str, parameter: Option<ParameterId>, target: Option<&str>) -> Include {
+fn include(source: &str, parameters: &[ParameterId], target: Option<&str>) -> Include {
     Include {
-        source: resource_type(source),
-        parameter,
+        source: Some(resource_type(source)),
+        parameters: parameters.into(),
         target: target.map(resource_type),
+        iterate: false,
     }
 }
 
@@ -660,35 +663,54 @@ async fn includes_follow_references_both_ways() {
             let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(included(&store, &search).await, expected, "{search:?}");
         };
-        let forth = |parameter, target| vec![include("Observation", parameter, target)];
+        let forth =
+            |parameters: &[ParameterId], target| vec![include("Observation", parameters, target)];
         check(
             "Observation",
-            forth(Some(subject), None),
+            forth(&[subject], None),
             false,
             &["Patient/p"],
         )
         .await;
         check(
             "Observation",
-            forth(None, None),
+            forth(&[], None),
             false,
             &["Patient/p", "Practitioner/d"],
         )
         .await;
         check(
             "Observation",
-            forth(None, Some("Practitioner")),
+            forth(&[], Some("Practitioner")),
             false,
             &["Practitioner/d"],
         )
         .await;
-        check("Patient", forth(Some(subject), None), false, &[]).await;
+        check("Patient", forth(&[subject], None), false, &[]).await;
         let two = &["Observation/1", "Observation/2"];
-        check("Patient", forth(Some(subject), None), true, two).await;
-        check("Patient", forth(None, Some("Patient")), true, two).await;
-        check("Patient", forth(Some(performer), None), true, &[]).await;
-        check("Practitioner", forth(None, None), true, &["Observation/1"]).await;
-        check("Practitioner", forth(None, Some("Patient")), true, &[]).await;
+        check("Patient", forth(&[subject], None), true, two).await;
+        check(
+            "Patient",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            two,
+        )
+        .await;
+        check("Patient", forth(&[performer], None), true, &[]).await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], None),
+            true,
+            &["Observation/1"],
+        )
+        .await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            &[],
+        )
+        .await;
     })
     .await;
 }
