@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::write::Condition;
 use crate::interaction::{Services, invalid, url};
-use crate::search::expression::{Filter, Total};
+use crate::search::expression::{Filter, Search, Total};
 use crate::search::query::{self, Handling, Parsed, Summary};
 use crate::store::{Claim, SearchPage, Stored};
 
@@ -27,8 +27,17 @@ pub async fn search(
     handling: Handling,
 ) -> Result<String, Error> {
     let query = parse(services, resource_type, query, handling)?;
-    let page = services.store.search(&query.search).await?;
+    let page = page(services, &query.search).await?;
     Ok(bundle(services, resource_type.as_str(), &query, &page))
+}
+
+/// A page of what had been committed at the first page.
+async fn page(services: &Services, search: &Search) -> Result<SearchPage, Error> {
+    let extract = |resource_type: &ResourceType, text: &str| {
+        let extracted = services.extracted(resource_type, text)?;
+        Some((extracted.values, extracted.patients))
+    };
+    Ok(services.store.search_isolated(search, &extract).await?)
 }
 
 /// Searches a type within the compartment of a patient.
@@ -47,7 +56,7 @@ pub async fn compartment(
         .search
         .filters
         .push(Filter::Compartment(patient.clone()));
-    let page = services.store.search(&query.search).await?;
+    let page = page(services, &query.search).await?;
     Ok(bundle(
         services,
         &format!("Patient/{patient}/{resource_type}"),
@@ -75,6 +84,7 @@ pub fn parse(
         count_default: services.page_counts.default,
         count_max: services.page_counts.max,
         now: services.clock.now(),
+        page_key: services.store.page_key(),
     };
     let mut parsed =
         query::parse(&context, resource_type, &url::decode(query)).map_err(Error::Invalid)?;
@@ -145,17 +155,13 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         let mark = if parameters.is_empty() { "" } else { "?" };
         format!("{}/{path}{mark}{parameters}", services.base_url)
     };
-    let this = query
-        .search
-        .after
-        .as_ref()
-        .map(|cursor| query.page_token(cursor));
-    let mut links = vec![("self", link(this))];
-    links.extend(
-        page.next
-            .as_ref()
-            .map(|next| ("next", link(Some(query.page_token(next))))),
-    );
+    let token = |cursor| query.page_token(cursor, services.store.page_key());
+    let this = query.search.after.as_ref();
+    let mut links = vec![("self", link(this.map(token)))];
+    links.extend(this.map(|_| ("first", link(None))));
+    for (relation, cursor) in [("previous", &page.previous), ("next", &page.next)] {
+        links.extend(cursor.as_ref().map(|cursor| (relation, link(Some(token(cursor))))));
+    }
     let now = services.clock.now();
     let mut writer = Writer::new(
         "searchset",
