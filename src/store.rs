@@ -34,6 +34,7 @@ use crate::store::sqlite::SqliteStore;
 pub use crate::store::transaction::Transaction;
 
 use crate::search::expression::{Cursor, Search};
+use crate::search::query::PageKey;
 use crate::search::value::SearchValues;
 
 /// Bits of a sequence number that count within one PostgreSQL transaction; the bits above are the

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::definition::Definitions;
-use fhir_model::element::Element;
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
-use fhir_model::tree::{Limits, Tree};
 use tokio::time::Instant;
 
 use crate::definitions;

@@ -135,6 +135,7 @@ pub fn condition(
     parts.sort();
     let claim = claim(resource_type.as_str(), &parts.join("&"));
     Ok(Condition {
+        resource_type: resource_type.clone(),
         search: parsed.search,
         claim,
     })
@@ -160,7 +161,11 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
     let mut links = vec![("self", link(this.map(token)))];
     links.extend(this.map(|_| ("first", link(None))));
     for (relation, cursor) in [("previous", &page.previous), ("next", &page.next)] {
-        links.extend(cursor.as_ref().map(|cursor| (relation, link(Some(token(cursor))))));
+        links.extend(
+            cursor
+                .as_ref()
+                .map(|cursor| (relation, link(Some(token(cursor))))),
+        );
     }
     let now = services.clock.now();
     let mut writer = Writer::new(

@@ -116,7 +116,7 @@ impl Parsed {
 
     /// Tells searches apart that have other matches or another order.
     fn subject(&self) -> String {
-        let mut text = self.search.resource_type.as_str().to_owned();
+        let mut text = self.search.types.to_string();
         for (name, value) in &self.applied {
             let shapes_only = RESULT_PARAMETERS.iter().any(|(code, _)| code == name);
             if !shapes_only || name == "_sort" {

@@ -162,7 +162,7 @@ impl Filters<'_> {
         let filter = inner.read(target_id, chained, value)?;
         Ok(Filter::Chain {
             parameter: parameter.id,
-            target,
+            target: target.into(),
             filters: vec![filter],
         })
     }

@@ -243,10 +243,15 @@ mod tests {
     fn snapshot() -> impl Strategy<Value = Option<Snapshot>> {
         let running = proptest::collection::vec(0_i64..1 << 30, 0..5);
         let snapshot = (0_i64..1 << 50, 0_i64..1 << 30, running);
-        proptest::option::of(snapshot.prop_map(|(before, length, running)| Snapshot {
-            before,
-            end: before + length,
-            running: running.into_iter().map(|running| before + running).collect(),
+        proptest::option::of(snapshot.prop_map(|(before, length, running)| {
+            Snapshot {
+                before,
+                end: before + length,
+                running: running
+                    .into_iter()
+                    .map(|running| before + running)
+                    .collect(),
+            }
         }))
     }
 
@@ -289,7 +294,11 @@ mod tests {
     #[test]
     fn the_signature_is_that_of_the_rfc() {
         // RFC 4231, test cases 1 and 2.
-        let hex = |code: [u8; 32]| code.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |code: [u8; 32]| {
+            code.iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
         assert_eq!(
             hex(hmac(&[0x0b; 20], &[b"Hi There"])),
             "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"

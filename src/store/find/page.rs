@@ -107,7 +107,10 @@ fn cut(search: &Search, mut found: Vec<Found>, snapshot: Option<&Snapshot>) -> P
     };
     let has_next = is_more || is_backward;
     let has_previous = search.after.is_some() && (is_more || !is_backward);
-    let next = found.last().filter(|_| has_next).map(|last| at(last, false));
+    let next = found
+        .last()
+        .filter(|_| has_next)
+        .map(|last| at(last, false));
     let previous = found.first().filter(|_| has_previous);
     let previous = previous.map(|first| at(first, true));
     Page {
@@ -228,7 +231,11 @@ fn push_order(sql: &mut Sql, search: &Search, key: &str) {
         push_sort_column(sql, place);
         sql.push(direction(sort.descending != is_backward));
     }
-    sql.push(if search.sort.is_empty() { key } else { "r.row_key" });
+    sql.push(if search.sort.is_empty() {
+        key
+    } else {
+        "r.row_key"
+    });
     sql.push(if is_backward { " DESC" } else { "" });
 }
 
@@ -276,7 +283,11 @@ fn push_value_beyond(
     };
     sql.push("(");
     push_sort_column(sql, place);
-    sql.push(if sort.descending == is_backward { " > " } else { " < " });
+    sql.push(if sort.descending == is_backward {
+        " > "
+    } else {
+        " < "
+    });
     bind_sort_value(sql, value);
     if !is_backward {
         sql.push(" OR ");
@@ -314,11 +325,7 @@ fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
     };
 }
 
-fn sort_values(
-    search: &Search,
-    row: &Row,
-    first: usize,
-) -> Result<Vec<Option<SortValue>>, Error> {
+fn sort_values(search: &Search, row: &Row, first: usize) -> Result<Vec<Option<SortValue>>, Error> {
     let sorts = search.sort.iter().enumerate();
     sorts
         .map(|(place, sort)| sort_value(row, first + place, sort.by))

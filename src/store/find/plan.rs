@@ -4,7 +4,7 @@
 //! [`PROBE_ROWS_MAX`] rows; a sparse one drives the statement, and where all are dense the
 //! resources are walked in order and checked one by one, which fills a page soon.
 
-use crate::search::expression::{Filter, Search};
+use crate::search::expression::Search;
 use crate::store::Error;
 use crate::store::find::snapshot::{Changed, push_seen};
 use crate::store::search_sql::{
@@ -42,10 +42,7 @@ pub(super) enum Source<'c> {
     Changed(&'c Changed),
 }
 
-pub(super) async fn plan(
-    connection: &mut Connection<'_>,
-    search: &Search,
-) -> Result<Plan, Error> {
+pub(super) async fn plan(connection: &mut Connection<'_>, search: &Search) -> Result<Plan, Error> {
     let filters = &search.filters;
     let candidates: Vec<usize> = filters
         .iter()

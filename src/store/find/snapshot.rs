@@ -148,7 +148,8 @@ impl Changed {
         };
         let entries = Entries::new(&values, &patients);
         // types and ids consist of letters, digits, - and . only: nothing to escape
-        self.document.push_str(if self.is_empty() { "[" } else { "," });
+        self.document
+            .push_str(if self.is_empty() { "[" } else { "," });
         self.document.push_str(&format!(
             r#"[{},"{}","{}",{},{}]"#,
             stored.row,
@@ -232,7 +233,10 @@ mod tests {
             assert_eq!(parse(text, 1_000), expected, "{text}");
         };
         check("10:10:", Some((1_010, 1_010, &[])));
-        check("10:20:10,14,15", Some((1_010, 1_020, &[1_010, 1_014, 1_015])));
+        check(
+            "10:20:10,14,15",
+            Some((1_010, 1_020, &[1_010, 1_014, 1_015])),
+        );
         check("10:20", None);
         check("10:x:", None);
     }
