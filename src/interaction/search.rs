@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::write::Condition;
 use crate::interaction::{Services, invalid, url};
-use crate::search::expression::{Filter, Total, Types};
+use crate::search::expression::{Filter, Search, Total, Types};
 use crate::search::query::{self, Handling, Parsed, Summary};
 use crate::store::{Claim, INCLUDED_MAX, ITERATIONS_MAX, SearchPage, Stored};
 
@@ -27,9 +27,18 @@ pub async fn search(
     handling: Handling,
 ) -> Result<String, Error> {
     let query = parse(services, types, query, handling)?;
-    let page = services.store.search(&query.search).await?;
+    let page = page(services, &query.search).await?;
     let path = types.only().map_or("", ResourceType::as_str);
     Ok(bundle(services, path, &query, &page))
+}
+
+/// A page of what had been committed at the first page.
+async fn page(services: &Services, search: &Search) -> Result<SearchPage, Error> {
+    let extract = |resource_type: &ResourceType, text: &str| {
+        let extracted = services.extracted(resource_type, text)?;
+        Some((extracted.values, extracted.patients))
+    };
+    Ok(services.store.search_isolated(search, &extract).await?)
 }
 
 /// Searches a type, or all, within the compartment of a patient.
@@ -46,7 +55,7 @@ pub async fn compartment(
     let mut query = parse(services, types, query, handling)?;
     let filter = Filter::Compartment(patient.clone());
     query.search.filters.push(filter);
-    let page = services.store.search(&query.search).await?;
+    let page = page(services, &query.search).await?;
     let member = types.only().map_or("*", ResourceType::as_str);
     let path = format!("Patient/{patient}/{member}");
     Ok(bundle(services, &path, &query, &page))
@@ -71,6 +80,7 @@ pub fn parse(
         count_default: services.page_counts.default,
         count_max: services.page_counts.max,
         now: services.clock.now(),
+        page_key: services.store.page_key(),
     };
     let mut parsed = query::parse(&context, types, &url::decode(query)).map_err(Error::Invalid)?;
     whole_resources(&mut parsed);
@@ -143,17 +153,17 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         let slash = if path.is_empty() { "" } else { "/" };
         format!("{}{slash}{path}{mark}{parameters}", services.base_url)
     };
-    let this = query
-        .search
-        .after
-        .as_ref()
-        .map(|cursor| query.page_token(cursor));
-    let mut links = vec![("self", link(this))];
-    links.extend(
-        page.next
-            .as_ref()
-            .map(|next| ("next", link(Some(query.page_token(next))))),
-    );
+    let token = |cursor| query.page_token(cursor, services.store.page_key());
+    let this = query.search.after.as_ref();
+    let mut links = vec![("self", link(this.map(token)))];
+    links.extend(this.map(|_| ("first", link(None))));
+    for (relation, cursor) in [("previous", &page.previous), ("next", &page.next)] {
+        links.extend(
+            cursor
+                .as_ref()
+                .map(|cursor| (relation, link(Some(token(cursor))))),
+        );
+    }
     if let (true, [only]) = (page.is_cut, page.matches.as_slice()) {
         links.extend(related(services, query, only).map(|url| ("related", url)));
     }

@@ -30,7 +30,7 @@ mod refusal;
 mod result;
 
 pub use escape::escape;
-pub use page::PAGE_TOKEN_CHARS_MAX;
+pub use page::{PAGE_TOKEN_CHARS_MAX, PageKey};
 
 /// The most parameters of one search.
 pub const PARAMETERS_MAX: usize = 64;
@@ -83,6 +83,8 @@ pub struct Context<'a> {
     pub count_max: u32,
     /// The present, for "approximately" (`ap`).
     pub now: DateTime<Utc>,
+    /// What signs page tokens.
+    pub page_key: &'a PageKey,
 }
 
 impl Context<'_> {
@@ -125,13 +127,13 @@ pub enum Summary {
 }
 
 impl Parsed {
-    /// The value of [`PAGE`] in the link to the page after `cursor`.
-    pub fn page_token(&self, cursor: &Cursor) -> String {
-        page::encode(cursor, self.fingerprint())
+    /// The value of [`PAGE`] in the link to the page at `cursor`.
+    pub fn page_token(&self, cursor: &Cursor, key: &PageKey) -> String {
+        page::encode(cursor, key, &self.subject())
     }
 
     /// Tells searches apart that have other matches or another order.
-    fn fingerprint(&self) -> u32 {
+    fn subject(&self) -> String {
         let mut text = self.search.types.to_string();
         for (name, value) in &self.applied {
             let shapes_only = RESULT_PARAMETERS.iter().any(|(code, _)| code == name);
@@ -142,7 +144,7 @@ impl Parsed {
                 }
             }
         }
-        ParameterId::new(&text, "").0.cast_unsigned()
+        text
     }
 }
 

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::*;
 use crate::definitions::embedded;
 use crate::search::matching::{Candidate, matches};
-use crate::search::query::{Context, Handling, escape, parse};
+use crate::search::query::{Context, Handling, PageKey, escape, parse};
 use crate::search::value::{DateRange, Quantity};
 
 const BASE_URL: &str = "https://baton.example/fhir";
@@ -446,6 +446,7 @@ fn finds(resource_type: &str, extracted: &Extracted, parameter: ParameterId, val
         count_default: 20,
         count_max: 20,
         now: DateTime::<Utc>::UNIX_EPOCH,
+        page_key: &PageKey([0; 32]),
     };
     let searched = ResourceType::parse(resource_type).unwrap();
     let pairs = [(code.to_owned(), value.to_owned())];

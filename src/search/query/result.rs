@@ -146,10 +146,10 @@ impl<'a> Parser<'a> {
             parsed.search.total = Total::Only;
         }
         if let Some(token) = self.page {
-            parsed.search.after =
-                page::decode(&token, parsed.fingerprint(), parsed.search.sort.len());
+            let (key, keys) = (self.context.page_key, parsed.search.sort.len());
+            parsed.search.after = page::decode(&token, key, &parsed.subject(), keys);
             if parsed.search.after.is_none() && errors.is_empty() {
-                let reason = "is not of a page of this search";
+                let reason = "is not of a page of this search, or was changed";
                 errors.push(Refusal::value(PAGE, reason).into_error());
             }
         }

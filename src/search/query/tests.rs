@@ -30,6 +30,8 @@ static PARAMETERS: LazyLock<HashMap<ParameterId, String>> = LazyLock::new(|| {
     names
 });
 
+const PAGE_KEY: PageKey = PageKey([7; 32]);
+
 fn instant(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
@@ -44,6 +46,7 @@ fn read(handling: Handling, url: &str) -> Result<Parsed, Vec<Issue>> {
         count_default: 20,
         count_max: 1000,
         now: instant("2026-03-02T00:00:00Z"),
+        page_key: &PAGE_KEY,
     };
     let (resource_type, query) = url.split_once('?').unwrap_or((url, ""));
     let types = match resource_type {
@@ -577,7 +580,7 @@ fn what_is_wrong_with_a_result_parameter_is_named() {
     );
     check(
         "Patient?_page=x",
-        "The value of the parameter '_page' is not of a page of this search.",
+        "The value of the parameter '_page' is not of a page of this search, or was changed.",
     );
     check(
         "Patient?_include=Patient",
@@ -745,8 +748,11 @@ fn a_page_token_belongs_to_its_search() {
     let cursor = Cursor {
         values: vec![Some(SortValue::Integer(-7))],
         key: 42,
+        is_backward: true,
+        snapshot: None,
     };
-    let token = read(Handling::Default, url).unwrap().page_token(&cursor);
+    let parsed = read(Handling::Default, url).unwrap();
+    let token = parsed.page_token(&cursor, &PAGE_KEY);
     let next = read(Handling::Default, &format!("{url}&_page={token}")).unwrap();
     assert_eq!(next.search.after.as_ref(), Some(&cursor));
     assert!(!next.applied.iter().any(|(name, _)| name == PAGE));

@@ -10,7 +10,8 @@ use fhir_model::key::{ResourceKey, ResourceType};
 
 use crate::search::expression::{Include, Search};
 use crate::store::entries::Entries;
-use crate::store::sql::{Connection, Row, Sql};
+use crate::store::find::page::Found;
+use crate::store::sql::{Connection, Sql};
 use crate::store::{Error, Stored, read};
 
 /// The most resources that are included in a page.
@@ -26,14 +27,14 @@ pub(super) struct Held {
     entries: Entries,
 }
 
-impl Held {
-    /// The resource of a row whose column `entries` is its document of search values.
-    pub(super) fn new(row: &Row, stored: &Stored, entries: usize) -> Result<Self, Error> {
-        Ok(Self {
-            key: stored.key.clone(),
-            row: stored.row,
-            entries: Entries::from_json(row.text(entries)?)?,
-        })
+impl From<&mut Found> for Held {
+    /// A match; it needs its search values no longer.
+    fn from(found: &mut Found) -> Self {
+        Self {
+            key: found.stored.key.clone(),
+            row: found.stored.row,
+            entries: found.entries.take().unwrap_or_default(),
+        }
     }
 }
 
@@ -146,7 +147,11 @@ impl Gathering {
                 return Ok(());
             }
             if self.iterates {
-                brought.push(Held::new(&row, &stored, read::STORED_WIDTH)?);
+                brought.push(Held {
+                    key: stored.key.clone(),
+                    row: stored.row,
+                    entries: Entries::from_json(row.text(read::STORED_WIDTH)?)?,
+                });
             }
             self.found.resources.push(stored);
         }

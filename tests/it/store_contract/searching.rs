@@ -70,10 +70,10 @@ fn parameter_of(name: &str, kind: ValueKind) -> ParameterId {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -81,7 +81,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(super) fn one<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.roll(of.len())].clone()
     }
 
@@ -100,7 +100,7 @@ fn random_target(dice: &mut Dice) -> Target {
     }
 }
 
-fn random_values(dice: &mut Dice, name: &str) -> SearchValues {
+pub(super) fn random_values(dice: &mut Dice, name: &str) -> SearchValues {
     let parameter = |kind| parameter_of(name, kind);
     let mut values = SearchValues::default();
     for _ in 0..dice.few() {
@@ -168,6 +168,11 @@ fn random_values(dice: &mut Dice, name: &str) -> SearchValues {
     values
 }
 
+/// None, one or two.
+pub(super) fn random_patients(dice: &mut Dice) -> Vec<LogicalId> {
+    (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect()
+}
+
 /// Writes a world of observations and patients, some of them updated, some deleted.
 async fn populate(store: &Store) -> World {
     let mut dice = Dice(1);
@@ -182,7 +187,7 @@ async fn populate(store: &Store) -> World {
         let mut version = new_version(&format!("Observation/{number}"), 1, "observation");
         version.last_updated = instant(i64::try_from(dice.roll(20)).unwrap());
         version.values = random_values(&mut dice, "Observation");
-        version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+        version.patients = random_patients(&mut dice);
         world.push(version);
     }
     write(store, world.clone()).await.unwrap();
@@ -191,7 +196,7 @@ async fn populate(store: &Store) -> World {
         if dice.roll(3) == 0 {
             version.version = version.version.next();
             version.values = random_values(&mut dice, "Observation");
-            version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+            version.patients = random_patients(&mut dice);
             updates.push(version.clone());
         }
     }
@@ -209,7 +214,7 @@ async fn populate(store: &Store) -> World {
     World(world)
 }
 
-fn search(filters: Vec<Filter>) -> Search {
+pub(super) fn search(filters: Vec<Filter>) -> Search {
     Search {
         filters,
         ..by_code("Observation", "x")
@@ -217,7 +222,7 @@ fn search(filters: Vec<Filter>) -> Search {
 }
 
 /// Every criterion that the small domains allow.
-fn criteria() -> Vec<Criterion> {
+pub(super) fn criteria() -> Vec<Criterion> {
     let mut criteria = Vec::new();
     for code in CODES {
         criteria.push(Criterion::Token(TokenCriterion::Code(code.to_owned())));
@@ -333,7 +338,7 @@ async fn found(store: &Store, search: &Search) -> Vec<String> {
 }
 
 /// What the oracle finds, in the order asked for.
-fn expected(world: &World, search: &Search) -> Vec<String> {
+pub(super) fn expected(world: &World, search: &Search) -> Vec<String> {
     let mut found: Vec<&NewVersion> = world
         .0
         .iter()
@@ -435,7 +440,12 @@ async fn every_criterion_finds_what_the_oracle_finds() {
     .await;
 }
 
-fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str) -> Filter {
+pub(super) fn random_filter(
+    dice: &mut Dice,
+    criteria: &[Criterion],
+    depth: usize,
+    of: &str,
+) -> Filter {
     match dice.roll(14) {
         0 => Filter::Compartment(id(dice.one(&IDS))),
         1 => {
@@ -526,7 +536,7 @@ fn random_branches(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Fil
     Filter::ByType(TWO_TYPES.map(branch).into())
 }
 
-fn random_sort(dice: &mut Dice) -> Sort {
+pub(super) fn random_sort(dice: &mut Dice) -> Sort {
     let by = match dice.roll(9) {
         0 => SortBy::Id,
         1 => SortBy::LastUpdated,
