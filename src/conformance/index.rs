@@ -199,7 +199,7 @@ fn parameters(definitions: &Definitions) -> impl Iterator<Item = (ResourceType, 
             let parameter = Parameter {
                 mark: format!("{MARK}{name}:{}", found.code),
                 id: found.id,
-                fingerprint: found.fingerprint(),
+                fingerprint: found.fingerprint(definitions),
             };
             Some((ResourceType::parse(name).ok()?, parameter))
         })

@@ -9,8 +9,10 @@ use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
     UriMatching, ValueKind,
 };
+use crate::search::lineage;
 use crate::search::value::{
-    DateRange, ParameterId, Reference, SearchValues, Target, Text, Token, Uri,
+    CANONICAL, Composite, DateRange, IDENTIFIER, ParameterId, Reference, SearchValues, TEXT,
+    Target, Text, Token, Uri, component,
 };
 
 /// A resource as far as filters look at it.
@@ -33,9 +35,10 @@ where
 {
     match filter {
         Filter::Id(ids) => ids.contains(candidate.id),
-        Filter::LastUpdated(date) => {
+        Filter::LastUpdated(dates) => {
             let instant = candidate.last_updated;
-            date_matches((instant, instant.saturating_add(1)), date)
+            let interval = (instant, instant.saturating_add(1));
+            dates.iter().any(|date| date_matches(interval, date))
         }
         Filter::Any {
             parameter,
@@ -49,7 +52,11 @@ where
             parameter,
             kind,
             missing,
-        } => has_value(candidate.values, *parameter, *kind) != *missing,
+        } => {
+            let is_there = places(*kind, *parameter)
+                .any(|(kind, parameter)| has_value(candidate.values, parameter, kind));
+            is_there != *missing
+        }
         Filter::Chain {
             parameter,
             target,
@@ -78,7 +85,22 @@ fn local_targets(
         })
 }
 
-fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
+/// Where there is something if a parameter is not missing: a concept may be a text only, and a
+/// reference an identifier.
+pub(crate) fn places(
+    kind: ValueKind,
+    parameter: ParameterId,
+) -> impl Iterator<Item = (ValueKind, ParameterId)> {
+    let aside = match kind {
+        ValueKind::Token => Some((ValueKind::String, parameter.aspect(TEXT))),
+        ValueKind::Reference => Some((ValueKind::Token, parameter.aspect(IDENTIFIER))),
+        _ => None,
+    };
+    std::iter::once((kind, parameter)).chain(aside)
+}
+
+/// Whether a parameter has a value of a kind.
+pub(crate) fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
     match kind {
         ValueKind::Token => values
             .tokens
@@ -105,11 +127,22 @@ fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> 
             .iter()
             .any(|value| value.parameter == parameter),
         ValueKind::Uri => values.uris.iter().any(|value| value.parameter == parameter),
+        ValueKind::Composite => {
+            let mut composites = values.composites.iter();
+            composites.any(|value| value.parameter == parameter)
+        }
     }
 }
 
 fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterion) -> bool {
     match criterion {
+        Criterion::Token(TokenCriterion::Text(text)) => {
+            let aside = parameter.aspect(TEXT);
+            let starts = |normalised: &String| normalised.starts_with(text);
+            let (displays, strings) = (&values.displays, &values.strings);
+            (displays.iter()).any(|it| it.parameter == parameter && starts(&it.normalised))
+                || (strings.iter()).any(|it| it.parameter == aside && starts(&it.normalised))
+        }
         Criterion::Token(wanted) => {
             let is_match = |value: &Token| token_matches(value, wanted);
             let mut tokens = values.tokens.iter();
@@ -147,6 +180,16 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
                     && number_matches((value.low, value.high), *prefix, (*low, *high))
             })
         }
+        Criterion::CanonicalQuantity {
+            prefix,
+            low,
+            high,
+            unit,
+        } => values.quantities.iter().any(|value| {
+            value.parameter == parameter.aspect(CANONICAL)
+                && value.code == *unit
+                && number_matches((value.low, value.high), *prefix, (*low, *high))
+        }),
         Criterion::Number { prefix, low, high } => values.numbers.iter().any(|value| {
             value.parameter == parameter
                 && number_matches((value.low, value.high), *prefix, (*low, *high))
@@ -155,6 +198,14 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
             let is_match = |value: &Uri| uri_matches(&value.uri, uri, *matching);
             let mut uris = values.uris.iter();
             uris.any(|value| value.parameter == parameter && is_match(value))
+        }
+        Criterion::Composite(criteria) => {
+            let is_match = |value: &Composite| {
+                let mut parts = criteria.iter().enumerate();
+                parts.all(|(place, part)| has_match(&value.values, component(place), part))
+            };
+            let mut composites = values.composites.iter();
+            composites.any(|value| value.parameter == parameter && is_match(value))
         }
     }
 }
@@ -166,6 +217,12 @@ fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
             value.system == *system && value.code == *code
         }
         TokenCriterion::System(system) => value.system == *system,
+        TokenCriterion::Among(set) => {
+            let mut wanted = set.iter();
+            wanted.any(|(system, code)| value.system == *system && value.code == *code)
+        }
+        // It looks at the displays.
+        TokenCriterion::Text(_) => false,
     }
 }
 
@@ -184,6 +241,8 @@ fn reference_matches(target: &Target, wanted: &ReferenceCriterion) -> bool {
         }
         (Target::Local(_, id), ReferenceCriterion::AnyType(wanted)) => id == wanted,
         (Target::Url(url), ReferenceCriterion::Url(wanted)) => url == wanted,
+        (Target::Url(url), ReferenceCriterion::Below(wanted)) => lineage::is_below(url, wanted),
+        (Target::Url(url), ReferenceCriterion::Above(wanted)) => lineage::is_above(url, wanted),
         _ => false,
     }
 }
@@ -191,8 +250,8 @@ fn reference_matches(target: &Target, wanted: &ReferenceCriterion) -> bool {
 fn uri_matches(value: &str, uri: &str, matching: UriMatching) -> bool {
     match matching {
         UriMatching::Equal => value == uri,
-        UriMatching::Below => value.starts_with(uri),
-        UriMatching::Above => uri.starts_with(value),
+        UriMatching::Below => lineage::is_below(value, uri),
+        UriMatching::Above => lineage::is_above(value, uri),
     }
 }
 

@@ -238,8 +238,10 @@ impl<'a> Parser<'a> {
             Lookup::Supported(found) if self.context.unindexed.contains(&found.id) => {
                 Err(Refusal::unindexed(found.code))
             }
-            Lookup::Supported(found) => Ok(SortBy::Parameter(found.id, found.kind)),
-            Lookup::Unsupported | Lookup::Unknown => {
+            Lookup::Supported(found) if found.kind != ValueKind::Composite => {
+                Ok(SortBy::Parameter(found.id, found.kind))
+            }
+            Lookup::Supported(_) | Lookup::Unsupported | Lookup::Unknown => {
                 let reason = "names no parameter of the resource type to sort by";
                 Err(Refusal::value("_sort", reason))
             }
