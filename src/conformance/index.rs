@@ -193,7 +193,7 @@ impl Index {
 
 /// Every parameter that can be searched by.
 fn parameters(definitions: &Definitions) -> impl Iterator<Item = (ResourceType, Parameter)> + '_ {
-    definitions.concrete_resource_types().flat_map(|type_id| {
+    definitions.concrete_resource_types().flat_map(move |type_id| {
         let name = definitions.type_name(type_id);
         parameter::all(definitions, type_id).filter_map(move |found| {
             let parameter = Parameter {

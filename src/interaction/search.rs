@@ -125,6 +125,7 @@ pub fn condition(
     parts.sort();
     let claim = claim(resource_type.as_str(), &parts.join("&"));
     Ok(Condition {
+        resource_type: resource_type.clone(),
         search: parsed.search,
         claim,
     })

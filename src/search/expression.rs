@@ -3,17 +3,18 @@
 //! <https://hl7.org/fhir/R4/search.html>. Parsing is `search::query`, SQL is `store::search_sql`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::value::ParameterId;
 
-/// A search over the resources of one type.
+/// A search over the resources of one type, several types or all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
-    /// The type searched.
-    pub resource_type: ResourceType,
+    /// The types searched.
+    pub types: Types,
     /// All of these must hold.
     pub filters: Vec<Filter>,
     /// Order of the matches; by the store's key (oldest first) where empty, and to break ties.
@@ -28,6 +29,65 @@ pub struct Search {
     pub revincludes: Vec<Include>,
     /// Whether the number of all matches is wanted (`_total=accurate`, `_summary=count`).
     pub total: Total,
+}
+
+/// Types of resources: one, several, or all there are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Types(Vec<ResourceType>);
+
+impl Types {
+    /// All types.
+    pub const ALL: Self = Self(Vec::new());
+
+    /// These types, each once; all types where there are none.
+    pub fn new(mut types: Vec<ResourceType>) -> Self {
+        types.sort_unstable();
+        types.dedup();
+        Self(types)
+    }
+
+    /// Whether all types are meant.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The types by name; empty where all are meant.
+    pub fn named(&self) -> &[ResourceType] {
+        &self.0
+    }
+
+    /// The type, if it is one.
+    pub fn only(&self) -> Option<&ResourceType> {
+        match self.0.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether the type is among them.
+    pub fn contains(&self, resource_type: &ResourceType) -> bool {
+        self.is_all() || self.0.contains(resource_type)
+    }
+}
+
+impl From<ResourceType> for Types {
+    fn from(only: ResourceType) -> Self {
+        Self(vec![only])
+    }
+}
+
+/// The names, separated by commas, as in `_type`; `*` for all.
+impl fmt::Display for Types {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_all() {
+            return formatter.write_str("*");
+        }
+        for (place, resource_type) in self.0.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            write!(formatter, "{comma}{resource_type}")?;
+        }
+        Ok(())
+    }
 }
 
 /// How much of the number of matches is wanted.
@@ -71,15 +131,51 @@ pub enum Filter {
     Chain {
         /// The reference parameter.
         parameter: ParameterId,
-        /// The target type.
-        target: ResourceType,
+        /// The types of the target.
+        target: Types,
         /// What holds of the target.
         filters: Vec<Filter>,
     },
+    /// A reverse chain (`_has`): a match of the inner filters points here.
+    Has {
+        /// The type that refers.
+        source: ResourceType,
+        /// Its reference parameter.
+        parameter: ParameterId,
+        /// What holds of the resource that refers.
+        filters: Vec<Filter>,
+    },
+    /// All of these hold.
+    And(Vec<Filter>),
+    /// One of these holds.
+    Or(Vec<Filter>),
+    /// This does not hold.
+    Not(Box<Filter>),
+    /// The resource is of one of these types, and the filter of its type holds: what a parameter
+    /// means where several types are searched.
+    ByType(Vec<(ResourceType, Filter)>),
     /// In the compartment of a patient.
     Compartment(LogicalId),
     /// Nothing can match (an id that is none, a date range that is empty).
     Nothing,
+}
+
+impl Filter {
+    /// Whether other resources than the one in hand decide.
+    pub fn looks_further(&self) -> bool {
+        match self {
+            Self::Chain { .. } | Self::Has { .. } => true,
+            Self::And(filters) | Self::Or(filters) => filters.iter().any(Self::looks_further),
+            Self::Not(filter) => filter.looks_further(),
+            Self::ByType(branches) => branches.iter().any(|(_, filter)| filter.looks_further()),
+            Self::Id(_)
+            | Self::LastUpdated(_)
+            | Self::Any { .. }
+            | Self::Missing { .. }
+            | Self::Compartment(_)
+            | Self::Nothing => false,
+        }
+    }
 }
 
 /// The table that holds a parameter's values.

@@ -114,7 +114,7 @@ impl Parsed {
 
     /// Tells searches apart that have other matches or another order.
     fn fingerprint(&self) -> u32 {
-        let mut text = self.search.resource_type.as_str().to_owned();
+        let mut text = self.search.types.to_string();
         for (name, value) in &self.applied {
             let shapes_only = RESULT_PARAMETERS.iter().any(|(code, _)| code == name);
             if !shapes_only || name == "_sort" {

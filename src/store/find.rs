@@ -4,25 +4,20 @@
 //! [`PROBE_ROWS_MAX`] rows; a sparse one drives the statement, and where all are dense the
 //! resources are walked in order and checked one by one, which fills a page soon.
 
-use std::collections::{BTreeSet, HashSet};
-
-use fhir_model::key::ResourceKey;
-
 use crate::search::expression::{
-    Cursor, Filter, Include, Search, Sort, SortBy, SortValue, Total, ValueKind,
+    Cursor, Filter, Search, Sort, SortBy, SortValue, Total, ValueKind,
 };
 use crate::store::entries::Entries;
+pub use crate::store::find::include::INCLUDED_MAX;
 use crate::store::search_sql::{
-    has_rows, is_ordered, push_check, push_ordered, push_rows, push_sort_value,
+    has_rows, is_ordered, push_check, push_ordered, push_probe, push_rows, push_sort_value,
+    push_type,
 };
 use crate::store::sql::{Connection, Dialect, Row, Sql};
 use crate::store::{Error, SearchPage, Stored, read};
 
 /// Rows of an index that are looked at to tell a sparse filter from a dense one.
 const PROBE_ROWS_MAX: i64 = 1_000;
-
-/// The most resources that `_include`, and again `_revinclude`, add to a page.
-pub const INCLUDED_MAX: usize = 1_000;
 
 /// What a statement goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +79,10 @@ pub(crate) async fn search(
         for row in rows.iter().take(count) {
             entries.push(Entries::from_json(row.text(read::STORED_WIDTH)?)?);
         }
-        include(connection, search, &entries, &mut page).await?;
+        include::forth(connection, search, &entries, &mut page).await?;
     }
     if !search.revincludes.is_empty() && !page.matches.is_empty() {
-        revinclude(connection, search, &mut page).await?;
+        include::back(connection, search, &mut page).await?;
     }
     Ok(page)
 }
@@ -146,16 +141,7 @@ async fn probe(
         .filter_map(|candidate| search.filters.get(*candidate));
     for (place, filter) in filters.enumerate() {
         sql.push(if place > 0 { ", " } else { "" });
-        sql.push("(SELECT count(*) FROM (SELECT 1 FROM (");
-        push_rows(
-            &mut sql,
-            filter,
-            &search.resource_type,
-            Some(PROBE_ROWS_MAX),
-        );
-        sql.push(") found LIMIT ")
-            .bind(PROBE_ROWS_MAX)
-            .push(") capped)");
+        push_probe(&mut sql, filter, &search.types, PROBE_ROWS_MAX);
     }
     let row = connection
         .fetch_first(sql)
@@ -182,17 +168,16 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
             sql.push("resource r WHERE ");
         }
     }
-    let is_walk = plan.driver == Driver::Walk;
+    // the resources of one type have an index that is in the order of keys
+    let is_walk = plan.driver == Driver::Walk && search.types.only().is_some();
     // on SQLite a `+` keeps a condition from choosing the index
     let aside = if is_walk {
         ""
     } else {
         sql.dialect.pick("+", "")
     };
-    sql.push("r.text IS NOT NULL AND ")
-        .push(aside)
-        .push("r.resource_type = ");
-    sql.bind(search.resource_type.as_str());
+    sql.push("r.text IS NOT NULL AND ");
+    push_type(sql, aside, "r", &search.types);
     for (place, filter) in search.filters.iter().enumerate() {
         if plan.driver == Driver::Ordered(place) {
             continue;
@@ -206,10 +191,10 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
                 sql.dialect.pick("+", "")
             });
             sql.push("r.row_key IN (");
-            push_rows(sql, filter, &search.resource_type, None);
+            push_rows(sql, filter, &search.types, None);
             sql.push(")");
         } else {
-            push_check(sql, filter, &search.resource_type, "r");
+            push_check(sql, filter, &search.types, "r");
         }
     }
     if ordered.is_some() {
@@ -369,104 +354,6 @@ fn sort_value(row: &Row, column: usize, by: SortBy) -> Result<Option<SortValue>,
     })
 }
 
-/// Adds what the matches refer to, each once.
-async fn include(
-    connection: &mut Connection<'_>,
-    search: &Search,
-    entries: &[Entries],
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let mut targets: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for include in search
-        .includes
-        .iter()
-        .filter(|i| i.source == search.resource_type)
-    {
-        let parameter = include.parameter.map(|parameter| parameter.0);
-        let is_wanted = |(target_type, _): &(&str, &str)| {
-            include
-                .target
-                .as_ref()
-                .is_none_or(|target| target.as_str() == *target_type)
-        };
-        for entries in entries {
-            targets.extend(entries.local_references(parameter).filter(is_wanted));
-        }
-    }
-    for stored in &page.matches {
-        let ResourceKey { resource_type, id } = &stored.key;
-        targets.remove(&(resource_type.as_str(), id.as_str()));
-    }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    read::push_keyed(&mut sql, targets.into_iter().take(INCLUDED_MAX));
-    sql.push(" WHERE r.text IS NOT NULL ORDER BY r.row_key");
-    add_included(connection, sql, page).await
-}
-
-/// Adds what refers to the matches, each once.
-async fn revinclude(
-    connection: &mut Connection<'_>,
-    search: &Search,
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    sql.push(" FROM resource r WHERE r.text IS NOT NULL AND r.row_key IN (");
-    let is_possible = |include: &&Include| {
-        include
-            .target
-            .as_ref()
-            .is_none_or(|target| *target == search.resource_type)
-    };
-    let mut parts = 0;
-    for include in search.revincludes.iter().filter(is_possible) {
-        sql.push(if parts > 0 { " UNION " } else { "" });
-        parts += 1;
-        sql.push("SELECT s.row_key FROM search_reference s WHERE ");
-        match include.parameter {
-            Some(parameter) => sql.push("s.parameter = ").bind(i64::from(parameter.0)),
-            None => sql
-                .push("s.row_key IN (SELECT i.row_key FROM resource i WHERE i.resource_type = ")
-                .bind(include.source.as_str())
-                .push(")"),
-        };
-        sql.push(" AND s.target_type = ")
-            .bind(search.resource_type.as_str());
-        sql.push(" AND s.target_id IN ");
-        sql.bind_ids(page.matches.iter().map(|stored| stored.key.id.as_str()));
-    }
-    if parts == 0 {
-        return Ok(());
-    }
-    let limit = i64::try_from(INCLUDED_MAX + page.matches.len()).unwrap_or(i64::MAX);
-    sql.push(") ORDER BY r.row_key LIMIT ").bind(limit);
-    add_included(connection, sql, page).await
-}
-
-async fn add_included(
-    connection: &mut Connection<'_>,
-    sql: Sql,
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let there = page
-        .matches
-        .iter()
-        .chain(&page.included)
-        .map(|stored| stored.row);
-    let mut seen: HashSet<i64> = there.collect();
-    let room = page.included.len() + INCLUDED_MAX;
-    for row in connection.fetch(sql).await? {
-        let stored = read::stored(&row)?;
-        if page.included.len() < room && seen.insert(stored.row) {
-            page.included.push(stored);
-        }
-    }
-    Ok(())
-}
-
+mod include;
 #[cfg(test)]
 mod tests;

@@ -154,7 +154,7 @@ impl Plan {
                         IssueType::NotFound,
                         format!(
                             "a conditional reference to {} matches nothing",
-                            condition.search.resource_type
+                            condition.resource_type
                         ),
                     )
                 })?;

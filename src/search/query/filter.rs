@@ -144,7 +144,7 @@ impl Filters<'_> {
         let filter = inner.read(target_id, chained, value)?;
         Ok(Filter::Chain {
             parameter: parameter.id,
-            target,
+            target: target.into(),
             filters: vec![filter],
         })
     }

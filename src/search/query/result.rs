@@ -59,7 +59,7 @@ impl<'a> Parser<'a> {
             type_id,
             parsed: Parsed {
                 search: Search {
-                    resource_type,
+                    types: resource_type.into(),
                     filters: Vec::new(),
                     sort: Vec::new(),
                     count: context.count_default.min(context.count_max),
@@ -249,7 +249,9 @@ impl<'a> Parser<'a> {
     }
 
     fn include(&mut self, value: &str) -> Result<String, Refusal> {
-        let searched = self.parsed.search.resource_type.clone();
+        let Some(searched) = self.parsed.search.types.only().cloned() else {
+            return Err(Refusal::value("_include", "needs a type"));
+        };
         let include = if value == "*" {
             Include {
                 source: searched,
@@ -259,7 +261,7 @@ impl<'a> Parser<'a> {
         } else {
             self.read_include("_include", value)?
         };
-        if include.source != self.parsed.search.resource_type {
+        if !self.parsed.search.types.contains(&include.source) {
             let reason = "starts with another type than the one searched";
             return Err(Refusal::value("_include", reason));
         }

@@ -91,15 +91,38 @@ fn describe(filter: &Filter) -> String {
             target,
             filters,
         } => {
-            let filters: Vec<String> = filters.iter().map(describe).collect();
+            let parameter = &PARAMETERS[parameter];
             format!(
-                "{} -> {target} ({})",
-                PARAMETERS[parameter],
-                filters.join(" and ")
+                "{parameter} -> {target} ({})",
+                describe_all(filters, " and ")
             )
+        }
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => {
+            let parameter = &PARAMETERS[parameter];
+            format!(
+                "{source} by {parameter} ({})",
+                describe_all(filters, " and ")
+            )
+        }
+        Filter::And(filters) => format!("({})", describe_all(filters, " and ")),
+        Filter::Or(filters) => format!("({})", describe_all(filters, " or ")),
+        Filter::Not(filter) => format!("not ({})", describe(filter)),
+        Filter::ByType(branches) => {
+            let branches = branches.iter();
+            let branches: Vec<String> = branches.map(|(_, filter)| describe(filter)).collect();
+            branches.join(" / ")
         }
         Filter::Compartment(_) | Filter::Nothing => format!("{filter:?}"),
     }
+}
+
+fn describe_all(filters: &[Filter], between: &str) -> String {
+    let filters: Vec<String> = filters.iter().map(describe).collect();
+    filters.join(between)
 }
 
 fn describe_criterion(criterion: &Criterion) -> String {
