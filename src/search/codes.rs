@@ -79,7 +79,9 @@ fn not_enumerable(definitions: &Definitions, reasons: &[NotEnumerable]) -> NoCod
     let Some(first) = reasons.first() else {
         return NoCodes::TooCostly;
     };
-    let system = first.system.map_or("a code system", |it| definitions.text(it));
+    let system = first
+        .system
+        .map_or("a code system", |it| definitions.text(it));
     match first.reason {
         Reason::Grammar => NoCodes::TooCostly,
         Reason::CodeSystemNotHere | Reason::Filter => NoCodes::NotFound(format!(
@@ -128,8 +130,14 @@ pub fn of_hierarchy(
             return Err(NoCodes::TooCostly);
         }
     }
-    let code = |concept| definitions.text(definitions.concept_of(concept).code).to_owned();
-    let tokens = seen.into_iter().map(|concept| (system.to_owned(), code(concept)));
+    let code = |concept| {
+        definitions
+            .text(definitions.concept_of(concept).code)
+            .to_owned()
+    };
+    let tokens = seen
+        .into_iter()
+        .map(|concept| (system.to_owned(), code(concept)));
     Ok(tokens.collect())
 }
 

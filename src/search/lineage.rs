@@ -55,11 +55,36 @@ mod tests {
     #[test]
     fn urls_are_above_and_below_by_segments() {
         check("http://acme.org/fhir", "http://acme.org/fhir", true, true);
-        check("http://acme.org/fhir/a", "http://acme.org/fhir", true, false);
-        check("http://acme.org/fhir/a", "http://acme.org/fhir/", true, false);
-        check("http://acme.org/fhirs", "http://acme.org/fhir", false, false);
-        check("http://acme.org/fhir", "http://acme.org/fhir/a/b", false, true);
-        check("http://acme.org/fhir/", "http://acme.org/fhir/a/b", false, true);
+        check(
+            "http://acme.org/fhir/a",
+            "http://acme.org/fhir",
+            true,
+            false,
+        );
+        check(
+            "http://acme.org/fhir/a",
+            "http://acme.org/fhir/",
+            true,
+            false,
+        );
+        check(
+            "http://acme.org/fhirs",
+            "http://acme.org/fhir",
+            false,
+            false,
+        );
+        check(
+            "http://acme.org/fhir",
+            "http://acme.org/fhir/a/b",
+            false,
+            true,
+        );
+        check(
+            "http://acme.org/fhir/",
+            "http://acme.org/fhir/a/b",
+            false,
+            true,
+        );
         check("http://acme.org", "http://acme.org/fhir/a/b", false, true);
         check("http:", "http://acme.org/fhir", false, false);
         check("http://acme", "http://acme.org/fhir", false, false);

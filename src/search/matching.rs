@@ -48,7 +48,12 @@ pub fn matches(candidate: Candidate<'_>, filter: &Filter, world: &[Candidate<'_>
             criteria,
             negated,
         } => {
-            let is_match = |criterion| has_match(candidate.values, *parameter, criterion);
+            let is_match = |criterion: &Criterion| match criterion {
+                Criterion::Token(TokenCriterion::Text(text)) => {
+                    is_shown_as(candidate.values, *parameter, text, world)
+                }
+                criterion => has_match(candidate.values, *parameter, criterion),
+            };
             criteria.iter().any(is_match) != *negated
         }
         Filter::Missing {
@@ -149,13 +154,6 @@ pub(crate) fn has_value(values: &SearchValues, parameter: ParameterId, kind: Val
 
 fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterion) -> bool {
     match criterion {
-        Criterion::Token(TokenCriterion::Text(text)) => {
-            let aside = parameter.aspect(TEXT);
-            let starts = |normalised: &String| normalised.starts_with(text);
-            let (displays, strings) = (&values.displays, &values.strings);
-            (displays.iter()).any(|it| it.parameter == parameter && starts(&it.normalised))
-                || (strings.iter()).any(|it| it.parameter == aside && starts(&it.normalised))
-        }
         Criterion::Token(wanted) => {
             let is_match = |value: &Token| token_matches(value, wanted);
             let mut tokens = values.tokens.iter();
@@ -223,6 +221,32 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
     }
 }
 
+/// Whether a concept says a text itself, or has a code that any resource shows as that.
+fn is_shown_as(
+    values: &SearchValues,
+    parameter: ParameterId,
+    text: &str,
+    world: &[Candidate<'_>],
+) -> bool {
+    let aside = parameter.aspect(TEXT);
+    let mut strings = values.strings.iter();
+    if strings.any(|it| it.parameter == aside && it.normalised.starts_with(text)) {
+        return true;
+    }
+    let others = world.iter().flat_map(|other| &other.values.displays);
+    let mut displays = others.chain(&values.displays);
+    displays.any(|display| {
+        let is_own = |token: &Token| {
+            token.parameter == parameter
+                && token.system == display.system
+                && token.code == display.code
+        };
+        display.parameter == parameter
+            && display.normalised.starts_with(text)
+            && values.tokens.iter().any(is_own)
+    })
+}
+
 fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
     match wanted {
         TokenCriterion::Code(code) => value.code == *code,
@@ -234,7 +258,7 @@ fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
             let mut wanted = set.iter();
             wanted.any(|(system, code)| value.system == *system && value.code == *code)
         }
-        // It looks at the displays.
+        // It looks further: see `is_shown_as`.
         TokenCriterion::Text(_) => false,
     }
 }
@@ -287,7 +311,8 @@ fn date_matches((low, high): (i64, i64), wanted: &DateCriterion) -> bool {
 /// The same for numbers: of the value both ends are included, of the query the high end is not,
 /// but where both ends are one, as for all comparisons with a number to the letter.
 fn number_matches((low, high): (f64, f64), prefix: Prefix, wanted: (f64, f64)) -> bool {
-    let is_within = low >= wanted.0 && low < wanted.1 && high <= wanted.1;
+    let is_before_end = low < wanted.1 || wanted.0 >= wanted.1;
+    let is_within = low >= wanted.0 && is_before_end && high <= wanted.1;
     match prefix {
         Prefix::Eq => is_within,
         Prefix::Ne => !is_within,

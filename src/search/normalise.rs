@@ -28,8 +28,8 @@ const FOLDED: &[(char, &str)] = &[
 /// Punctuation that names and addresses are written with or without: it does not count. Signs that
 /// carry a meaning of their own do (`%`, `_`, `&`, `/`, `#`).
 const PUNCTUATION: &[char] = &[
-    '\'', '"', '`', '´', '’', '‘', '‚', '‛', '“', '”', '„', '«', '»', 'ʼ', '.', ',', ';', ':', '!', '?',
-    '¿', '¡', '…', '-', '‐', '‑', '‒', '–', '—', '―', '(', ')', '[', ']', '{', '}',
+    '\'', '"', '`', '´', '’', '‘', '‚', '‛', '“', '”', '„', '«', '»', 'ʼ', '.', ',', ';', ':', '!',
+    '?', '¿', '¡', '…', '-', '‐', '‑', '‒', '–', '—', '―', '(', ')', '[', ']', '{', '}',
 ];
 
 /// Lower case, without accents and punctuation, with single spaces between words and none around.

@@ -111,7 +111,9 @@ fn supported<'a>(
 ) -> Option<Parameter<'a>> {
     let parameter = plain(definitions, resource_type, row)?;
     let is_whole = parameter.kind != ValueKind::Composite
-        || parameter.components(definitions).is_some_and(|parts| !parts.is_empty());
+        || parameter
+            .components(definitions)
+            .is_some_and(|parts| !parts.is_empty());
     is_whole.then_some(parameter)
 }
 

@@ -108,7 +108,11 @@ impl SearchValues {
         fn keep<T>(values: &mut Vec<T>, values_max: usize, of: impl Fn(&T) -> ParameterId) {
             let (mut parameter, mut count) = (None, 0);
             values.retain(|value| {
-                count = if parameter == Some(of(value)) { count + 1 } else { 1 };
+                count = if parameter == Some(of(value)) {
+                    count + 1
+                } else {
+                    1
+                };
                 parameter = Some(of(value));
                 count <= values_max
             });

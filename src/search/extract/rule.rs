@@ -15,9 +15,7 @@ use crate::search::expression::ValueKind;
 use crate::search::interval;
 use crate::search::normalise::{fold, truncated};
 use crate::search::target;
-use crate::search::value::{
-    DateRange, ParameterId, Reference, SearchValues, Target, Text, Uri,
-};
+use crate::search::value::{DateRange, ParameterId, Reference, SearchValues, Target, Text, Uri};
 
 mod quantity;
 mod token;

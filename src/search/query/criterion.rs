@@ -153,12 +153,14 @@ impl<'a> Reader<'a> {
         let (mut targets, mut components) = (Vec::new(), Vec::new());
         match parameter.kind {
             ValueKind::Reference => targets = parameter.targets(context.definitions),
-            ValueKind::Composite => components = parameter
-                .components(context.definitions)
-                .unwrap_or_default()
-                .into_iter()
-                .map(|component| Self::new(context, component.parameter, Modifier::None))
-                .collect(),
+            ValueKind::Composite => {
+                components = parameter
+                    .components(context.definitions)
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|component| Self::new(context, component.parameter, Modifier::None))
+                    .collect()
+            }
             _ => {}
         }
         Self {
@@ -246,7 +248,10 @@ impl<'a> Reader<'a> {
     fn among(&self, mut set: TokenSet) -> Result<TokenCriterion, Reason> {
         let finds_codes = self.parameter.code_value_sets(self.context.definitions);
         if finds_codes.is_some() {
-            set = set.into_iter().map(|(_, code)| (String::new(), code)).collect();
+            set = set
+                .into_iter()
+                .map(|(_, code)| (String::new(), code))
+                .collect();
         }
         Ok(TokenCriterion::Among(Arc::new(set)))
     }

@@ -52,7 +52,12 @@ fn push(sink: &mut Sink<'_>, ends: &Ends<'_>, given: Given<'_>) {
         });
     };
     let Some(code) = given.code else {
-        add(parameter, numbers, &given.system, &given.text.unwrap_or_default());
+        add(
+            parameter,
+            numbers,
+            &given.system,
+            &given.text.unwrap_or_default(),
+        );
         return;
     };
     add(parameter, numbers, &given.system, &code);
@@ -142,10 +147,12 @@ pub(super) fn sampled_data(sink: &mut Sink<'_>, element: Element<'_>) {
     let limits = [("L", fields.lower_limit), ("U", fields.upper_limit)];
     let bounds = data
         .split_whitespace()
-        .filter_map(|point| match limits.iter().find(|(sign, _)| *sign == point) {
-            Some((_, limit)) => number(child_text(element, *limit)),
-            None => point.parse().ok(),
-        })
+        .filter_map(
+            |point| match limits.iter().find(|(sign, _)| *sign == point) {
+                Some((_, limit)) => number(child_text(element, *limit)),
+                None => point.parse().ok(),
+            },
+        )
         .map(|point: f64| point.mul_add(factor, zero))
         .fold(None, |bounds: Option<(f64, f64)>, point| {
             let (low, high) = bounds.unwrap_or((point, point));
@@ -164,7 +171,10 @@ pub(super) fn number_range(sink: &mut Sink<'_>, element: Element<'_>) {
 }
 
 pub(super) fn number(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(number) = element.value_text().and_then(|text| interval::decimal(&text)) {
+    if let Some(number) = element
+        .value_text()
+        .and_then(|text| interval::decimal(&text))
+    {
         push_number(sink, (number.value, number.value));
     }
 }

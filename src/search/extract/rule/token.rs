@@ -104,7 +104,12 @@ pub(super) fn identifier(sink: &mut Sink<'_>, element: Element<'_>) {
             let system = child_text(coding, fields.system);
             let code = codes::settled(sink.definitions, system.as_deref(), code);
             let code = codes::typed(&code, value);
-            push_as(sink, sink.parameter.aspect(OF_TYPE), system.as_deref(), &code);
+            push_as(
+                sink,
+                sink.parameter.aspect(OF_TYPE),
+                system.as_deref(),
+                &code,
+            );
         }
     }
     let displays = of_type
@@ -126,7 +131,12 @@ pub(super) fn of_reference(sink: &mut Sink<'_>, element: Element<'_>) {
     }
     if let Some(value) = child_text(element, fields.value) {
         let system = child_text(element, fields.system);
-        push_as(sink, sink.parameter.aspect(IDENTIFIER), system.as_deref(), &value);
+        push_as(
+            sink,
+            sink.parameter.aspect(IDENTIFIER),
+            system.as_deref(),
+            &value,
+        );
     }
 }
 
