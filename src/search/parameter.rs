@@ -29,16 +29,16 @@ const MODIFIERS: &[(ValueKind, &[&str])] = &[
     (ValueKind::Quantity, &["missing"]),
     (
         ValueKind::Reference,
-        &["missing", "identifier", "above", "below"],
+        &["above", "below", "identifier", "missing"],
     ),
-    (ValueKind::String, &["missing", "exact", "contains"]),
+    (ValueKind::String, &["contains", "exact", "missing"]),
     (
         ValueKind::Token,
         &[
-            "missing", "not", "text", "in", "not-in", "above", "below", "of-type",
+            "above", "below", "in", "missing", "not", "not-in", "of-type", "text",
         ],
     ),
-    (ValueKind::Uri, &["missing", "above", "below"]),
+    (ValueKind::Uri, &["above", "below", "missing"]),
 ];
 
 /// The modifiers of parameters of a kind, beside `:[type]` of a reference.

@@ -13,7 +13,7 @@ use baton::search::value::{
     CANONICAL, Composite, DateRange, Display, IDENTIFIER, Number, ParameterId, Quantity, Reference,
     SearchValues, TEXT, Target, Text, Token, Uri, component,
 };
-use baton::store::{NewVersion, Store};
+use baton::store::Store;
 use fhir_model::key::LogicalId;
 use futures_util::future::join;
 
