@@ -5,6 +5,7 @@ use fhir_model::issue::IssueType;
 use super::*;
 use crate::search::expression::ValueKind;
 use crate::search::parameter::Lookup;
+use crate::search::value::{CANONICAL, TEXT};
 
 #[test]
 fn a_composite_has_a_value_for_each_component() {
@@ -230,4 +231,14 @@ fn every_parameter_of_every_type_is_searched_by_or_has_a_reason() {
         }
     }
     assert!(count > 2_000, "{count}");
+}
+
+#[test]
+fn what_is_kept_aside_has_ids_of_its_own() {
+    let mut ids: HashSet<ParameterId> = PARAMETERS.keys().copied().collect();
+    for (parameter, name) in PARAMETERS.iter() {
+        for aspect in [CANONICAL, IDENTIFIER, OF_TYPE, TEXT] {
+            assert!(ids.insert(parameter.aspect(aspect)), "{name}:{aspect}");
+        }
+    }
 }
