@@ -59,6 +59,9 @@ pub enum Error {
     /// A condition that must single out one resource matches several.
     #[error("the condition matches more than one {0}")]
     MultipleMatches(String),
+    /// A search cannot go on where a page ended: what it was about is no longer there.
+    #[error("{0}")]
+    Expired(String),
     /// The request contradicts what is stored.
     #[error("{0}")]
     Conflict(String),
@@ -93,6 +96,11 @@ impl From<store::Error> for Error {
                 IssueType::TooLong,
                 "the request writes more than one transaction takes; send it in parts",
             )]),
+            store::Error::Expired => Self::Expired(
+                "too much was changed since the first page, or its history is no longer kept; \
+                 start the search again"
+                    .to_owned(),
+            ),
             store::Error::NewerSchema { .. }
             | store::Error::Migration(_)
             | store::Error::Url

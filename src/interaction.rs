@@ -9,10 +9,11 @@ use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use fhir_model::definition::{Definitions, TypeId};
+use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
 use fhir_model::reference::BaseUrl;
-use fhir_model::tree;
+use fhir_model::tree::{self, Tree};
 use fhir_validation::Validator;
 
 use crate::access::Caller;
@@ -21,7 +22,7 @@ use crate::error::Error;
 use crate::interaction::conformance::Announcer;
 use crate::interaction::write::Policy;
 use crate::package::{Guide, Structures};
-use crate::search::extract::Extractor;
+use crate::search::extract::{Extracted, Extractor};
 use crate::search::value::ParameterId;
 use crate::store::Store;
 use crate::terminology_server::TerminologyServer;
@@ -142,6 +143,13 @@ impl Services {
             statement: OnceLock::new(),
             page_counts: self.page_counts,
         }
+    }
+
+    /// What a stored text is found by.
+    pub fn extracted(&self, resource_type: &ResourceType, text: &str) -> Option<Extracted> {
+        let tree = Tree::parse(text, self.definitions.names(), &tree::Limits::CEILING).ok()?;
+        let type_id = self.type_id(resource_type).ok()?;
+        Some(self.extractor.extract(Element::of(tree.root()), type_id))
     }
 
     /// The resource type of this name, if R4 has it.

@@ -13,6 +13,7 @@ mod position;
 mod postgres;
 mod read;
 mod search_sql;
+mod setting;
 mod sql;
 mod sqlite;
 mod transaction;
@@ -25,7 +26,7 @@ use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
-pub use crate::store::find::INCLUDED_MAX;
+pub use crate::store::find::{CHANGED_MAX, Extract, INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
@@ -33,6 +34,7 @@ use crate::store::sqlite::SqliteStore;
 pub use crate::store::transaction::Transaction;
 
 use crate::search::expression::{Cursor, Search};
+use crate::search::query::PageKey;
 use crate::search::value::SearchValues;
 
 /// Bits of a sequence number that count within one PostgreSQL transaction; the bits above are the
@@ -85,6 +87,14 @@ impl Store {
         }
     }
 
+    /// What signs the page tokens of this database, in every process that has it open.
+    pub fn page_key(&self) -> &PageKey {
+        match &self.0 {
+            Engine::Sqlite(store) => store.page_key(),
+            Engine::Postgres(store) => store.page_key(),
+        }
+    }
+
     fn epoch(&self) -> i64 {
         match &self.0 {
             Engine::Sqlite(_) => 0,
@@ -113,7 +123,22 @@ impl Store {
 
     /// A page of the matches of a search, with what they include.
     pub async fn search(&self, search: &Search) -> Result<SearchPage, Error> {
-        find::search(&mut self.reader().await?.connection(), search).await
+        find::search(&mut self.reader().await?.connection(), search, None).await
+    }
+
+    /// The same, isolated: the pages after the first show what had been committed at the first.
+    /// `extract` takes search values out of texts that were superseded in between.
+    pub async fn search_isolated(
+        &self,
+        search: &Search,
+        extract: &Extract<'_>,
+    ) -> Result<SearchPage, Error> {
+        let isolation = find::Isolation {
+            epoch: self.epoch(),
+            extract,
+        };
+        let mut reader = self.reader().await?;
+        find::search(&mut reader.connection(), search, Some(isolation)).await
     }
 
     /// The resources in a patient's compartment after `after`, in the order of their keys.
@@ -385,8 +410,12 @@ pub struct SearchPage {
     pub matches: Vec<Stored>,
     /// What `_include` and `_revinclude` add, each once, without the matches.
     pub included: Vec<Stored>,
+    /// There is more to include of the one match of the page than a page takes.
+    pub is_cut: bool,
     /// Where the next page goes on; `None` at the end.
     pub next: Option<Cursor>,
+    /// The same of the page before; `None` at the beginning.
+    pub previous: Option<Cursor>,
     /// The number of all matches, when asked for.
     pub total: Option<u64>,
 }
@@ -563,6 +592,9 @@ pub enum Error {
     /// One transaction would write more than it can.
     #[error("a transaction is too large")]
     TooLarge,
+    /// What a search was about at its first page cannot be told any more.
+    #[error("the search cannot go on where the page ended")]
+    Expired,
     /// What was read back is not what was written.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(&'static str),
@@ -588,6 +620,7 @@ impl Error {
             Self::Closed => Self::Closed,
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,
+            Self::Expired => Self::Expired,
             Self::Corrupt(what) => Self::Corrupt(what),
         }
     }

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::definition::Definitions;
-use fhir_model::element::Element;
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
-use fhir_model::tree::{Limits, Tree};
 use tokio::time::Instant;
 
 use crate::definitions;
@@ -251,12 +249,8 @@ async fn index(services: &Services, resources: &[Stored]) -> Result<(), Error> {
 
 /// What a resource is found by now.
 fn found(services: &Services, stored: &Stored) -> Option<Found> {
-    let names = services.definitions.names();
-    let tree = Tree::parse(stored.text.as_deref()?, names, &Limits::CEILING).ok()?;
-    let type_id = services.type_id(&stored.key.resource_type).ok()?;
-    let extracted = services
-        .extractor
-        .extract(Element::of(tree.root()), type_id);
+    let text = stored.text.as_deref()?;
+    let extracted = services.extracted(&stored.key.resource_type, text)?;
     Some(Found {
         key: stored.key.clone(),
         version: stored.version,

@@ -17,7 +17,7 @@ pub fn status(error: &Error) -> u16 {
         | Error::NotFound(_)
         | Error::VersionNotFound(..) => 404,
         Error::Terminology(error) => of_terminology(error).0,
-        Error::Gone { .. } => 410,
+        Error::Gone { .. } | Error::Expired(_) => 410,
         Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
         Error::Conflict(_) => 409,
         Error::NotSupported(_) => 501,
@@ -71,6 +71,7 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         Error::Terminology(error) => of_terminology(error).1,
         Error::NotFound(_) | Error::VersionNotFound(..) => IssueType::NotFound,
         Error::Gone { .. } => IssueType::Deleted,
+        Error::Expired(_) => IssueType::Expired,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
         Error::MultipleMatches(_) => IssueType::MultipleMatches,
         Error::Unavailable(_) => IssueType::Transient,

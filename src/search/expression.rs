@@ -96,6 +96,8 @@ pub enum Total {
     /// Not counted.
     #[default]
     None,
+    /// Counted as far as that is cheap, beside the page.
+    Estimate,
     /// Counted, beside the page.
     Accurate,
     /// Only the number (`_summary=count`, `_count=0`).
@@ -286,6 +288,10 @@ pub enum StringMatching {
     Contains,
     /// `:exact`: as sent, case and accents included.
     Exact,
+    /// The value is the text.
+    Whole,
+    /// The value ends with the text.
+    Ends,
 }
 
 /// How URIs are compared.
@@ -369,13 +375,28 @@ pub enum SortBy {
     Parameter(ParameterId, ValueKind),
 }
 
-/// Where a page ended: the sort values and the store's key of its last match.
+/// Where a page goes on: the sort values and the store's key of the match that it is next to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
     /// One per sort key, as the store printed it; `None` where the match had no value.
     pub values: Vec<Option<SortValue>>,
-    /// The store's key of the last match.
+    /// The store's key of the match.
     pub key: i64,
+    /// The page ends before the match, instead of beginning after it.
+    pub is_backward: bool,
+    /// The moment of the first page, where later pages must not see what came after it.
+    pub snapshot: Option<Snapshot>,
+}
+
+/// What had been committed at a moment. Only the store knows what the numbers count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// All writes before this one are seen.
+    pub before: i64,
+    /// None of this one and later is seen.
+    pub end: i64,
+    /// Writes in between that are not seen, as they still ran.
+    pub running: Vec<i64>,
 }
 
 /// A sort value of a match.
@@ -392,10 +413,12 @@ pub enum SortValue {
 /// `_include=Source:parameter[:target]`, and the same of `_revinclude`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include {
-    /// The type that holds the reference.
-    pub source: ResourceType,
-    /// The reference parameter; `None` is `*`.
-    pub parameter: Option<ParameterId>,
+    /// The type that holds the reference; `None` is any.
+    pub source: Option<ResourceType>,
+    /// The reference parameters; none stand for all references.
+    pub parameters: Vec<ParameterId>,
     /// Only targets of this type.
     pub target: Option<ResourceType>,
+    /// `:iterate`: of what was included, too.
+    pub iterate: bool,
 }

@@ -268,6 +268,8 @@ fn string_matches(value: &Text, text: &str, matching: StringMatching) -> bool {
         StringMatching::StartsWith => value.normalised.starts_with(text),
         StringMatching::Contains => value.normalised.contains(text),
         StringMatching::Exact => value.exact == text,
+        StringMatching::Whole => value.normalised == text,
+        StringMatching::Ends => value.normalised.ends_with(text),
     }
 }
 

@@ -12,10 +12,11 @@ use sqlx::{Connection as _, Postgres};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::search::query::PageKey;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
-use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Transaction, Work};
+use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Transaction, Work, setting};
 
 /// Connections; more do not make a small server faster.
 const CONNECTIONS_MAX: u32 = 16;
@@ -39,6 +40,7 @@ pub(crate) struct PostgresStore {
     pool: PgPool,
     keys: Keys,
     epoch: i64,
+    page_key: PageKey,
     changed: watch::Sender<u64>,
 }
 
@@ -71,17 +73,23 @@ impl PostgresStore {
         migrate(&mut connection).await?;
         let epoch = epoch(&mut connection).await?;
         let last = last_key(&mut connection).await?;
+        let page_key = setting::page_key(&mut connection).await?;
         drop(pooled);
         Ok(Self {
             pool,
             keys: Keys::new(last, 0),
             epoch,
+            page_key,
             changed: watch::Sender::new(0),
         })
     }
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(Error::database)
+    }
+
+    pub(crate) fn page_key(&self) -> &PageKey {
+        &self.page_key
     }
 
     pub(crate) fn epoch(&self) -> i64 {

@@ -4,7 +4,7 @@
 //! one resource, made on the values that are kept beside it. Which of the two a statement uses for
 //! which filter is the plan's business (`store::find`).
 
-use fhir_model::key::ResourceType;
+use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, TokenCriterion, Types,
@@ -293,16 +293,26 @@ pub(crate) fn push_check(sql: &mut Sql, filter: &Filter, types: &Types, alias: &
         }
         Filter::ByType(branches) => chain::push_by_type(sql, branches, alias),
         Filter::Compartment(patient) => {
-            sql.push("EXISTS (SELECT 1 FROM compartment s WHERE s.patient = ");
-            sql.bind(patient.as_str())
-                .push(" AND s.row_key = ")
-                .push(alias)
-                .push(".row_key)");
+            push_patient_check(sql, patient, alias);
         }
         Filter::Nothing => {
             sql.push("1 = 0");
         }
     }
+}
+
+/// Adds a check that the resource `alias` is in the compartment of a patient.
+fn push_patient_check(sql: &mut Sql, patient: &LogicalId, alias: &str) {
+    let (before, between, after) = sql.dialect.pick(
+        (
+            "EXISTS (SELECT 1 FROM json_each(",
+            ".entries, '$.p') e WHERE e.value = ",
+            ")",
+        ),
+        ("coalesce(jsonb_exists(", ".entries->'p', ", "), false)"),
+    );
+    sql.push(before).push(alias).push(between);
+    sql.bind(patient.as_str()).push(after);
 }
 
 /// Adds the values `e` of a parameter of the resource `alias`, from the document beside it.

@@ -20,10 +20,11 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use crate::search::query::PageKey;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
-use crate::store::{Error, Transaction, Work};
+use crate::store::{Error, Transaction, Work, setting};
 
 /// Works that wait for the writer; who comes when it is full waits to be queued.
 const QUEUE_MAX: usize = 1_024;
@@ -49,6 +50,7 @@ pub(crate) struct SqliteStore {
     queue: Mutex<Option<mpsc::Sender<Box<dyn Queued>>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
+    page_key: PageKey,
     /// Removed with the store.
     temporary: Option<PathBuf>,
 }
@@ -67,6 +69,7 @@ impl SqliteStore {
         let mut connection = options.connect().await.map_err(Error::database)?;
         migrate(&mut Connection::Sqlite(&mut connection)).await?;
         let keys = keys(&mut connection).await?;
+        let page_key = setting::page_key(&mut Connection::Sqlite(&mut connection)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
@@ -86,6 +89,7 @@ impl SqliteStore {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
             changed,
+            page_key,
             temporary,
         })
     }
@@ -96,6 +100,10 @@ impl SqliteStore {
 
     pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    pub(crate) fn page_key(&self) -> &PageKey {
+        &self.page_key
     }
 
     /// Queues a work and waits for its commit.

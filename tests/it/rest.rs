@@ -12,6 +12,7 @@ mod history;
 mod read;
 mod refusal;
 mod search;
+mod search_shape;
 mod search_values;
 mod terminology;
 mod terminology_server;

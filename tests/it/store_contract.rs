@@ -4,6 +4,7 @@
 mod feed;
 mod inbox;
 mod oracle;
+mod paging;
 mod resources;
 mod searching;
 mod together;

@@ -4,12 +4,15 @@ use fhir_model::key::{LogicalId, ResourceType};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
-use super::*;
 use crate::search::expression::{
-    Criterion, DateCriterion, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
+    Criterion, Cursor, DateCriterion, Filter, Prefix, ReferenceCriterion, Search, StringMatching,
+    TokenCriterion, Total,
 };
 use crate::search::value::ParameterId;
+use crate::store::find::page::page_of;
+use crate::store::find::plan::{Driver, Plan, Source};
 use crate::store::migrate::migrate;
+use crate::store::sql::{Connection, Dialect};
 
 async fn database() -> SqliteConnection {
     let mut connection = SqliteConnectOptions::new()
@@ -32,6 +35,8 @@ fn search_for(filters: Vec<Filter>) -> Search {
         after: Some(Cursor {
             values: Vec::new(),
             key: 7,
+            is_backward: false,
+            snapshot: None,
         }),
         includes: Vec::new(),
         revincludes: Vec::new(),
@@ -95,7 +100,14 @@ async fn steps(filters: Vec<Filter>, driver: Driver) -> Vec<String> {
     if let Driver::Sparse(place) = driver {
         sparse[place] = true;
     }
-    let sql = page_of(Dialect::Sqlite, &search, &Plan { driver, sparse }).explained();
+    let sql = page_of(
+        Dialect::Sqlite,
+        &search,
+        &Plan { driver, sparse },
+        Source::Current,
+        false,
+    )
+    .explained();
     let mut connection = database().await;
     let rows = Connection::Sqlite(&mut connection)
         .fetch(sql)

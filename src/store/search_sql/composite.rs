@@ -41,7 +41,8 @@ fn asked(criterion: &Criterion) -> Option<Asked> {
         Criterion::String { text, matching } => match matching {
             StringMatching::StartsWith => Asked::StartingWith(indexed_text(text)),
             StringMatching::Exact => Asked::StartingWith(indexed_text(&fold(text))),
-            StringMatching::Contains => nothing,
+            StringMatching::Whole => Asked::Exactly(indexed_text(text)),
+            StringMatching::Contains | StringMatching::Ends => nothing,
         },
         Criterion::Reference(reference) => match reference {
             ReferenceCriterion::Local(_, id) | ReferenceCriterion::AnyType(id) => {

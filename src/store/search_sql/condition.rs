@@ -212,6 +212,20 @@ impl<'s> Condition<'s> {
                 self.starts_with(0, &fold(text));
                 self.also(1, " = ", indexed_text(text));
             }
+            StringMatching::Whole => {
+                self.compare(0, " = ", indexed_text(text));
+            }
+            StringMatching::Ends if text.is_empty() => {
+                self.push("1 = 1");
+            }
+            StringMatching::Ends => {
+                let text = indexed_text(text);
+                let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+                let (before, sign) = self.sql.dialect.pick(("substr(", -1), ("right(", 1));
+                self.push(before).column(0).push(", ");
+                self.sql.push_number(sign * length);
+                self.push(") = ").bind(text);
+            }
         }
     }
 

@@ -97,10 +97,10 @@ fn parameter_of(name: &str, kind: ValueKind) -> ParameterId {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -108,7 +108,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(super) fn one<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.roll(of.len())].clone()
     }
 
@@ -223,7 +223,7 @@ fn push_random(
     }
 }
 
-fn random_values(dice: &mut Dice, of: &str) -> SearchValues {
+pub(super) fn random_values(dice: &mut Dice, of: &str) -> SearchValues {
     let mut values = SearchValues::default();
     for kind in KINDS {
         for _ in 0..dice.few() {
@@ -263,6 +263,11 @@ fn random_values(dice: &mut Dice, of: &str) -> SearchValues {
     values
 }
 
+/// None, one or two.
+pub(super) fn random_patients(dice: &mut Dice) -> Vec<LogicalId> {
+    (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect()
+}
+
 /// Writes a world of observations and patients, some of them updated, some deleted.
 async fn populate(store: &Store) -> World {
     let mut dice = Dice(1);
@@ -277,7 +282,7 @@ async fn populate(store: &Store) -> World {
         let mut version = new_version(&format!("Observation/{number}"), 1, "observation");
         version.last_updated = instant(i64::try_from(dice.roll(20)).unwrap());
         version.values = random_values(&mut dice, "Observation");
-        version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+        version.patients = random_patients(&mut dice);
         world.push(version);
     }
     write(store, world.clone()).await.unwrap();
@@ -286,7 +291,7 @@ async fn populate(store: &Store) -> World {
         if dice.roll(3) == 0 {
             version.version = version.version.next();
             version.values = random_values(&mut dice, "Observation");
-            version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+            version.patients = random_patients(&mut dice);
             updates.push(version.clone());
         }
     }
@@ -304,7 +309,7 @@ async fn populate(store: &Store) -> World {
     World(world)
 }
 
-fn search(filters: Vec<Filter>) -> Search {
+pub(super) fn search(filters: Vec<Filter>) -> Search {
     Search {
         filters,
         ..by_code("Observation", "x")
@@ -312,7 +317,7 @@ fn search(filters: Vec<Filter>) -> Search {
 }
 
 /// Every criterion that the small domains allow.
-fn criteria() -> Vec<Criterion> {
+pub(super) fn criteria() -> Vec<Criterion> {
     let mut criteria = Vec::new();
     for code in CODES {
         criteria.push(Criterion::Token(TokenCriterion::Code(code.to_owned())));
@@ -349,6 +354,8 @@ fn criteria() -> Vec<Criterion> {
             StringMatching::StartsWith,
             StringMatching::Contains,
             StringMatching::Exact,
+            StringMatching::Whole,
+            StringMatching::Ends,
         ] {
             criteria.push(Criterion::String {
                 text: text.to_owned(),
@@ -456,7 +463,7 @@ async fn found(store: &Store, search: &Search) -> Vec<String> {
 }
 
 /// What the oracle finds, in the order asked for.
-fn expected(world: &World, search: &Search) -> Vec<String> {
+pub(super) fn expected(world: &World, search: &Search) -> Vec<String> {
     let mut found = world.matches(search);
     found.sort_by(|a, b| {
         let compare = |sort: &Sort| {
@@ -601,7 +608,12 @@ async fn composites_find_what_holds_of_one_element() {
     .await;
 }
 
-fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str) -> Filter {
+pub(super) fn random_filter(
+    dice: &mut Dice,
+    criteria: &[Criterion],
+    depth: usize,
+    of: &str,
+) -> Filter {
     match dice.roll(14) {
         0 => Filter::Compartment(id(dice.one(&IDS))),
         1 => {
@@ -693,7 +705,7 @@ fn random_branches(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Fil
     Filter::ByType(TWO_TYPES.map(branch).into())
 }
 
-fn random_sort(dice: &mut Dice) -> Sort {
+pub(super) fn random_sort(dice: &mut Dice) -> Sort {
     let by = match dice.roll(9) {
         0 => SortBy::Id,
         1 => SortBy::LastUpdated,
@@ -767,11 +779,12 @@ async fn searches_of_several_types_find_what_the_oracle_finds_in_order() {
     .await;
 }
 
-fn include(source: &str, parameter: Option<ParameterId>, target: Option<&str>) -> Include {
+fn include(source: &str, parameters: &[ParameterId], target: Option<&str>) -> Include {
     Include {
-        source: resource_type(source),
-        parameter,
+        source: Some(resource_type(source)),
+        parameters: parameters.into(),
         target: target.map(resource_type),
+        iterate: false,
     }
 }
 
@@ -829,35 +842,54 @@ async fn includes_follow_references_both_ways() {
             let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(included(&store, &search).await, expected, "{search:?}");
         };
-        let forth = |parameter, target| vec![include("Observation", parameter, target)];
+        let forth =
+            |parameters: &[ParameterId], target| vec![include("Observation", parameters, target)];
         check(
             "Observation",
-            forth(Some(subject), None),
+            forth(&[subject], None),
             false,
             &["Patient/p"],
         )
         .await;
         check(
             "Observation",
-            forth(None, None),
+            forth(&[], None),
             false,
             &["Patient/p", "Practitioner/d"],
         )
         .await;
         check(
             "Observation",
-            forth(None, Some("Practitioner")),
+            forth(&[], Some("Practitioner")),
             false,
             &["Practitioner/d"],
         )
         .await;
-        check("Patient", forth(Some(subject), None), false, &[]).await;
+        check("Patient", forth(&[subject], None), false, &[]).await;
         let two = &["Observation/1", "Observation/2"];
-        check("Patient", forth(Some(subject), None), true, two).await;
-        check("Patient", forth(None, Some("Patient")), true, two).await;
-        check("Patient", forth(Some(performer), None), true, &[]).await;
-        check("Practitioner", forth(None, None), true, &["Observation/1"]).await;
-        check("Practitioner", forth(None, Some("Patient")), true, &[]).await;
+        check("Patient", forth(&[subject], None), true, two).await;
+        check(
+            "Patient",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            two,
+        )
+        .await;
+        check("Patient", forth(&[performer], None), true, &[]).await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], None),
+            true,
+            &["Observation/1"],
+        )
+        .await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            &[],
+        )
+        .await;
     })
     .await;
 }
