@@ -12,7 +12,7 @@ use baton::search::expression::Search;
 use baton::search::extract::{Extracted, Extractor};
 use baton::search::matching::{Candidate, matches};
 use baton::search::parameter;
-use baton::search::query::{Context, Handling, escape, parse};
+use baton::search::query::{Context, Handling, PageKey, escape, parse};
 use baton::search::value::{
     CANONICAL, IDENTIFIER, OF_TYPE, ParameterId, SearchValues, TEXT, Target, component,
 };
@@ -112,9 +112,10 @@ impl Found {
             count_default: 1_000,
             count_max: 1_000,
             now: DateTime::<Utc>::UNIX_EPOCH,
+            page_key: &PageKey([0; 32]),
         };
         let pairs = [(name.to_owned(), value.to_owned())];
-        let parsed = parse(&context, &self.key.resource_type, &pairs);
+        let parsed = parse(&context, &self.key.resource_type.clone().into(), &pairs);
         parsed
             .unwrap_or_else(|issues| panic!("{name}={value}: {issues:?}"))
             .search

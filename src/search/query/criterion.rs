@@ -225,7 +225,8 @@ impl<'a> Reader<'a> {
             },
             Modifier::In | Modifier::NotIn => {
                 let canonical = unescape(text);
-                self.among(codes::of_value_set(self.context.definitions, &canonical)?)
+                let set = codes::of_value_set(self.context.definitions, &canonical)?;
+                Ok(self.among(set))
             }
             Modifier::Above => self.hierarchy(text, Direction::Above),
             Modifier::Below => self.hierarchy(text, Direction::Below),
@@ -241,11 +242,12 @@ impl<'a> Reader<'a> {
         };
         let (system, code) = (unescape(system), unescape(code));
         let definitions = self.context.definitions;
-        self.among(codes::of_hierarchy(definitions, &system, &code, direction)?)
+        let set = codes::of_hierarchy(definitions, &system, &code, direction)?;
+        Ok(self.among(set))
     }
 
     /// Elements of type `code` are kept without a system.
-    fn among(&self, mut set: TokenSet) -> Result<TokenCriterion, Reason> {
+    fn among(&self, mut set: TokenSet) -> TokenCriterion {
         let finds_codes = self.parameter.code_value_sets(self.context.definitions);
         if finds_codes.is_some() {
             set = set
@@ -253,7 +255,7 @@ impl<'a> Reader<'a> {
                 .map(|(_, code)| (String::new(), code))
                 .collect();
         }
-        Ok(TokenCriterion::Among(Arc::new(set)))
+        TokenCriterion::Among(Arc::new(set))
     }
 
     fn token(&self, text: &str) -> Result<TokenCriterion, Reason> {
