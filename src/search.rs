@@ -11,6 +11,7 @@ pub mod extract;
 pub mod interval;
 pub mod lineage;
 pub mod matching;
+pub mod narrative;
 pub mod normalise;
 pub mod parameter;
 pub mod query;

@@ -19,6 +19,7 @@ use fhirpath::{Context, EvaluateError, Expression, Item, ParseError};
 use crate::search::expression::ValueKind;
 use crate::search::extract::rule::{Fields, RULES, Rule, Sink};
 use crate::search::matching::has_value;
+use crate::search::narrative;
 use crate::search::parameter::{self, Parameter};
 use crate::search::value::{Composite, ParameterId, SearchValues, Target};
 
@@ -126,6 +127,9 @@ impl Extractor {
                 });
             }
         }
+        let type_name = self.definitions.type_name(resource_type);
+        let words = narrative::values(resource, type_name);
+        extracted.values.strings.extend(words);
         extracted.values.settle();
         extracted.patients = plan.patients(resource, &extracted.values);
         extracted

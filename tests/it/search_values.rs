@@ -11,11 +11,11 @@ use baton::definitions::embedded;
 use baton::search::expression::Search;
 use baton::search::extract::{Extracted, Extractor};
 use baton::search::matching::{Candidate, matches};
-use baton::search::parameter;
 use baton::search::query::{Context, Handling, PageKey, escape, parse};
 use baton::search::value::{
     CANONICAL, IDENTIFIER, OF_TYPE, ParameterId, SearchValues, TEXT, Target, component,
 };
+use baton::search::{narrative, parameter};
 use baton::store::{ChangeKind, NewVersion, Rows, Store, Transaction, Work};
 use chrono::{DateTime, Utc};
 use fhir_model::definition::Definitions;
@@ -72,7 +72,9 @@ impl Found {
             ];
             own.into_iter().chain(aside)
         });
-        all.collect()
+        let of = self.key.resource_type.as_str();
+        let text = (narrative::parameter(of), narrative::TEXT.to_owned());
+        all.chain([text]).collect()
     }
 
     /// For each value a query that names it.

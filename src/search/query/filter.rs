@@ -4,20 +4,24 @@
 //! reading single values to `criterion`.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use fhir_model::definition::TypeId;
 use fhir_model::key::{LogicalId, ResourceType};
 
-use crate::search::expression::Filter;
+use crate::search::expression::{Criterion, Filter, StringMatching};
+use crate::search::narrative;
 use crate::search::parameter::{self, Lookup, Parameter};
 use crate::search::query::criterion::{self, Modifier, Reader, unsupported_modifier};
-use crate::search::query::escape::split;
+use crate::search::query::escape::{split, unescape};
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
 use crate::search::query::{ALTERNATIVES_MAX, BRANCHES_MAX, Context};
+use crate::search::value::ParameterId;
 
 /// Parameters that mean the same for every type.
-pub(super) const FOR_ALL_TYPES: &[&str] = &["_filter", "_has", "_id", "_lastUpdated", "_list"];
+pub(super) const FOR_ALL_TYPES: &[&str] =
+    &["_filter", "_has", "_id", "_lastUpdated", "_list", "_text"];
 
 /// Parameters of the standard that this server refuses rather than ignores, as they are filters.
 const UNSUPPORTED: &[&str] = &[
@@ -25,7 +29,6 @@ const UNSUPPORTED: &[&str] = &[
     "_containedType",
     "_content",
     "_query",
-    "_text",
 ];
 
 /// Reads parameters that select.
@@ -52,6 +55,7 @@ impl Filters<'_> {
             "_id" => column(parts, || ids(name, value)),
             "_lastUpdated" => column(parts, || self.last_updated(name, value)),
             "_list" => column(parts, || self.list(value)),
+            "_text" => column(parts, || self.text(types, value)),
             "_filter" => column(parts, || self.boolean(types, value)),
             "_has" => self.has(types, parts.modifier.unwrap_or_default(), value),
             "_type" => {
@@ -66,6 +70,25 @@ impl Filters<'_> {
                 }
             }),
         }
+    }
+
+    /// Resources whose narrative has all words of one of the alternatives.
+    fn text(self, types: &[TypeId], value: &str) -> Result<Filter, Refusal> {
+        let alternatives = alternatives("_text", value)?.into_iter();
+        let alternatives: Vec<_> = alternatives
+            .map(|text| narrative::words(&unescape(text)))
+            .collect();
+        if alternatives.iter().any(BTreeSet::is_empty) {
+            return Err(Refusal::value("_text", "has an alternative without a word"));
+        }
+        self.by_type(types, |of| {
+            let parameter = narrative::parameter(self.name(of)?.as_str());
+            let one = |words: &BTreeSet<String>| Filter::And(words_of(parameter, words));
+            Ok(match alternatives.as_slice() {
+                [only] => one(only),
+                several => Filter::Or(several.iter().map(one).collect()),
+            })
+        })
     }
 
     /// What a parameter means for each type; one filter if it is the same for all.
@@ -173,6 +196,19 @@ impl Filters<'_> {
         };
         type_id.ok_or_else(|| unsupported_modifier(&parameter, name))
     }
+}
+
+fn words_of(parameter: ParameterId, words: &BTreeSet<String>) -> Vec<Filter> {
+    let words = words.iter().map(|word| Criterion::String {
+        text: word.clone(),
+        matching: StringMatching::Whole,
+    });
+    let filters = words.map(|criterion| Filter::Any {
+        parameter,
+        criteria: vec![criterion],
+        negated: false,
+    });
+    filters.collect()
 }
 
 /// A parameter that is a column has neither modifiers nor targets.

@@ -9,8 +9,8 @@ use crate::search::expression::{
     Criterion, DateCriterion, Filter, Include, ReferenceCriterion, Sort, SortBy, SortValue,
     TokenCriterion, Total, ValueKind,
 };
-use crate::search::parameter;
 use crate::search::value::{IDENTIFIER, OF_TYPE};
+use crate::search::{narrative, parameter};
 
 mod values;
 
@@ -24,6 +24,8 @@ static PARAMETERS: LazyLock<HashMap<ParameterId, String>> = LazyLock::new(|| {
     let mut names = HashMap::new();
     for type_id in definitions.concrete_resource_types() {
         let resource_type = definitions.type_name(type_id);
+        let text = narrative::parameter(resource_type);
+        names.insert(text, format!("{resource_type}._text"));
         for parameter in parameter::all(&definitions, type_id) {
             let name = format!("{resource_type}.{}", parameter.code);
             let other = names.insert(parameter.id, name);
@@ -650,7 +652,7 @@ fn every_error_is_reported() {
 #[test]
 fn an_unknown_parameter_is_refused_with_the_known_ones() {
     let expected = "The search parameter 'foo' of Basic is not known; known are \
-        _filter, _has, _id, _lastUpdated, _list, _profile, _security, _source, _tag, author, code, created, identifier, \
+        _filter, _has, _id, _lastUpdated, _list, _profile, _security, _source, _tag, _text, author, code, created, identifier, \
         patient, subject.";
     check_refused(Handling::Default, "Basic?foo=1", &[expected]);
     check_refused(Handling::Strict, "Basic?foo=1", &[expected]);
@@ -674,7 +676,6 @@ fn an_unknown_underscore_parameter_is_ignored_unless_strict() {
 #[test]
 fn filters_that_are_not_supported_are_refused() {
     for (url, name) in [
-        ("Patient?_text=x", "_text"),
         ("Patient?_content=x", "_content"),
         ("Location?near=1|2", "near"),
     ] {

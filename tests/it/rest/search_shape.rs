@@ -37,6 +37,10 @@ fn world() -> Vec<Value> {
             "resourceType": "Patient", "id": "anna", "gender": "female", "birthDate": "1950-01-31",
             "name": [{ "family": "Müller", "given": ["Anna"] }],
             "meta": { "tag": [{ "system": "urn:tags", "code": "panel" }] },
+            "text": {
+                "status": "generated",
+                "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">Lives with <b>her cat</b></div>",
+            },
             "managingOrganization": reference("Organization/clinic"),
             "generalPractitioner": [reference("Practitioner/joe")],
         }),
@@ -224,6 +228,26 @@ async fn reverse_chains_start_at_what_refers() {
             ("Patient?_list=mine", "Patient/bert"),
             ("Observation?_list=mine", "Observation/low"),
             ("Observation?_list=none", ""),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_words_of_narratives_are_found() {
+    check(
+        "match",
+        &[
+            ("Patient?_text=CAT", "Patient/anna"),
+            ("Patient?_text=cat%20lives", "Patient/anna"),
+            ("Patient?_text=cat%20dog", ""),
+            ("Patient?_text=dog,cat", "Patient/anna"),
+            ("Patient?_text=xhtml", ""),
+            (
+                "Observation?subject:Patient._text=cat",
+                "Observation/low Observation/panel",
+            ),
+            ("?_text=cat", "Patient/anna"),
         ],
     )
     .await;

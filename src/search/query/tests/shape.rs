@@ -69,6 +69,23 @@ fn a_reverse_chain_starts_at_what_refers() {
 }
 
 #[test]
+fn a_text_is_words_of_the_narrative() {
+    check(
+        "Patient?_text=old Müller",
+        r#"Patient._text Whole "muller" AND Patient._text Whole "old""#,
+    );
+    check(
+        "Patient?_text=old,young",
+        r#"((Patient._text Whole "old") or (Patient._text Whole "young"))"#,
+    );
+    check_refused(
+        Handling::Lenient,
+        "Patient?_text=...",
+        &["The value of the parameter '_text' has an alternative without a word."],
+    );
+}
+
+#[test]
 fn what_is_wrong_with_a_reverse_chain_is_named() {
     let check = |url: &str, expected: &str| check_refused(Handling::Lenient, url, &[expected]);
     let value = |reason: &str| format!("The value of the parameter '_has' {reason}.");
