@@ -24,12 +24,10 @@ pub(super) const FOR_ALL_TYPES: &[&str] =
     &["_filter", "_has", "_id", "_lastUpdated", "_list", "_text"];
 
 /// Parameters of the standard that this server refuses rather than ignores, as they are filters.
-const UNSUPPORTED: &[&str] = &[
-    "_contained",
-    "_containedType",
-    "_content",
-    "_query",
-];
+const UNSUPPORTED: &[&str] = &["_contained", "_containedType", "_content", "_query"];
+
+/// What is the case unless it is asked otherwise: contained resources are not found by themselves.
+const NOT_CONTAINED: (&str, &str) = ("_contained", "false");
 
 /// Reads parameters that select.
 #[derive(Clone, Copy)]
@@ -48,10 +46,11 @@ impl Filters<'_> {
             return self.has(types, asked, value);
         }
         let parts = Name::parse(name);
-        if UNSUPPORTED.contains(&parts.code) {
+        if UNSUPPORTED.contains(&parts.code) && (parts.code, value) != NOT_CONTAINED {
             return Err(Refusal::unsupported(parts.code));
         }
         match parts.code {
+            "_contained" => column(parts, || Ok(Filter::And(Vec::new()))),
             "_id" => column(parts, || ids(name, value)),
             "_lastUpdated" => column(parts, || self.last_updated(name, value)),
             "_list" => column(parts, || self.list(value)),

@@ -162,7 +162,7 @@ fn a_filter_is_made_of_conditions() {
     check(
         "Patient",
         r#"family ew "A,b""#,
-        r#"Patient.family Ends "a,b""#,
+        r#"Patient.family Ends "ab""#,
     );
     check(
         "Encounter",
@@ -179,6 +179,12 @@ fn a_filter_is_made_of_conditions() {
         "value-quantity gt 5.4||mg",
         "Observation.value-quantity Gt 5.4 5.4 *|mg",
     );
+}
+
+#[test]
+fn contained_resources_are_not_found_by_themselves() {
+    let parsed = read(Handling::Strict, "Patient?_contained=false&_id=1").unwrap();
+    assert_eq!((parsed.search.filters.len(), parsed.applied.len()), (1, 2));
 }
 
 #[test]
