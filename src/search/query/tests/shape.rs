@@ -145,7 +145,7 @@ fn a_filter_is_made_of_conditions() {
     check(
         "Patient",
         r#"family ew "A,b""#,
-        r#"Patient.family Ends "a,b""#,
+        r#"Patient.family Ends "ab""#,
     );
     check(
         "Encounter",
