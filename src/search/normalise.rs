@@ -35,15 +35,17 @@ const PUNCTUATION: &[char] = &[
 /// Lower case, without accents and punctuation, with single spaces between words and none around.
 /// A text that is nothing but punctuation keeps it.
 pub fn fold(text: &str) -> String {
-    if text.contains(PUNCTUATION) {
-        let bare = fold_all(&beginning(text, FOLDED_BYTES_MAX).replace(PUNCTUATION, ""));
+    let folded = fold_all(text);
+    if folded.contains(PUNCTUATION) {
+        let bare = fold_all(&folded.replace(PUNCTUATION, ""));
         if !bare.is_empty() {
             return bare;
         }
     }
-    fold_all(text)
+    folded
 }
 
+/// Lower case, without accents, with single spaces.
 fn fold_all(text: &str) -> String {
     if text.is_ascii() {
         return join(text, |folded, word| {

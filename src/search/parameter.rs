@@ -166,10 +166,12 @@ impl<'a> Parameter<'a> {
         place: usize,
         found: &'a SearchComponent,
     ) -> Option<Component<'a>> {
-        let like = definitions.search_parameter_by_url(definitions.text(found.definition))?;
+        let own = self.like(definitions, found);
+        let like = match own {
+            Some(row) => row.parameter,
+            None => definitions.search_parameter_by_url(definitions.text(found.definition))?,
+        };
         let kind = value_kind(definitions.search_parameter_of(like).kind)?;
-        let mut own = definitions.search_parameters(self.resource_type).iter();
-        let own = own.find(|row| row.parameter == like);
         let own = own.and_then(|row| plain(definitions, self.resource_type, row));
         (kind != ValueKind::Composite).then_some(Component {
             parameter: Parameter {
@@ -179,6 +181,31 @@ impl<'a> Parameter<'a> {
             },
             expression: definitions.text(found.expression),
         })
+    }
+
+    /// The parameter of the resource type that a component is like: the one that its definition
+    /// names, unless that of another component has its expression. R4 has the two of
+    /// `DocumentReference-relationship` the wrong way round.
+    fn like(
+        &self,
+        definitions: &'a Definitions,
+        component: &SearchComponent,
+    ) -> Option<&'a ResourceSearchParameter> {
+        let row = |component: &SearchComponent| {
+            let url = definitions.text(component.definition);
+            let parameter = definitions.search_parameter_by_url(url)?;
+            let mut own = definitions.search_parameters(self.resource_type).iter();
+            own.find(|row| row.parameter == parameter)
+        };
+        let step = definitions.text(component.expression);
+        let path = format!("{}.{step}", self.expression);
+        let is_its = |row: &&ResourceSearchParameter| {
+            row.expression
+                .is_some_and(|text| definitions.text(text) == path)
+        };
+        let definition = definitions.search_parameter_of(self.row.parameter);
+        let mut rows = definitions.components(definition).iter().filter_map(row);
+        rows.find(is_its).or_else(|| row(component))
     }
 
     /// A number that changes with the values that it finds in a resource; never 0.

@@ -58,11 +58,12 @@ impl Found {
         }
     }
 
-    /// The names by which values are asked for.
-    fn names(&self) -> HashMap<ParameterId, String> {
+    /// The names by which values are asked for, and whether these are in the canonical unit.
+    fn names(&self) -> HashMap<ParameterId, (String, bool)> {
         let type_id = DEFINITIONS
             .resource_type(self.key.resource_type.as_str())
             .unwrap();
+<<<<<<< HEAD
         let aspects = [TEXT, OF_TYPE, IDENTIFIER];
         let all = parameter::all(&DEFINITIONS, type_id).flat_map(|found| {
             let aside = aspects.map(|it| (found.id.aspect(it), format!("{}:{it}", found.code)));
@@ -75,17 +76,35 @@ impl Found {
         let of = self.key.resource_type.as_str();
         let text = (narrative::parameter(of), narrative::TEXT.to_owned());
         all.chain([text]).collect()
+=======
+        let mut names = HashMap::new();
+        for found in parameter::all(&DEFINITIONS, type_id) {
+            let (id, code) = (found.id, found.code);
+            names.insert(id, (code.to_owned(), false));
+            names.insert(id.aspect(CANONICAL), (code.to_owned(), true));
+            for aspect in [TEXT, OF_TYPE, IDENTIFIER] {
+                names.insert(id.aspect(aspect), (format!("{code}:{aspect}"), false));
+            }
+        }
+        names
+>>>>>>> values
     }
 
     /// For each value a query that names it.
     fn queries(&self) -> Vec<(String, String)> {
         let (names, values) = (self.names(), &self.extracted.values);
-        let mut queries: Vec<(String, String)> = plain_queries(values)
-            .into_iter()
-            .map(|(parameter, value)| (names[&parameter].clone(), value))
-            .collect();
+        let mut queries = Vec::new();
+        for (parameter, value) in plain_queries(values) {
+            let (name, is_canonical) = &names[&parameter];
+            let value = if *is_canonical {
+                value.replacen("||", "|http://unitsofmeasure.org|", 1)
+            } else {
+                value
+            };
+            queries.push((name.clone(), value));
+        }
         for display in &values.displays {
-            let name = format!("{}:text", names[&display.parameter]);
+            let name = format!("{}:text", names[&display.parameter].0);
             queries.push((name, escape(&display.normalised)));
         }
         for composite in &values.composites {
@@ -99,7 +118,7 @@ impl Found {
                 .map(|place| value(place).map(|(_, value)| value.as_str()))
                 .collect();
             if let Some(values) = values {
-                queries.push((names[&composite.parameter].clone(), values.join("$")));
+                queries.push((names[&composite.parameter].0.clone(), values.join("$")));
             }
         }
         queries

@@ -177,8 +177,14 @@ fn a_scale_that_goes_down_turns_a_comparison_round() {
 /// Parameters of R4 that are no values of a resource, and why they are not read here.
 const NOT_VALUES: &[(&str, &str)] = &[
     ("_content", "full text, asked of the store"),
+    ("_filter", "made of other parameters"),
+    ("_has", "a reverse chain"),
+    ("_list", "members of a List"),
     ("_query", "named queries: there are none"),
-    ("_text", "full text, asked of the store"),
+    ("_text", "words of the narrative"),
+    ("_type", "types of resources"),
+    ("age", "the standard gives no expression"),
+    ("birthOrderBoolean", "the standard gives no expression"),
     ("near", "positions on earth are not searched"),
 ];
 
