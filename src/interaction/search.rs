@@ -38,7 +38,10 @@ async fn page(services: &Services, search: &Search) -> Result<SearchPage, Error>
         let extracted = services.extracted(resource_type, text)?;
         Some((extracted.values, extracted.patients))
     };
-    Ok(services.store.search_isolated(search, &extract).await?)
+    Ok(services
+        .store
+        .search_isolated(search, &extract, services.search_deadline)
+        .await?)
 }
 
 /// Searches a type, or all, within the compartment of a patient.
@@ -185,6 +188,7 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
     }
     let mut issues = query.issues.clone();
     issues.extend(page.is_cut.then(cut));
+    issues.extend(page.is_uncounted.then(uncounted));
     if !issues.is_empty() {
         let outcome = OperationOutcome::new(issues).to_json();
         writer.push(&Entry {
@@ -194,6 +198,12 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         });
     }
     writer.finish()
+}
+
+/// What is said where the matches were to be counted, and that takes too long.
+fn uncounted() -> Issue {
+    let text = "The matches were not counted: that takes longer than search.deadline_ms allows.";
+    Issue::warning(IssueType::TooCostly, text)
 }
 
 /// What is said where one match includes more than a page takes.
