@@ -31,7 +31,7 @@ use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::watch;
 
 use crate::store::find::Estimates;
-pub use crate::store::find::{CHANGED_MAX, Extract, INCLUDED_MAX, ITERATIONS_MAX};
+pub use crate::store::find::{CHANGED_MAX, Explanation, Extract, INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
@@ -161,6 +161,26 @@ impl Store {
                 let begin = AssertSqlSafe(deadline::begin(time));
                 let mut open = pooled.begin_with(begin).await.map_err(Error::database)?;
                 find::search(&mut Connection::Postgres(&mut open), search, isolation).await
+            }
+        }
+    }
+
+    /// How a search is run.
+    pub async fn explain(&self, search: &Search, time: Duration) -> Result<Explanation, Error> {
+        let isolation = find::Isolation {
+            epoch: self.epoch(),
+            extract: &|_, _| None,
+            estimates: self.estimates(),
+        };
+        match self.reader().await? {
+            Reader::Sqlite(mut pooled) => {
+                let _deadline = deadline::set(&mut pooled, time).await?;
+                find::explain(&mut Connection::Sqlite(&mut pooled), search, isolation).await
+            }
+            Reader::Postgres(mut pooled) => {
+                let begin = AssertSqlSafe(deadline::begin(time));
+                let mut open = pooled.begin_with(begin).await.map_err(Error::database)?;
+                find::explain(&mut Connection::Postgres(&mut open), search, isolation).await
             }
         }
     }

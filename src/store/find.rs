@@ -8,12 +8,15 @@ use crate::store::find::snapshot::Changed;
 use crate::store::sql::Connection;
 use crate::store::{Error, SearchPage};
 
+pub use crate::store::find::explain::Explanation;
 pub use crate::store::find::include::{INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::find::snapshot::{CHANGED_MAX, Extract};
 
+pub(crate) use crate::store::find::explain::explain;
 pub(crate) use crate::store::find::plan::Estimates;
 pub(crate) use crate::store::find::snapshot::Isolation;
 
+mod explain;
 mod include;
 mod page;
 mod plan;

@@ -426,7 +426,8 @@ pub(crate) fn has_rows(filter: &Filter) -> bool {
         Filter::Any {
             criteria, negated, ..
         } => !negated && criteria.iter().all(is_indexed),
-        Filter::Missing { .. } | Filter::Not(_) | Filter::Nothing => false,
+        Filter::Missing { missing, .. } => !missing,
+        Filter::Not(_) | Filter::Nothing => false,
     }
 }
 
