@@ -191,17 +191,19 @@ impl Index {
 
 /// Every parameter that can be searched by.
 fn parameters(definitions: &Definitions) -> impl Iterator<Item = (ResourceType, Parameter)> + '_ {
-    definitions.concrete_resource_types().flat_map(|type_id| {
-        let name = definitions.type_name(type_id);
-        parameter::all(definitions, type_id).filter_map(move |found| {
-            let parameter = Parameter {
-                mark: format!("{MARK}{name}:{}", found.code),
-                id: found.id,
-                fingerprint: found.fingerprint(),
-            };
-            Some((ResourceType::parse(name).ok()?, parameter))
+    definitions
+        .concrete_resource_types()
+        .flat_map(move |type_id| {
+            let name = definitions.type_name(type_id);
+            parameter::all(definitions, type_id).filter_map(move |found| {
+                let parameter = Parameter {
+                    mark: format!("{MARK}{name}:{}", found.code),
+                    id: found.id,
+                    fingerprint: found.fingerprint(definitions),
+                };
+                Some((ResourceType::parse(name).ok()?, parameter))
+            })
         })
-    })
 }
 
 /// Indexes a page of the resources of a type. Returns where the next one begins.

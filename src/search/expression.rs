@@ -2,7 +2,9 @@
 //!
 //! <https://hl7.org/fhir/R4/search.html>. Parsing is `search::query`, SQL is `store::search_sql`.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use fhir_model::key::{LogicalId, ResourceType};
 
@@ -107,8 +109,8 @@ pub enum Total {
 pub enum Filter {
     /// `_id`: any of these.
     Id(Vec<LogicalId>),
-    /// `_lastUpdated`.
-    LastUpdated(DateCriterion),
+    /// `_lastUpdated`: any of these.
+    LastUpdated(Vec<DateCriterion>),
     /// Any of these values of the parameter; `negated` is the modifier `:not`.
     Any {
         /// The parameter.
@@ -195,6 +197,8 @@ pub enum ValueKind {
     Number,
     /// `search_uri`.
     Uri,
+    /// `search_composite`.
+    Composite,
 }
 
 /// One acceptable value.
@@ -226,6 +230,17 @@ pub enum Criterion {
         /// The unit, where given.
         code: Option<String>,
     },
+    /// A quantity in UCUM, compared by value: 5 g is 5000 mg.
+    CanonicalQuantity {
+        /// The comparison.
+        prefix: Prefix,
+        /// The interval of the number given, in the canonical unit.
+        low: f64,
+        /// See `low`.
+        high: f64,
+        /// The canonical unit.
+        unit: String,
+    },
     /// A number.
     Number {
         /// The comparison.
@@ -235,13 +250,15 @@ pub enum Criterion {
         /// See `low`.
         high: f64,
     },
-    /// A URI: equal, below (starts with) or above.
+    /// A URI: equal, below or above.
     Uri {
         /// The URI.
         uri: String,
         /// How.
         matching: UriMatching,
     },
+    /// One criterion for each component of a composite, in their order; all hold of one element.
+    Composite(Vec<Criterion>),
 }
 
 /// Forms of a token in a query.
@@ -253,7 +270,14 @@ pub enum TokenCriterion {
     SystemAndCode(String, String),
     /// `system|`: any code of the system.
     System(String),
+    /// `:in`, `:above`, `:below`: any of these.
+    Among(Arc<TokenSet>),
+    /// `:text`, normalised: what the code is shown as starts with it.
+    Text(String),
 }
+
+/// Many tokens, (system, code): the codes of a value set, or of a part of a hierarchy.
+pub type TokenSet = BTreeSet<(String, String)>;
 
 /// How strings are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -301,6 +325,10 @@ pub enum ReferenceCriterion {
     AnyType(LogicalId),
     /// A URL or canonical.
     Url(String),
+    /// `:below`: this canonical, in this version or one that is more specific.
+    Below(String),
+    /// `:above`: this canonical, in this version or one that is less specific.
+    Above(String),
 }
 
 /// Prefixes of ordered parameters: <https://hl7.org/fhir/R4/search.html#prefix>.

@@ -9,8 +9,10 @@ use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
     UriMatching, ValueKind,
 };
+use crate::search::lineage;
 use crate::search::value::{
-    DateRange, ParameterId, Reference, SearchValues, Target, Text, Token, Uri,
+    CANONICAL, Composite, DateRange, IDENTIFIER, ParameterId, Reference, SearchValues, TEXT,
+    Target, Text, Token, Uri, component,
 };
 
 /// A resource as far as filters look at it.
@@ -36,23 +38,33 @@ pub fn matches(candidate: Candidate<'_>, filter: &Filter, world: &[Candidate<'_>
     };
     match filter {
         Filter::Id(ids) => ids.contains(candidate.id),
-        Filter::LastUpdated(date) => {
+        Filter::LastUpdated(dates) => {
             let instant = candidate.last_updated;
-            date_matches((instant, instant.saturating_add(1)), date)
+            let interval = (instant, instant.saturating_add(1));
+            dates.iter().any(|date| date_matches(interval, date))
         }
         Filter::Any {
             parameter,
             criteria,
             negated,
         } => {
-            let is_match = |criterion| has_match(candidate.values, *parameter, criterion);
+            let is_match = |criterion: &Criterion| match criterion {
+                Criterion::Token(TokenCriterion::Text(text)) => {
+                    is_shown_as(candidate.values, *parameter, text, world)
+                }
+                criterion => has_match(candidate.values, *parameter, criterion),
+            };
             criteria.iter().any(is_match) != *negated
         }
         Filter::Missing {
             parameter,
             kind,
             missing,
-        } => has_value(candidate.values, *parameter, *kind) != *missing,
+        } => {
+            let is_there = places(*kind, *parameter)
+                .any(|(kind, parameter)| has_value(candidate.values, parameter, kind));
+            is_there != *missing
+        }
         Filter::Chain {
             parameter,
             target,
@@ -91,7 +103,22 @@ fn refers(from: Candidate<'_>, parameter: ParameterId, to: Candidate<'_>) -> boo
     })
 }
 
-fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
+/// Where there is something if a parameter is not missing: a concept may be a text only, and a
+/// reference an identifier.
+pub(crate) fn places(
+    kind: ValueKind,
+    parameter: ParameterId,
+) -> impl Iterator<Item = (ValueKind, ParameterId)> {
+    let aside = match kind {
+        ValueKind::Token => Some((ValueKind::String, parameter.aspect(TEXT))),
+        ValueKind::Reference => Some((ValueKind::Token, parameter.aspect(IDENTIFIER))),
+        _ => None,
+    };
+    std::iter::once((kind, parameter)).chain(aside)
+}
+
+/// Whether a parameter has a value of a kind.
+pub(crate) fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
     match kind {
         ValueKind::Token => values
             .tokens
@@ -118,6 +145,10 @@ fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> 
             .iter()
             .any(|value| value.parameter == parameter),
         ValueKind::Uri => values.uris.iter().any(|value| value.parameter == parameter),
+        ValueKind::Composite => {
+            let mut composites = values.composites.iter();
+            composites.any(|value| value.parameter == parameter)
+        }
     }
 }
 
@@ -160,6 +191,16 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
                     && number_matches((value.low, value.high), *prefix, (*low, *high))
             })
         }
+        Criterion::CanonicalQuantity {
+            prefix,
+            low,
+            high,
+            unit,
+        } => values.quantities.iter().any(|value| {
+            value.parameter == parameter.aspect(CANONICAL)
+                && value.code == *unit
+                && number_matches((value.low, value.high), *prefix, (*low, *high))
+        }),
         Criterion::Number { prefix, low, high } => values.numbers.iter().any(|value| {
             value.parameter == parameter
                 && number_matches((value.low, value.high), *prefix, (*low, *high))
@@ -169,7 +210,41 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
             let mut uris = values.uris.iter();
             uris.any(|value| value.parameter == parameter && is_match(value))
         }
+        Criterion::Composite(criteria) => {
+            let is_match = |value: &Composite| {
+                let mut parts = criteria.iter().enumerate();
+                parts.all(|(place, part)| has_match(&value.values, component(place), part))
+            };
+            let mut composites = values.composites.iter();
+            composites.any(|value| value.parameter == parameter && is_match(value))
+        }
     }
+}
+
+/// Whether a concept says a text itself, or has a code that any resource shows as that.
+fn is_shown_as(
+    values: &SearchValues,
+    parameter: ParameterId,
+    text: &str,
+    world: &[Candidate<'_>],
+) -> bool {
+    let aside = parameter.aspect(TEXT);
+    let mut strings = values.strings.iter();
+    if strings.any(|it| it.parameter == aside && it.normalised.starts_with(text)) {
+        return true;
+    }
+    let others = world.iter().flat_map(|other| &other.values.displays);
+    let mut displays = others.chain(&values.displays);
+    displays.any(|display| {
+        let is_own = |token: &Token| {
+            token.parameter == parameter
+                && token.system == display.system
+                && token.code == display.code
+        };
+        display.parameter == parameter
+            && display.normalised.starts_with(text)
+            && values.tokens.iter().any(is_own)
+    })
 }
 
 fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
@@ -179,6 +254,12 @@ fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
             value.system == *system && value.code == *code
         }
         TokenCriterion::System(system) => value.system == *system,
+        TokenCriterion::Among(set) => {
+            let mut wanted = set.iter();
+            wanted.any(|(system, code)| value.system == *system && value.code == *code)
+        }
+        // It looks further: see `is_shown_as`.
+        TokenCriterion::Text(_) => false,
     }
 }
 
@@ -199,6 +280,8 @@ fn reference_matches(target: &Target, wanted: &ReferenceCriterion) -> bool {
         }
         (Target::Local(_, id), ReferenceCriterion::AnyType(wanted)) => id == wanted,
         (Target::Url(url), ReferenceCriterion::Url(wanted)) => url == wanted,
+        (Target::Url(url), ReferenceCriterion::Below(wanted)) => lineage::is_below(url, wanted),
+        (Target::Url(url), ReferenceCriterion::Above(wanted)) => lineage::is_above(url, wanted),
         _ => false,
     }
 }
@@ -206,8 +289,8 @@ fn reference_matches(target: &Target, wanted: &ReferenceCriterion) -> bool {
 fn uri_matches(value: &str, uri: &str, matching: UriMatching) -> bool {
     match matching {
         UriMatching::Equal => value == uri,
-        UriMatching::Below => value.starts_with(uri),
-        UriMatching::Above => uri.starts_with(value),
+        UriMatching::Below => lineage::is_below(value, uri),
+        UriMatching::Above => lineage::is_above(value, uri),
     }
 }
 
@@ -230,7 +313,8 @@ fn date_matches((low, high): (i64, i64), wanted: &DateCriterion) -> bool {
 /// The same for numbers: of the value both ends are included, of the query the high end is not,
 /// but where both ends are one, as for all comparisons with a number to the letter.
 fn number_matches((low, high): (f64, f64), prefix: Prefix, wanted: (f64, f64)) -> bool {
-    let is_within = low >= wanted.0 && low < wanted.1 && high <= wanted.1;
+    let is_before_end = low < wanted.1 || wanted.0 >= wanted.1;
+    let is_within = low >= wanted.0 && is_before_end && high <= wanted.1;
     match prefix {
         Prefix::Eq => is_within,
         Prefix::Ne => !is_within,

@@ -13,6 +13,7 @@ mod packages;
 mod rest;
 mod scenario;
 mod schema;
+mod search_values;
 mod store_contract;
 mod support;
 mod wire;

@@ -13,6 +13,7 @@ mod read;
 mod refusal;
 mod search;
 mod search_shape;
+mod search_values;
 mod terminology;
 mod terminology_server;
 mod transaction;

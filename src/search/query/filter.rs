@@ -8,9 +8,9 @@ use std::cell::Cell;
 use fhir_model::definition::TypeId;
 use fhir_model::key::{LogicalId, ResourceType};
 
-use crate::search::expression::{Filter, ValueKind};
+use crate::search::expression::Filter;
 use crate::search::parameter::{self, Lookup, Parameter};
-use crate::search::query::criterion::{self, Modifier, Reader, is_known};
+use crate::search::query::criterion::{self, Modifier, Reader, unsupported_modifier};
 use crate::search::query::escape::split;
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
@@ -125,15 +125,12 @@ impl Filters<'_> {
     }
 
     fn last_updated(self, name: &str, value: &str) -> Result<Filter, Refusal> {
-        if split(value, ',').count() > 1 {
-            return Err(Refusal::value(
-                name,
-                "has alternatives, which is not supported",
-            ));
-        }
-        criterion::date(value, self.context.now)
+        let dates = alternatives(name, value)?.into_iter();
+        let dates = dates.map(|text| criterion::date(text, self.context.now));
+        dates
+            .collect::<Result<_, _>>()
             .map(Filter::LastUpdated)
-            .map_err(|reason| Refusal::value(name, &reason))
+            .map_err(|reason| reason.refuse(name))
     }
 
     pub(super) fn any(
@@ -142,39 +139,24 @@ impl Filters<'_> {
         parts: Name<'_>,
         value: &str,
     ) -> Result<Filter, Refusal> {
-        if parts.modifier == Some("missing") {
-            return missing(parameter, value);
-        }
-        let negated = parts.modifier == Some("not") && parameter.kind == ValueKind::Token;
         let modifier = match parts.modifier {
-            Some(_) if negated => Modifier::None,
-            Some(modifier) => self.modifier(parameter, modifier)?,
+            Some(name) => Modifier::read(self.context.definitions, &parameter, name)?,
             None => Modifier::None,
         };
+        if modifier == Modifier::Missing {
+            return missing(parameter, value);
+        }
+        let negated = modifier.is_negated();
         let reader = Reader::new(self.context, parameter, modifier);
         let criteria = alternatives(parameter.code, value)?
             .into_iter()
             .map(|text| reader.read(text))
             .collect::<Result<_, _>>()
-            .map_err(|reason| Refusal::value(parameter.code, &reason))?;
+            .map_err(|reason| reason.refuse(parameter.code))?;
         Ok(Filter::Any {
-            parameter: parameter.id,
+            parameter: reader.parameter_id(),
             criteria,
             negated,
-        })
-    }
-
-    fn modifier(self, parameter: Parameter<'_>, modifier: &str) -> Result<Modifier, Refusal> {
-        Ok(match (parameter.kind, modifier) {
-            (ValueKind::String, "exact") => Modifier::Exact,
-            (ValueKind::String, "contains") => Modifier::Contains,
-            (ValueKind::Uri, "below") => Modifier::Below,
-            (ValueKind::Uri, "above") => Modifier::Above,
-            (ValueKind::Reference, modifier) => match ResourceType::parse(modifier) {
-                Ok(target) if is_known(self.context.definitions, &target) => Modifier::Type(target),
-                _ => return Err(unsupported_modifier(parameter, modifier)),
-            },
-            _ => return Err(unsupported_modifier(parameter, modifier)),
         })
     }
 
@@ -184,11 +166,12 @@ impl Filters<'_> {
         parameter: Parameter<'_>,
         modifier: &str,
     ) -> Result<TypeId, Refusal> {
-        let type_id = match self.modifier(parameter, modifier)? {
-            Modifier::Type(target) => self.context.definitions.resource_type(target.as_str()),
+        let definitions = self.context.definitions;
+        let type_id = match Modifier::read(definitions, &parameter, modifier)? {
+            Modifier::Type(target) => definitions.resource_type(target.as_str()),
             _ => None,
         };
-        type_id.ok_or_else(|| unsupported_modifier(parameter, modifier))
+        type_id.ok_or_else(|| unsupported_modifier(&parameter, modifier))
     }
 }
 
@@ -248,15 +231,4 @@ fn missing(parameter: Parameter<'_>, value: &str) -> Result<Filter, Refusal> {
         kind: parameter.kind,
         missing,
     })
-}
-
-fn unsupported_modifier(parameter: Parameter<'_>, modifier: &str) -> Refusal {
-    let supported: &[&str] = match parameter.kind {
-        ValueKind::Token => &[":missing", ":not"],
-        ValueKind::String => &[":contains", ":exact", ":missing"],
-        ValueKind::Reference => &[":missing", "a type of resource"],
-        ValueKind::Uri => &[":above", ":below", ":missing"],
-        ValueKind::Date | ValueKind::Quantity | ValueKind::Number => &[":missing"],
-    };
-    Refusal::modifier(parameter.code, modifier, supported)
 }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use fhir_model::definition::TypeId;
 use fhir_model::issue::Issue;
 
-use crate::search::expression::{Filter, Search, Sort, SortBy, Total, Types};
+use crate::search::expression::{Filter, Search, Sort, SortBy, Total, Types, ValueKind};
 use crate::search::parameter::{self, Lookup};
 use crate::search::query::filter::Filters;
 use crate::search::query::name::Name;
@@ -269,8 +269,10 @@ impl<'a> Parser<'a> {
             Lookup::Supported(found) if self.context.unindexed.contains(&found.id) => {
                 Err(Refusal::unindexed(found.code))
             }
-            Lookup::Supported(found) => Ok(SortBy::Parameter(found.id, found.kind)),
-            Lookup::Unsupported | Lookup::Unknown => {
+            Lookup::Supported(found) if found.kind != ValueKind::Composite => {
+                Ok(SortBy::Parameter(found.id, found.kind))
+            }
+            Lookup::Supported(_) | Lookup::Unsupported | Lookup::Unknown => {
                 let reason = "names no parameter of the resource type to sort by";
                 Err(Refusal::value("_sort", reason))
             }

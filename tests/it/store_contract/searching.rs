@@ -3,15 +3,17 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use baton::search::expression::{
     Criterion, DateCriterion, Filter, Include, Prefix, ReferenceCriterion, Search, Sort, SortBy,
     StringMatching, TokenCriterion, Total, Types, UriMatching, ValueKind,
 };
 use baton::search::value::{
-    DateRange, Number, ParameterId, Quantity, Reference, SearchValues, Target, Text, Token, Uri,
+    CANONICAL, Composite, DateRange, Display, IDENTIFIER, Number, ParameterId, Quantity, Reference,
+    SearchValues, TEXT, Target, Text, Token, Uri, component,
 };
-use baton::store::{NewVersion, Store};
+use baton::store::Store;
 use fhir_model::key::LogicalId;
 use futures_util::future::join;
 
@@ -42,7 +44,7 @@ const PREFIXES: [Prefix; 9] = [
 ];
 const SYSTEMS: [&str; 3] = ["", "urn:a", "urn:b"];
 const CODES: [&str; 4] = ["x", "X", "x%", "é'\"\\"];
-const TEXTS: [&str; 7] = ["", "anna", "ann", "a%", "a_", "annb\u{10ffff}", "zoë"];
+const TEXTS: [&str; 7] = ["", "anna", "ann", "a%", "a_", "annb\u{10ffff}", "zoe"];
 const DATES: [(i64, i64); 6] = [
     (0, 10),
     (0, 20),
@@ -51,15 +53,40 @@ const DATES: [(i64, i64); 6] = [
     (i64::MIN, 15),
     (15, i64::MAX),
 ];
-const NUMBERS: [(f64, f64); 5] = [
+const NUMBERS: [(f64, f64); 7] = [
+    (100.0, 100.0),
     (99.5, 100.5),
-    (99.95, 100.05),
-    (0.05, 0.15),
-    (-5.5, -4.5),
-    (5.35, 5.45),
+    (0.1, 0.1),
+    (-5.0, -5.0),
+    (5.4, 5.4),
+    (f64::MIN, 5.35),
+    (100.0, f64::MAX),
 ];
-const URIS: [&str; 4] = ["http://a/b", "http://a/b/c", "http://a", "urn:uuid:1"];
+const URIS: [&str; 7] = [
+    "http://a/b",
+    "http://a/b/c",
+    "http://a/bc",
+    "http://a",
+    "urn:uuid:1",
+    "http://v|1",
+    "http://v|1.2",
+];
 const IDS: [&str; 4] = ["1", "2", "3", "9"];
+const UNITS: [&str; 2] = ["g", "m"];
+
+/// Kinds of the components of composites.
+const COMPOSITES: [&[ValueKind]; 6] = [
+    &[ValueKind::Token, ValueKind::Quantity],
+    &[ValueKind::Token, ValueKind::Date],
+    &[ValueKind::Token, ValueKind::Token],
+    &[ValueKind::Reference, ValueKind::Token],
+    &[ValueKind::Token, ValueKind::Number, ValueKind::Number],
+    &[ValueKind::String, ValueKind::Uri],
+];
+
+fn composite_of(name: &str, place: usize) -> ParameterId {
+    ParameterId::new(name, &format!("composite{place}"))
+}
 
 fn parameter(kind: ValueKind) -> ParameterId {
     parameter_of("Observation", kind)
@@ -100,70 +127,138 @@ fn random_target(dice: &mut Dice) -> Target {
     }
 }
 
-pub(super) fn random_values(dice: &mut Dice, name: &str) -> SearchValues {
-    let parameter = |kind| parameter_of(name, kind);
+/// What a code is shown as, whoever sends it.
+fn display(code: &str) -> String {
+    match code {
+        "x" => "fever",
+        "X" => "fever of unknown origin",
+        _ => "cough",
+    }
+    .to_owned()
+}
+
+/// Adds a value of a kind, and what its modifiers look at.
+fn push_random(
+    values: &mut SearchValues,
+    dice: &mut Dice,
+    kind: ValueKind,
+    parameter: ParameterId,
+) {
+    let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
+    match kind {
+        ValueKind::Token => {
+            let normalised = display(&code);
+            values.displays.push(Display {
+                parameter,
+                system: system.clone(),
+                code: code.clone(),
+                normalised,
+            });
+            values.tokens.push(Token {
+                parameter,
+                system,
+                code,
+            });
+        }
+        ValueKind::String => {
+            let normalised = dice.one(&TEXTS).to_owned();
+            let exact = if dice.roll(2) == 0 {
+                normalised.to_uppercase()
+            } else {
+                normalised.clone()
+            };
+            values.strings.push(Text {
+                parameter,
+                normalised,
+                exact,
+            });
+        }
+        ValueKind::Date => {
+            let (low, high) = dice.one(&DATES);
+            values.dates.push(DateRange {
+                parameter,
+                low,
+                high,
+            });
+        }
+        ValueKind::Reference => {
+            let target = random_target(dice);
+            values.references.push(Reference { parameter, target });
+        }
+        ValueKind::Quantity => {
+            let (low, high) = dice.one(&NUMBERS);
+            values.quantities.push(Quantity {
+                parameter,
+                system,
+                code,
+                low,
+                high,
+            });
+            if dice.roll(2) == 0 {
+                let (low, high) = dice.one(&NUMBERS);
+                let (parameter, system) = (parameter.aspect(CANONICAL), String::new());
+                let code = dice.one(&UNITS).to_owned();
+                values.quantities.push(Quantity {
+                    parameter,
+                    system,
+                    code,
+                    low,
+                    high,
+                });
+            }
+        }
+        ValueKind::Number => {
+            let (low, high) = dice.one(&NUMBERS);
+            values.numbers.push(Number {
+                parameter,
+                low,
+                high,
+            });
+        }
+        ValueKind::Uri => {
+            let uri = dice.one(&URIS).to_owned();
+            values.uris.push(Uri { parameter, uri });
+        }
+        ValueKind::Composite => panic!("a composite is made of other kinds"),
+    }
+}
+
+pub(super) fn random_values(dice: &mut Dice, of: &str) -> SearchValues {
     let mut values = SearchValues::default();
-    for _ in 0..dice.few() {
-        let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
-        values.tokens.push(Token {
-            parameter: parameter(ValueKind::Token),
-            system,
-            code,
-        });
+    for kind in KINDS {
+        for _ in 0..dice.few() {
+            push_random(&mut values, dice, kind, parameter_of(of, kind));
+        }
     }
-    for _ in 0..dice.few() {
-        let normalised = dice.one(&TEXTS).to_owned();
-        let exact = if dice.roll(2) == 0 {
-            normalised.to_uppercase()
-        } else {
-            normalised.clone()
-        };
+    // A concept that says something itself, and a reference by an identifier.
+    if dice.roll(4) == 0 {
         values.strings.push(Text {
-            parameter: parameter(ValueKind::String),
-            normalised,
-            exact,
+            parameter: parameter_of(of, ValueKind::Token).aspect(TEXT),
+            normalised: dice.one(&["fever", "unwell"]).to_owned(),
+            exact: String::new(),
         });
     }
-    for _ in 0..dice.few() {
-        let (low, high) = dice.one(&DATES);
-        values.dates.push(DateRange {
-            parameter: parameter(ValueKind::Date),
-            low,
-            high,
+    if dice.roll(4) == 0 {
+        values.tokens.push(Token {
+            parameter: parameter_of(of, ValueKind::Reference).aspect(IDENTIFIER),
+            system: dice.one(&SYSTEMS).to_owned(),
+            code: dice.one(&CODES).to_owned(),
         });
     }
-    for _ in 0..dice.few() {
-        let target = random_target(dice);
-        values.references.push(Reference {
-            parameter: parameter(ValueKind::Reference),
-            target,
-        });
-    }
-    for _ in 0..dice.few() {
-        let (low, high) = dice.one(&NUMBERS);
-        let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
-        values.quantities.push(Quantity {
-            parameter: parameter(ValueKind::Quantity),
-            system,
-            code,
-            low,
-            high,
-        });
-    }
-    for _ in 0..dice.few() {
-        let (low, high) = dice.one(&NUMBERS);
-        values.numbers.push(Number {
-            parameter: parameter(ValueKind::Number),
-            low,
-            high,
-        });
-    }
-    for _ in 0..dice.few() {
-        let uri = dice.one(&URIS).to_owned();
-        values.uris.push(Uri {
-            parameter: parameter(ValueKind::Uri),
-            uri,
-        });
+    for (place, kinds) in COMPOSITES.iter().enumerate() {
+        for _ in 0..dice.few() {
+            let mut together = SearchValues::default();
+            for (place, kind) in kinds.iter().enumerate() {
+                for _ in 0..=dice.roll(2) {
+                    push_random(&mut together, dice, *kind, component(place));
+                }
+            }
+            let parameter = composite_of(of, place);
+            values.composites.push(Composite {
+                parameter,
+                values: together,
+            });
+        }
     }
     values
 }
@@ -236,6 +331,21 @@ pub(super) fn criteria() -> Vec<Criterion> {
     for system in SYSTEMS {
         criteria.push(Criterion::Token(TokenCriterion::System(system.to_owned())));
     }
+    for text in ["f", "fever", "fever of", "unw", "none"] {
+        criteria.push(Criterion::Token(TokenCriterion::Text(text.to_owned())));
+    }
+    let among = |codes: &[(&str, &str)]| {
+        let codes = codes.iter();
+        let set = codes.map(|(system, code)| ((*system).to_owned(), (*code).to_owned()));
+        Criterion::Token(TokenCriterion::Among(Arc::new(set.collect())))
+    };
+    criteria.push(among(&[]));
+    criteria.push(among(&[
+        ("urn:a", "x"),
+        ("urn:b", "X"),
+        ("", "x%"),
+        ("urn:c", "x"),
+    ]));
     for text in TEXTS
         .into_iter()
         .chain(["n", "ANNA", "%", "_", "zo", "annb"])
@@ -257,11 +367,20 @@ pub(super) fn criteria() -> Vec<Criterion> {
         for (low, high) in DATES.into_iter().chain([(10, 15), (20, 30)]) {
             criteria.push(Criterion::Date(DateCriterion { prefix, low, high }));
         }
-        for (low, high) in NUMBERS
-            .into_iter()
-            .chain([(100.0, 100.0), (0.1, 0.1), (5.4, 5.4)])
-        {
+        for (low, high) in NUMBERS.into_iter().chain([
+            (99.5, 100.5),
+            (0.05, 0.15),
+            (5.35, 5.45),
+            (5.0, 5.4),
+            (-5.5, -4.5),
+        ]) {
             criteria.push(Criterion::Number { prefix, low, high });
+            criteria.push(Criterion::CanonicalQuantity {
+                prefix,
+                low,
+                high,
+                unit: "g".to_owned(),
+            });
             for system in [None, Some("urn:a")] {
                 for code in [None, Some("x")] {
                     criteria.push(Criterion::Quantity {
@@ -284,10 +403,15 @@ pub(super) fn criteria() -> Vec<Criterion> {
             criteria.push(Criterion::Reference(local));
         }
     }
-    for uri in URIS.into_iter().chain(["http://a/b/c/d", "http://a/"]) {
-        criteria.push(Criterion::Reference(ReferenceCriterion::Url(
-            uri.to_owned(),
-        )));
+    let more = ["http://a/b/c/d", "http://a/", "http://v|1.2.3", "http://v"];
+    for uri in URIS.into_iter().chain(more) {
+        for form in [
+            ReferenceCriterion::Url,
+            ReferenceCriterion::Below,
+            ReferenceCriterion::Above,
+        ] {
+            criteria.push(Criterion::Reference(form(uri.to_owned())));
+        }
         for matching in [UriMatching::Equal, UriMatching::Below, UriMatching::Above] {
             criteria.push(Criterion::Uri {
                 uri: uri.to_owned(),
@@ -304,9 +428,10 @@ fn kind(criterion: &Criterion) -> ValueKind {
         Criterion::String { .. } => ValueKind::String,
         Criterion::Date(_) => ValueKind::Date,
         Criterion::Reference(_) => ValueKind::Reference,
-        Criterion::Quantity { .. } => ValueKind::Quantity,
+        Criterion::Quantity { .. } | Criterion::CanonicalQuantity { .. } => ValueKind::Quantity,
         Criterion::Number { .. } => ValueKind::Number,
         Criterion::Uri { .. } => ValueKind::Uri,
+        Criterion::Composite(_) => ValueKind::Composite,
     }
 }
 
@@ -339,17 +464,7 @@ async fn found(store: &Store, search: &Search) -> Vec<String> {
 
 /// What the oracle finds, in the order asked for.
 pub(super) fn expected(world: &World, search: &Search) -> Vec<String> {
-    let mut found: Vec<&NewVersion> = world
-        .0
-        .iter()
-        .filter(|resource| search.types.contains(&resource.key.resource_type))
-        .filter(|resource| {
-            search
-                .filters
-                .iter()
-                .all(|filter| world.matches(resource, filter))
-        })
-        .collect();
+    let mut found = world.matches(search);
     found.sort_by(|a, b| {
         let compare = |sort: &Sort| {
             let key = |resource| sort_key(resource, sort.by, sort.descending);
@@ -421,7 +536,12 @@ async fn every_criterion_finds_what_the_oracle_finds() {
                 low: second(5),
                 high: second(10),
             };
-            check(&store, &world, &search(vec![Filter::LastUpdated(date)])).await;
+            check(
+                &store,
+                &world,
+                &search(vec![Filter::LastUpdated(vec![date])]),
+            )
+            .await;
         }
         for patient in IDS {
             check(
@@ -436,6 +556,54 @@ async fn every_criterion_finds_what_the_oracle_finds() {
         check(&store, &world, &search(vec![Filter::Id(Vec::new())])).await;
         check(&store, &world, &search(vec![Filter::Nothing])).await;
         check(&store, &world, &search(Vec::new())).await;
+    })
+    .await;
+}
+
+/// A criterion for each component of a composite; modifiers are not for components.
+fn random_composite(dice: &mut Dice, criteria: &[Criterion], kinds: &[ValueKind]) -> Criterion {
+    let is_plain = |criterion: &&Criterion| {
+        !matches!(
+            criterion,
+            Criterion::Token(TokenCriterion::Text(_) | TokenCriterion::Among(_))
+        )
+    };
+    let parts = kinds.iter().map(|of| {
+        let alike = criteria.iter().filter(|it| kind(it) == *of);
+        let alike: Vec<Criterion> = alike.filter(is_plain).cloned().collect();
+        dice.one(&alike)
+    });
+    Criterion::Composite(parts.collect())
+}
+
+#[tokio::test]
+async fn composites_find_what_holds_of_one_element() {
+    on_each_engine(async |store| {
+        let world = populate(&store).await;
+        let criteria = criteria();
+        let mut dice = Dice(11);
+        for (place, kinds) in COMPOSITES.iter().enumerate() {
+            let parameter = composite_of("Observation", place);
+            for number in 0..60 {
+                let count = 1 + number % 2;
+                let composites = (0..count).map(|_| random_composite(&mut dice, &criteria, kinds));
+                let filter = Filter::Any {
+                    parameter,
+                    criteria: composites.collect(),
+                    negated: false,
+                };
+                check(&store, &world, &search(vec![filter])).await;
+            }
+            for missing in [false, true] {
+                let kind = ValueKind::Composite;
+                let filter = Filter::Missing {
+                    parameter,
+                    kind,
+                    missing,
+                };
+                check(&store, &world, &search(vec![filter])).await;
+            }
+        }
     })
     .await;
 }
@@ -464,11 +632,12 @@ pub(super) fn random_filter(
         3 => {
             let low = instant(3).timestamp_micros();
             let high = instant(12).timestamp_micros();
-            Filter::LastUpdated(DateCriterion {
+            let mut date = || DateCriterion {
                 prefix: dice.one(&PREFIXES),
                 low,
                 high,
-            })
+            };
+            Filter::LastUpdated(vec![date(), date()])
         }
         4..=8 if depth > 0 => random_combination(dice, criteria, depth - 1, of),
         _ => {
