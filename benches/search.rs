@@ -407,11 +407,11 @@ fn questions(resources: u64) -> Vec<(&'static str, Search)> {
         ),
         (
             "_lastUpdated, sparse",
-            observations(Filter::LastUpdated(since(Prefix::Ge, resources - 10))),
+            observations(Filter::LastUpdated(vec![since(Prefix::Ge, resources - 10)])),
         ),
         (
             "_lastUpdated, dense",
-            observations(Filter::LastUpdated(since(Prefix::Ge, 10))),
+            observations(Filter::LastUpdated(vec![since(Prefix::Ge, 10)])),
         ),
         (
             "two filters, one sparse",

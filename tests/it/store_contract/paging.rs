@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use baton::search::expression::{Criterion, Cursor, Search};
-use baton::search::value::SearchValues;
+use baton::search::expression::{Criterion, Cursor, Search, Sort, SortBy, ValueKind};
+use baton::search::value::{ParameterId, SearchValues};
 use baton::store::{CHANGED_MAX, ChangeKind, Claim, Error, NewVersion, Rows, SearchPage, Store};
 use fhir_model::key::{LogicalId, ResourceType};
 use futures_util::future::join;
@@ -275,6 +275,42 @@ async fn what_still_ran_at_the_first_page_is_not_on_a_later_one() {
         search.after = first.next;
         let second = page(&store, &search, &texts).await.unwrap();
         assert_eq!(shown(&second), ["2 one", "3 one"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_search_ends_at_its_deadline_and_leaves_the_connection_usable() {
+    on_each_engine(async |store| {
+        let version = |number| {
+            with_token(
+                new_version(&format!("Observation/{number}"), 1, "text"),
+                "x",
+            )
+        };
+        write(&store, (0..6_000).map(version).collect())
+            .await
+            .unwrap();
+        let sort = vec![Sort {
+            by: SortBy::Parameter(ParameterId::new("Observation", "none"), ValueKind::Number),
+            descending: false,
+        }];
+        let search = Search {
+            sort,
+            ..search(Vec::new())
+        };
+        let extract = |_: &ResourceType, _: &str| None;
+        for _ in 0..8 {
+            let refused = store
+                .search_isolated(&search, &extract, Duration::ZERO)
+                .await;
+            assert!(matches!(refused, Err(Error::TooCostly)), "{refused:?}");
+            let found = store
+                .search_isolated(&search, &extract, TIME)
+                .await
+                .unwrap();
+            assert!(!found.matches.is_empty());
+        }
     })
     .await;
 }
