@@ -6,13 +6,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fhir_model::definition::{Definitions, TypeId};
+use fhir_model::element::Element;
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
 use fhir_model::reference::BaseUrl;
-use fhir_model::tree;
+use fhir_model::tree::{self, Tree};
 use fhir_validation::Validator;
 
 use crate::access::Caller;
@@ -21,7 +23,7 @@ use crate::error::Error;
 use crate::interaction::conformance::Announcer;
 use crate::interaction::write::Policy;
 use crate::package::{Guide, Structures};
-use crate::search::extract::Extractor;
+use crate::search::extract::{Extracted, Extractor};
 use crate::search::value::ParameterId;
 use crate::store::Store;
 use crate::terminology_server::TerminologyServer;
@@ -84,6 +86,8 @@ pub struct Services {
     pub parse_limits: tree::Limits,
     /// The CapabilityStatement, once made.
     pub statement: OnceLock<String>,
+    /// How long a search may take.
+    pub search_deadline: Duration,
     /// Matches on a page: when `_count` is absent, and at most.
     pub page_counts: PageCounts,
 }
@@ -155,7 +159,15 @@ impl Services {
             parse_limits: self.parse_limits,
             statement: OnceLock::new(),
             page_counts: self.page_counts,
+            search_deadline: self.search_deadline,
         }
+    }
+
+    /// What a stored text is found by.
+    pub fn extracted(&self, resource_type: &ResourceType, text: &str) -> Option<Extracted> {
+        let tree = Tree::parse(text, self.definitions.names(), &tree::Limits::CEILING).ok()?;
+        let type_id = self.type_id(resource_type).ok()?;
+        Some(self.extractor.extract(Element::of(tree.root()), type_id))
     }
 
     /// The resource type of this name, if R4 has it.

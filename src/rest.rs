@@ -38,6 +38,7 @@ mod patch;
 mod policy;
 mod render;
 mod respond;
+mod searches;
 mod terminology;
 
 pub use listen::serve;
@@ -68,10 +69,8 @@ pub fn router(
     let shared = Shared(live);
     let timeout = Duration::from_secs(settings.timeout_secs);
     let fhir = Router::new()
-        .route(
-            "/",
-            post(interactions::bundle).get(interactions::search_system),
-        )
+        .route("/", post(interactions::bundle).get(searches::system))
+        .route("/_search", post(searches::system_by_post))
         .route("/metadata", get(interactions::capabilities))
         .route("/_history", get(interactions::history_system))
         .route(
@@ -81,13 +80,13 @@ pub fn router(
         .route("/$clock", get(clock::read).post(clock::advance))
         .route(
             "/{type}",
-            get(interactions::search)
+            get(searches::of_type)
                 .post(interactions::create)
                 .put(interactions::update_where)
                 .patch(patch::of_condition)
                 .delete(interactions::delete_where),
         )
-        .route("/{type}/_search", post(interactions::search_by_post))
+        .route("/{type}/_search", post(searches::of_type_by_post))
         .route("/{type}/_history", get(interactions::history_type))
         .route("/{type}/$validate", post(interactions::validate_type))
         .route(
@@ -103,9 +102,10 @@ pub fn router(
             "/{type}/{id}/$validate",
             get(interactions::validate_instance).post(interactions::validate_instance),
         )
+        .route("/{type}/{id}/{member}", get(searches::compartment))
         .route(
-            "/{type}/{id}/{member}",
-            get(interactions::search_compartment),
+            "/{type}/{id}/{member}/_search",
+            post(searches::compartment_by_post),
         );
     let fhir = terminology::add_routes(fhir);
     let router = Router::new()

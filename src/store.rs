@@ -20,6 +20,7 @@ macro_rules! reading {
 
 mod batch;
 mod check;
+mod deadline;
 mod entries;
 mod find;
 mod inbox;
@@ -31,6 +32,7 @@ mod postgres;
 mod process;
 mod read;
 mod search_sql;
+mod setting;
 mod sql;
 mod sqlite;
 mod text;
@@ -39,14 +41,18 @@ mod walk;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use sha2::{Digest as _, Sha256};
+use sqlx::error::DatabaseError;
+use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::watch;
 
 pub use crate::store::check::{Difference, Expected, Span};
-pub use crate::store::find::INCLUDED_MAX;
+use crate::store::find::Estimates;
+pub use crate::store::find::{CHANGED_MAX, Explanation, Extract, INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::inbox::TakeOrphans;
 pub use crate::store::job::{
     AttemptEnd, ClaimedJob, Job, JobLease, JobState, JobStep, NewJob, RESULT_KEPT,
@@ -63,11 +69,15 @@ pub use crate::store::walk::{Walk, WalkPage};
 
 use crate::config;
 use crate::search::expression::{Cursor, Search};
+use crate::search::query::PageKey;
 use crate::search::value::SearchValues;
 
 /// Bits of a sequence number that count within one PostgreSQL transaction; the bits above are the
 /// transaction. So many change rows, and so many audit rows, fit in one transaction.
 const SEQUENCES_PER_TRANSACTION_BITS: u32 = 16;
+
+/// What a statement that was stopped ends with: `SQLITE_INTERRUPT`, `query_canceled`.
+const INTERRUPTED: [&str; 2] = ["9", "57014"];
 
 /// So many versions of a history are counted: counting more would take longer than the page.
 pub const VERSIONS_COUNTED_MAX: u32 = 100_000;
@@ -146,6 +156,14 @@ impl Store {
         }
     }
 
+    /// What signs the page tokens of this database, in every process that has it open.
+    pub fn page_key(&self) -> &PageKey {
+        match &self.0 {
+            Engine::Sqlite(store) => store.page_key(),
+            Engine::Postgres(store) => store.page_key(),
+        }
+    }
+
     fn epoch(&self) -> i64 {
         match &self.0 {
             Engine::Sqlite(_) => 0,
@@ -174,7 +192,65 @@ impl Store {
 
     /// A page of the matches of a search, with what they include.
     pub async fn search(&self, search: &Search) -> Result<SearchPage, Error> {
-        reading!(self, find::search, search)
+        find::search(&mut self.reader().await?.connection(), search, None).await
+    }
+
+    /// The same within a time, and isolated: the pages after the first show what had been committed
+    /// at the first. `extract` takes search values out of texts that were superseded in between.
+    ///
+    /// # Errors
+    /// [`Error::TooCostly`] where the time is not enough, [`Error::Expired`] where too much was
+    /// changed since the first page.
+    pub async fn search_isolated(
+        &self,
+        search: &Search,
+        extract: &Extract<'_>,
+        time: Duration,
+    ) -> Result<SearchPage, Error> {
+        let isolation = Some(find::Isolation {
+            epoch: self.epoch(),
+            extract,
+            estimates: self.estimates(),
+        });
+        match self.reader().await? {
+            Reader::Sqlite(mut pooled) => {
+                let _deadline = deadline::set(&mut pooled, time).await?;
+                let mut open = pooled.begin().await.map_err(Error::database)?;
+                find::search(&mut Connection::Sqlite(&mut open), search, isolation).await
+            }
+            Reader::Postgres(mut pooled) => {
+                let begin = AssertSqlSafe(deadline::begin(time));
+                let mut open = pooled.begin_with(begin).await.map_err(Error::database)?;
+                find::search(&mut Connection::Postgres(&mut open), search, isolation).await
+            }
+        }
+    }
+
+    /// How a search is run.
+    pub async fn explain(&self, search: &Search, time: Duration) -> Result<Explanation, Error> {
+        let isolation = find::Isolation {
+            epoch: self.epoch(),
+            extract: &|_, _| None,
+            estimates: self.estimates(),
+        };
+        match self.reader().await? {
+            Reader::Sqlite(mut pooled) => {
+                let _deadline = deadline::set(&mut pooled, time).await?;
+                find::explain(&mut Connection::Sqlite(&mut pooled), search, isolation).await
+            }
+            Reader::Postgres(mut pooled) => {
+                let begin = AssertSqlSafe(deadline::begin(time));
+                let mut open = pooled.begin_with(begin).await.map_err(Error::database)?;
+                find::explain(&mut Connection::Postgres(&mut open), search, isolation).await
+            }
+        }
+    }
+
+    fn estimates(&self) -> &Estimates {
+        match &self.0 {
+            Engine::Sqlite(store) => store.estimates(),
+            Engine::Postgres(store) => store.estimates(),
+        }
     }
 
     /// The resources in a patient's compartment after `after`, in the order of their keys.
@@ -480,10 +556,16 @@ pub struct SearchPage {
     pub matches: Vec<Stored>,
     /// What `_include` and `_revinclude` add, each once, without the matches.
     pub included: Vec<Stored>,
+    /// There is more to include of the one match of the page than a page takes.
+    pub is_cut: bool,
     /// Where the next page goes on; `None` at the end.
     pub next: Option<Cursor>,
+    /// The same of the page before; `None` at the beginning.
+    pub previous: Option<Cursor>,
     /// The number of all matches, when asked for.
     pub total: Option<u64>,
+    /// They were to be counted, but that takes too long.
+    pub is_uncounted: bool,
 }
 
 /// An HL7 message as it came in.
@@ -693,6 +775,12 @@ pub enum Error {
     /// A text was written with a dictionary that another process has just made.
     #[error("a dictionary is not known")]
     Dictionary,
+    /// A search takes longer than it may.
+    #[error("the search takes too long")]
+    TooCostly,
+    /// What a search was about at its first page cannot be told any more.
+    #[error("the search cannot go on where the page ended")]
+    Expired,
     /// What was read back is not what was written.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(&'static str),
@@ -719,6 +807,10 @@ impl Error {
     }
 
     fn database(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        if code.is_some_and(|code| INTERRUPTED.contains(&code.as_ref())) {
+            return Self::TooCostly;
+        }
         Self::Database(Arc::new(error))
     }
 
@@ -740,6 +832,8 @@ impl Error {
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,
             Self::Dictionary => Self::Dictionary,
+            Self::TooCostly => Self::TooCostly,
+            Self::Expired => Self::Expired,
             Self::Corrupt(what) => Self::Corrupt(what),
         }
     }

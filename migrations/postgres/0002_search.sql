@@ -49,8 +49,8 @@ CREATE TABLE search_quantity (
 
 CREATE INDEX search_quantity_value
     ON search_quantity (parameter, low, high, system, code, row_key);
-CREATE INDEX search_quantity_high
-    ON search_quantity (parameter, high, low, system, code, row_key);
+CREATE INDEX search_quantity_span
+    ON search_quantity (parameter, high, low, system, code, row_key) WHERE high > low;
 
 CREATE TABLE search_number (
     parameter INTEGER NOT NULL,
@@ -61,6 +61,8 @@ CREATE TABLE search_number (
 
 CREATE INDEX search_number_value ON search_number (parameter, low, high, row_key);
 
+CREATE INDEX search_number_span ON search_number (parameter, high, low, row_key) WHERE high > low;
+
 CREATE TABLE search_uri (
     parameter INTEGER NOT NULL,
     uri       TEXT COLLATE "C" NOT NULL,
@@ -68,6 +70,28 @@ CREATE TABLE search_uri (
 );
 
 CREATE INDEX search_uri_value ON search_uri (parameter, uri, row_key);
+
+-- Rough, and checked on the document beside the resource.
+CREATE TABLE search_composite (
+    parameter INTEGER NOT NULL,
+    key       TEXT COLLATE "C" NOT NULL,
+    low       DOUBLE PRECISION NOT NULL,
+    high      DOUBLE PRECISION NOT NULL,
+    row_key   BIGINT  NOT NULL
+);
+
+CREATE INDEX search_composite_value ON search_composite (parameter, key, low, high, row_key);
+CREATE INDEX search_composite_span
+    ON search_composite (parameter, key, high, low, row_key) WHERE high > low;
+
+-- What codes are shown as, whoever sent them: one row for all resources.
+CREATE TABLE search_display (
+    parameter  INTEGER NOT NULL,
+    normalised TEXT COLLATE "C" NOT NULL,
+    code       TEXT COLLATE "C" NOT NULL,
+    system     BIGINT  NOT NULL,
+    PRIMARY KEY (parameter, normalised, code, system)
+);
 
 CREATE TABLE compartment (
     patient TEXT COLLATE "C" NOT NULL,

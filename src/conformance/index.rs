@@ -15,9 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fhir_model::definition::Definitions;
-use fhir_model::element::Element;
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
-use fhir_model::tree::{Limits, Tree};
 use tokio::time::Instant;
 
 use crate::definitions;
@@ -234,17 +232,19 @@ impl Index {
 
 /// Every parameter that can be searched by.
 fn parameters(definitions: &Definitions) -> impl Iterator<Item = (ResourceType, Parameter)> + '_ {
-    definitions.concrete_resource_types().flat_map(|type_id| {
-        let name = definitions.type_name(type_id);
-        parameter::all(definitions, type_id).filter_map(move |found| {
-            let parameter = Parameter {
-                mark: format!("{MARK}{name}:{}", found.code),
-                id: found.id,
-                fingerprint: found.fingerprint(),
-            };
-            Some((ResourceType::parse(name).ok()?, parameter))
+    definitions
+        .concrete_resource_types()
+        .flat_map(move |type_id| {
+            let name = definitions.type_name(type_id);
+            parameter::all(definitions, type_id).filter_map(move |found| {
+                let parameter = Parameter {
+                    mark: format!("{MARK}{name}:{}", found.code),
+                    id: found.id,
+                    fingerprint: found.fingerprint(definitions),
+                };
+                Some((ResourceType::parse(name).ok()?, parameter))
+            })
         })
-    })
 }
 
 /// Indexes a page of the resources of a type. Returns where the next one begins.
@@ -291,12 +291,8 @@ async fn index(services: &Services, store: &Store, resources: &[Stored]) -> Resu
 
 /// What a resource is found by now.
 fn found(services: &Services, stored: &Stored) -> Option<Found> {
-    let names = services.definitions.names();
-    let tree = Tree::parse(stored.text.as_deref()?, names, &Limits::CEILING).ok()?;
-    let type_id = services.type_id(&stored.key.resource_type).ok()?;
-    let extracted = services
-        .extractor
-        .extract(Element::of(tree.root()), type_id);
+    let text = stored.text.as_deref()?;
+    let extracted = services.extracted(&stored.key.resource_type, text)?;
     Some(Found {
         key: stored.key.clone(),
         version: stored.version,

@@ -206,5 +206,6 @@ fn kind(kind: ValueKind) -> &'static str {
         ValueKind::Quantity => "quantity",
         ValueKind::Number => "number",
         ValueKind::Uri => "uri",
+        ValueKind::Composite => "composite",
     }
 }

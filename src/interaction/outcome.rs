@@ -18,13 +18,13 @@ pub fn status(error: &Error) -> u16 {
         | Error::NoMatch(_)
         | Error::VersionNotFound(..) => 404,
         Error::Terminology(error) => of_terminology(error).0,
-        Error::Gone { .. } => 410,
+        Error::Gone { .. } | Error::Expired(_) => 410,
         Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
         Error::Conflict(_) => 409,
         Error::TooLarge(_) => 413,
         Error::Entries(entries) => of_entries(entries),
         Error::NotSupported(_) => 501,
-        Error::Unavailable(_) => 503,
+        Error::Unavailable(_) | Error::TooCostly => 503,
         Error::Internal(_) => 500,
     }
 }
@@ -89,6 +89,8 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         Error::Terminology(error) => of_terminology(error).1,
         Error::NotFound(_) | Error::NoMatch(_) | Error::VersionNotFound(..) => IssueType::NotFound,
         Error::Gone { .. } => IssueType::Deleted,
+        Error::Expired(_) => IssueType::Expired,
+        Error::TooCostly => IssueType::TooCostly,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
         Error::MultipleMatches(_) => IssueType::MultipleMatches,
         Error::TooLarge(_) => IssueType::TooLong,

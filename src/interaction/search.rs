@@ -1,4 +1,4 @@
-//! The `search` interaction: by type, and by type within the compartment of a patient.
+//! The `search` interaction: of a type or of all, in the compartment of a patient or everywhere.
 //!
 //! <https://hl7.org/fhir/R4/http.html#search>. What a query means is `crate::search`, how it is
 //! answered is the store's; here the answer becomes a Bundle. Parts of resources are cut from it by
@@ -6,55 +6,151 @@
 
 use std::borrow::Cow;
 
-use fhir_model::issue::{IssueType, OperationOutcome};
-use fhir_model::key::{LogicalId, ResourceType};
+use fhir_model::issue::{Issue, IssueType, OperationOutcome};
+use fhir_model::key::{ResourceKey, ResourceType};
+use fhir_model::tree::push_json_string;
 
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::write::Condition;
 use crate::interaction::{Services, invalid, url};
-use crate::search::expression::{Filter, Total};
+use crate::search::expression::{Filter, Search, Total, Types};
 use crate::search::query::{self, Handling, Parsed, Summary};
-use crate::store::{Claim, SearchPage, Stored};
+use crate::store::{Claim, INCLUDED_MAX, ITERATIONS_MAX, SearchPage, Stored};
 
-/// Searches a type; `query` is the query string.
+/// What stands for all types in a compartment.
+const ANY_TYPE: &str = "*";
+
+/// What is searched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scope {
+    /// Whose compartment: <https://hl7.org/fhir/R4/compartmentdefinition.html>.
+    pub whose: Option<ResourceKey>,
+    /// The types.
+    pub types: Types,
+}
+
+impl Scope {
+    /// Everything.
+    pub const ALL: Self = Self {
+        whose: None,
+        types: Types::ALL,
+    };
+
+    /// The resources of a type.
+    pub fn of_type(resource_type: ResourceType) -> Self {
+        Self {
+            whose: None,
+            types: resource_type.into(),
+        }
+    }
+
+    /// The members of a compartment that are of a type, or all (`*`).
+    ///
+    /// # Errors
+    /// [`Error::UnknownType`], [`Error::Invalid`] for what is no id, [`Error::UnknownOperation`].
+    pub fn within(
+        services: &Services,
+        compartment: &str,
+        id: &str,
+        member: &str,
+    ) -> Result<Self, Error> {
+        if member.starts_with('$') {
+            return Err(Error::UnknownOperation(member.to_owned()));
+        }
+        let whose = services.key(compartment, id)?;
+        let types = match member {
+            ANY_TYPE => Types::ALL,
+            member => services.resource_type(member)?.into(),
+        };
+        Ok(Self {
+            whose: Some(whose),
+            types,
+        })
+    }
+
+    /// Where it is, below the base.
+    pub fn path(&self) -> String {
+        match (&self.whose, self.types.only()) {
+            (None, None) => String::new(),
+            (None, Some(only)) => only.to_string(),
+            (Some(whose), only) => {
+                format!("{whose}/{}", only.map_or(ANY_TYPE, ResourceType::as_str))
+            }
+        }
+    }
+}
+
+/// Searches a type, or all, everywhere or within a compartment; `query` is the query string.
 ///
 /// # Errors
 /// [`Error::Invalid`] with everything that is wrong with the query.
 pub async fn search(
     services: &Services,
-    resource_type: &ResourceType,
+    scope: &Scope,
     query: &str,
     handling: Handling,
 ) -> Result<String, Error> {
-    let query = parse(services, resource_type, query, handling)?;
-    let page = services.store.search(&query.search).await?;
-    Ok(bundle(services, resource_type.as_str(), &query, &page))
+    let query = parse_within(services, scope, query, handling)?;
+    if query.explain {
+        return explanation(services, &query.search).await;
+    }
+    let page = page(services, &query.search).await?;
+    Ok(bundle(services, &scope.path(), &query, &page))
 }
 
-/// Searches a type within the compartment of a patient.
+/// Reads a query string.
 ///
 /// # Errors
 /// As [`search`].
-pub async fn compartment(
+pub fn parse_within(
     services: &Services,
-    patient: &LogicalId,
-    resource_type: &ResourceType,
+    scope: &Scope,
     query: &str,
     handling: Handling,
-) -> Result<String, Error> {
-    let mut query = parse(services, resource_type, query, handling)?;
-    query
-        .search
-        .filters
-        .push(Filter::Compartment(patient.clone()));
-    let page = services.store.search(&query.search).await?;
-    Ok(bundle(
-        services,
-        &format!("Patient/{patient}/{resource_type}"),
-        &query,
-        &page,
-    ))
+) -> Result<Parsed, Error> {
+    let mut parsed = parse(services, &scope.types, query, handling)?;
+    if let Some(whose) = &scope.whose {
+        parsed
+            .search
+            .filters
+            .push(Filter::Compartment(whose.id.clone()));
+    }
+    Ok(parsed)
+}
+
+/// How a search would be run, as a Parameters resource.
+async fn explanation(services: &Services, search: &Search) -> Result<String, Error> {
+    let time = services.search_deadline;
+    let mut text = String::from(r#"{"resourceType":"Parameters","parameter":["#);
+    for (place, (name, line)) in services
+        .store
+        .explain(search, time)
+        .await?
+        .iter()
+        .enumerate()
+    {
+        text.push_str(if place > 0 { "," } else { "" });
+        text.push_str(r#"{"name":""#);
+        text.push_str(name);
+        text.push_str(r#"","valueString":"#);
+        push_json_string(&mut text, line);
+        text.push('}');
+    }
+    text.push_str("]}");
+    Ok(text)
+}
+
+/// A page of what had been committed at the first page.
+async fn page(services: &Services, search: &Search) -> Result<SearchPage, Error> {
+    let extract = |resource_type: &ResourceType, text: &str| {
+        let extracted = services.extracted(resource_type, text)?;
+        Some((extracted.values, extracted.patients))
+    };
+    Ok(services
+        .store
+        .search_isolated(search, &extract, services.search_deadline)
+        .await?)
 }
 
 /// Reads a query string.
@@ -63,7 +159,7 @@ pub async fn compartment(
 /// As [`search`].
 pub fn parse(
     services: &Services,
-    resource_type: &ResourceType,
+    types: &Types,
     query: &str,
     handling: Handling,
 ) -> Result<Parsed, Error> {
@@ -76,9 +172,9 @@ pub fn parse(
         count_default: services.page_counts.default,
         count_max: services.page_counts.max,
         now: services.clock.now(),
+        page_key: services.store.page_key(),
     };
-    let parsed =
-        query::parse(&context, resource_type, &url::decode(query)).map_err(Error::Invalid)?;
+    let parsed = query::parse(&context, types, &url::decode(query)).map_err(Error::Invalid)?;
     let has_includes = !(parsed.search.includes.is_empty() && parsed.search.revincludes.is_empty());
     if parsed.summary == Summary::Text && has_includes {
         return Err(invalid(
@@ -98,7 +194,8 @@ pub fn condition(
     resource_type: &ResourceType,
     query: &str,
 ) -> Result<Condition, Error> {
-    let parsed = parse(services, resource_type, query, Handling::Strict)?;
+    let types = resource_type.clone().into();
+    let parsed = parse(services, &types, query, Handling::Strict)?;
     if parsed.search.filters.is_empty() {
         return Err(invalid(
             IssueType::Required,
@@ -132,19 +229,23 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         pairs.extend(extra.map(|token| (query::PAGE.to_owned(), token)));
         let parameters = url::encode(&pairs);
         let mark = if parameters.is_empty() { "" } else { "?" };
-        format!("{}/{path}{mark}{parameters}", services.base_url)
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{}{slash}{path}{mark}{parameters}", services.base_url)
     };
-    let this = query
-        .search
-        .after
-        .as_ref()
-        .map(|cursor| query.page_token(cursor));
-    let mut links = vec![("self", link(this))];
-    links.extend(
-        page.next
-            .as_ref()
-            .map(|next| ("next", link(Some(query.page_token(next))))),
-    );
+    let token = |cursor| query.page_token(cursor, services.store.page_key());
+    let this = query.search.after.as_ref();
+    let mut links = vec![("self", link(this.map(token)))];
+    links.extend(this.map(|_| ("first", link(None))));
+    for (relation, cursor) in [("previous", &page.previous), ("next", &page.next)] {
+        links.extend(
+            cursor
+                .as_ref()
+                .map(|cursor| (relation, link(Some(token(cursor))))),
+        );
+    }
+    if let (true, [only]) = (page.is_cut, page.matches.as_slice()) {
+        links.extend(related(services, query, only).map(|url| ("related", url)));
+    }
     let now = services.clock.now();
     let mut writer = Writer::new(
         "searchset",
@@ -161,8 +262,11 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
             writer.push(&entry(services, stored, "include"));
         }
     }
-    if !query.issues.is_empty() {
-        let outcome = OperationOutcome::new(query.issues.clone()).to_json();
+    let mut issues = query.issues.clone();
+    issues.extend(page.is_cut.then(cut));
+    issues.extend(page.is_uncounted.then(uncounted));
+    if !issues.is_empty() {
+        let outcome = OperationOutcome::new(issues).to_json();
         writer.push(&Entry {
             resource: Some(Cow::Owned(outcome)),
             search_mode: Some("outcome"),
@@ -170,6 +274,39 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         });
     }
     writer.finish()
+}
+
+/// What is said where the matches were to be counted, and that takes too long.
+fn uncounted() -> Issue {
+    let text = "The matches were not counted: that takes longer than search.deadline_ms allows.";
+    Issue::warning(IssueType::TooCostly, text)
+}
+
+/// What is said where one match includes more than a page takes.
+fn cut() -> Issue {
+    let text = format!(
+        "The match includes more than {INCLUDED_MAX} resources, or more than {ITERATIONS_MAX} steps \
+         lead to; the rest is left out. The links 'related' find what refers to the match."
+    );
+    Issue::warning(IssueType::TooCostly, text)
+}
+
+/// The searches for what refers to a match, page by page.
+fn related(services: &Services, query: &Parsed, of: &Stored) -> impl Iterator<Item = String> {
+    let reverse = query.applied.iter().filter(|(name, _)| {
+        let (code, _) = name.split_once(':').unwrap_or((name, ""));
+        code == "_revinclude"
+    });
+    reverse.filter_map(|(_, value)| {
+        let mut parts = value.split(':');
+        let (source, code) = (parts.next()?, parts.next().filter(|code| *code != "*")?);
+        let pair = (code.to_owned(), of.key.to_string());
+        Some(format!(
+            "{}/{source}?{}",
+            services.base_url,
+            url::encode(&[pair])
+        ))
+    })
 }
 
 fn entry<'a>(services: &Services, stored: &'a Stored, mode: &'static str) -> Entry<'a> {

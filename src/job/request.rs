@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use fhir_model::key::LogicalId;
 use fhir_model::tree::Tree;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -13,9 +12,11 @@ use serde_json::value::RawValue;
 use crate::access::Caller;
 use crate::config::{OnFailure, ValidationLevel};
 use crate::error::Error;
+use crate::interaction::search::Scope;
 use crate::interaction::transaction::{Preferences, Return};
 use crate::interaction::write::Policy;
 use crate::interaction::{Context, Services, search, transaction};
+use crate::search::expression::Types;
 use crate::search::query::Handling;
 use crate::store::ClaimedJob;
 
@@ -24,7 +25,7 @@ use crate::store::ClaimedJob;
 pub enum Request {
     /// A batch or transaction.
     Bundle(BundleRequest),
-    /// A search of a type.
+    /// A search.
     Search(SearchRequest),
 }
 
@@ -58,32 +59,37 @@ impl BundleRequest {
     }
 }
 
-/// A search of a type.
+/// A search.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SearchRequest {
-    resource_type: String,
-    patient: Option<String>,
+    /// Whose compartment.
+    whose: Option<String>,
+    /// All types where there are none.
+    types: Vec<String>,
     query: String,
     strict: Option<bool>,
 }
 
 impl SearchRequest {
-    /// A search, perhaps within the compartment of a patient.
+    /// A search, perhaps within a compartment.
     ///
     /// # Errors
     /// [`Error::Invalid`] with everything that is wrong with the query.
     pub fn new(
         services: &Services,
-        resource_type: &str,
-        patient: Option<&LogicalId>,
+        scope: &Scope,
         query: &str,
         handling: Handling,
     ) -> Result<Self, Error> {
-        let known = services.resource_type(resource_type)?;
-        search::parse(services, &known, query, handling)?;
+        search::parse_within(services, scope, query, handling)?;
         Ok(Self {
-            resource_type: resource_type.to_owned(),
-            patient: patient.map(ToString::to_string),
+            whose: scope.whose.as_ref().map(ToString::to_string),
+            types: scope
+                .types
+                .named()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             query: query.to_owned(),
             strict: strict(handling),
         })
@@ -153,16 +159,19 @@ async fn bundle(services: &Arc<Services>, job: ClaimedJob) -> Result<String, Err
 
 /// The answer of a search, as the one entry of a `batch-response`.
 async fn searched(services: &Services, request: &SearchRequest) -> Result<String, Error> {
-    let resource_type = services.resource_type(&request.resource_type)?;
-    let handling = handling(request.strict);
-    let query = &request.query;
-    let found = match &request.patient {
-        None => search::search(services, &resource_type, query, handling).await?,
-        Some(patient) => {
-            let patient = services.key("Patient", patient)?;
-            search::compartment(services, &patient.id, &resource_type, query, handling).await?
-        }
+    let types = request
+        .types
+        .iter()
+        .map(|name| services.resource_type(name));
+    let whose = request.whose.as_ref().map(|whose| {
+        let (resource_type, id) = whose.split_once('/').unwrap_or((whose, ""));
+        services.key(resource_type, id)
+    });
+    let scope = Scope {
+        whose: whose.transpose()?,
+        types: Types::new(types.collect::<Result<_, _>>()?),
     };
+    let found = search::search(services, &scope, &request.query, handling(request.strict)).await?;
     Ok(transaction::batch_response(services, found))
 }
 

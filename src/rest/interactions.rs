@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
-use fhir_model::key::{LogicalId, VersionId};
+use fhir_model::key::VersionId;
 use fhir_model::tree::Tree;
 use serde::de::DeserializeOwned;
 
@@ -24,10 +24,10 @@ use crate::interaction::{
     search as searching,
 };
 use crate::job::Jobs;
-use crate::job::request::{BundleRequest, Request, SearchRequest};
+use crate::job::request::{BundleRequest, Request};
 use crate::rest::asynchronous;
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh, of_update};
-use crate::rest::negotiate::{Layout, body_format, prefer_handling, prefer_return, readable_form};
+use crate::rest::negotiate::{body_format, prefer_handling, prefer_return};
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::{level, policy};
 use crate::rest::respond;
@@ -175,107 +175,6 @@ pub(super) async fn delete_where(
         &headers,
     )
     .await
-}
-
-/// `GET [base]/[type]?…`
-pub(super) async fn search(
-    State(services): Shared,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Segments(resource_type): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    let query = query.unwrap_or_default();
-    if asynchronous::is_wanted(&headers) {
-        return search_later(&jobs, &services, &resource_type, None, &query, &headers).await;
-    }
-    let resource_type = services.resource_type(&resource_type)?;
-    let handling = prefer_handling(&headers);
-    let found = searching::search(&services, &resource_type, &query, handling).await?;
-    Ok(respond::json(StatusCode::OK, found))
-}
-
-/// `POST [base]/[type]/_search`
-pub(super) async fn search_by_post(
-    State(services): Shared,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Segments(resource_type): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let form = body?;
-    if !form.is_empty() {
-        readable_form(&headers)?;
-    }
-    let form = std::str::from_utf8(&form)
-        .map_err(|_| invalid(IssueType::Value, "the form is not UTF-8"))?;
-    let query = match query.as_deref() {
-        None | Some("") => form.to_owned(),
-        Some(query) if form.is_empty() => query.to_owned(),
-        Some(query) => format!("{query}&{form}"),
-    };
-    let layout = Layout::of(&query, &headers)?;
-    if asynchronous::is_wanted(&headers) {
-        return search_later(&jobs, &services, &resource_type, None, &query, &headers).await;
-    }
-    let resource_type = services.resource_type(&resource_type)?;
-    let handling = prefer_handling(&headers);
-    let found = searching::search(&services, &resource_type, &query, handling).await?;
-    let mut response = respond::json(StatusCode::OK, found);
-    response.extensions_mut().insert(layout);
-    Ok(response)
-}
-
-/// `GET [base]/Patient/[id]/[type]?…`
-pub(super) async fn search_compartment(
-    State(services): Shared,
-    Extension(jobs): Extension<Arc<Jobs>>,
-    Segments((compartment, id, member)): Segments<(String, String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Answer {
-    if member.starts_with('$') {
-        return Err(Error::UnknownOperation(member).into());
-    }
-    let query = query.unwrap_or_default();
-    let key = services.key(&compartment, &id)?;
-    if key.resource_type.as_str() != "Patient" {
-        return Err(Error::NotSupported(format!(
-            "the compartment of a {compartment} is not supported; that of a Patient is"
-        ))
-        .into());
-    }
-    if asynchronous::is_wanted(&headers) {
-        let patient = Some(&key.id);
-        return search_later(&jobs, &services, &member, patient, &query, &headers).await;
-    }
-    let member = services.resource_type(&member)?;
-    let handling = prefer_handling(&headers);
-    let found = searching::compartment(&services, &key.id, &member, &query, handling).await?;
-    Ok(respond::json(StatusCode::OK, found))
-}
-
-/// A search for which the client does not wait.
-async fn search_later(
-    jobs: &Jobs,
-    services: &Services,
-    resource_type: &str,
-    patient: Option<&LogicalId>,
-    query: &str,
-    headers: &HeaderMap,
-) -> Answer {
-    let handling = prefer_handling(headers);
-    let request = SearchRequest::new(services, resource_type, patient, query, handling)?;
-    asynchronous::accept(jobs, services, &Request::Search(request)).await
-}
-
-/// `GET [base]?…`
-pub(super) async fn search_system() -> Answer {
-    Err(Error::NotSupported(
-        "search across types is not supported; search one type: /fhir/Patient?…".into(),
-    )
-    .into())
 }
 
 /// `GET [base]/[type]/[id]/_history`

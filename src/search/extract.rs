@@ -2,8 +2,9 @@
 //!
 //! <https://hl7.org/fhir/R4/search.html>, <https://hl7.org/fhir/R4/compartmentdefinition.html>.
 //! The `FHIRPath` expression of each search parameter finds elements, the table of
-//! `extract/rule.rs` makes values of them. `_id` and `_lastUpdated` are columns of the store and not taken
-//! out here; composite and special parameters are not supported.
+//! `extract/rule.rs` makes values of them; of a composite parameter, those of its components for each
+//! element. `_id` and `_lastUpdated` are columns of the store and not taken out here; special
+//! parameters are not supported.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,14 +14,19 @@ use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::element::Element;
 use fhir_model::key::LogicalId;
 use fhir_model::reference::BaseUrl;
-use fhirpath::{Context, Expression, Item, Options};
+use fhirpath::{Context, EvaluateError, Expression, Item, Options, ParseError};
 
 use crate::search::expression::ValueKind;
 use crate::search::extract::rule::{Fields, RULES, Rule, Sink};
+use crate::search::matching::has_value;
+use crate::search::narrative;
 use crate::search::parameter::{self, Parameter};
-use crate::search::value::{ParameterId, SearchValues, Target};
+use crate::search::value::{Composite, ParameterId, SearchValues, Target};
 
 mod rule;
+
+/// The most values of a component that one element is found by.
+const COMPONENT_VALUES_MAX: usize = 16;
 
 /// The compartment whose members are told.
 const PATIENT: &str = "Patient";
@@ -75,6 +81,9 @@ struct Planned {
     kind: ValueKind,
     ignores_case: bool,
     expression: Expression,
+    /// Of a composite; evaluated on what its expression finds.
+    components: Vec<Planned>,
+    is_component: bool,
 }
 
 impl Extractor {
@@ -104,42 +113,91 @@ impl Extractor {
             problems: plan.problems.clone(),
             ..Extracted::default()
         };
-        let context = Context::new(&self.definitions);
+        let root = Item::node(resource, resource_type);
+        let context = Context {
+            resource: Some(root.clone()),
+            ..Context::new(&self.definitions)
+        };
         for planned in &plan.parameters {
-            let mut sink = Sink {
-                fields: &self.fields,
-                base_url: &self.base_url,
-                parameter: planned.id,
-                ignores_case: planned.ignores_case,
-                values: &mut extracted.values,
-            };
-            let item = Item::node(resource, resource_type);
-            let result = planned.expression.for_each(&context, item, |found| {
-                self.take(&mut sink, planned.kind, &found);
-                true
-            });
-            if let Err(error) = result {
+            let taken = self.take_all(planned, &context, &root, &mut extracted.values);
+            if let Err(error) = taken {
                 extracted.problems.push(Problem {
                     code: Arc::clone(&planned.code),
                     reason: error.to_string(),
                 });
             }
         }
+        let type_name = self.definitions.type_name(resource_type);
+        let words = narrative::values(resource, type_name);
+        extracted.values.strings.extend(words);
         extracted.values.settle();
         extracted.patients = plan.patients(resource, &extracted.values);
         extracted
     }
 
+    /// Adds the values of a parameter: of all that its expression finds.
+    fn take_all<'a>(
+        &self,
+        planned: &'a Planned,
+        context: &'a Context<'a>,
+        item: &Item<'a>,
+        values: &mut SearchValues,
+    ) -> Result<(), EvaluateError> {
+        let mut result = Ok(());
+        let found = planned.expression.for_each(context, item.clone(), |found| {
+            if planned.components.is_empty() {
+                self.take(planned, &found, values);
+            } else {
+                result = self.take_together(planned, context, &found, values);
+            }
+            result.is_ok()
+        });
+        found.and(result)
+    }
+
+    /// Adds the values of an element for the components of a composite, if each has one.
+    fn take_together<'a>(
+        &self,
+        composite: &'a Planned,
+        context: &'a Context<'a>,
+        element: &Item<'a>,
+        values: &mut SearchValues,
+    ) -> Result<(), EvaluateError> {
+        let mut together = SearchValues::default();
+        for component in &composite.components {
+            self.take_all(component, context, element, &mut together)?;
+            if !has_value(&together, component.id, component.kind) {
+                return Ok(());
+            }
+        }
+        together.settle();
+        together.keep_first(COMPONENT_VALUES_MAX);
+        values.composites.push(Composite {
+            parameter: composite.id,
+            values: together,
+        });
+        Ok(())
+    }
+
     /// Adds the values of what an expression found.
-    fn take(&self, sink: &mut Sink<'_>, kind: ValueKind, found: &Item<'_>) {
+    fn take(&self, planned: &Planned, found: &Item<'_>, values: &mut SearchValues) {
+        let mut sink = Sink {
+            definitions: &self.definitions,
+            fields: &self.fields,
+            base_url: &self.base_url,
+            parameter: planned.id,
+            ignores_case: planned.ignores_case,
+            is_component: planned.is_component,
+            values,
+        };
         match found {
             Item::Node { element, type_id } => {
-                if let Some(rule) = self.rules.get(&(*type_id, kind)) {
-                    rule(sink, *element);
+                if let Some(rule) = self.rules.get(&(*type_id, planned.kind)) {
+                    rule(&mut sink, *element);
                 }
             }
             // What an expression works out itself: whether a Patient is deceased.
-            Item::Boolean(truth) if kind == ValueKind::Token => sink.push_boolean(*truth),
+            Item::Boolean(truth) if planned.kind == ValueKind::Token => sink.push_boolean(*truth),
             _ => {}
         }
     }
@@ -153,17 +211,8 @@ impl Extractor {
         let mut plan = Plan::default();
         for parameter in parameter::all(&self.definitions, resource_type) {
             let code: Arc<str> = parameter.code.into();
-            let text = parameter.expression;
-            let options = Options {
-                root: Some(resource_type),
-                json_names: true,
-                ..Options::default()
-            };
-            match Expression::compile_with(text, &self.definitions, &options) {
-                Ok(expression) => {
-                    plan.parameters
-                        .push(Planned::new(&parameter, code, expression));
-                }
+            match self.planned(&parameter, resource_type) {
+                Ok(planned) => plan.parameters.push(planned),
                 Err(error) => plan.problems.push(Problem {
                     code,
                     reason: error.to_string(),
@@ -186,6 +235,40 @@ impl Extractor {
     }
 }
 
+impl Extractor {
+    fn planned(&self, found: &Parameter<'_>, of: TypeId) -> Result<Planned, ParseError> {
+        let mut planned = self.part(found, found.expression, Some(of))?;
+        for component in found.components(&self.definitions).unwrap_or_default() {
+            let mut part = self.part(&component.parameter, component.expression, None)?;
+            part.is_component = true;
+            planned.components.push(part);
+        }
+        Ok(planned)
+    }
+
+    fn part(
+        &self,
+        parameter: &Parameter<'_>,
+        expression: &str,
+        root: Option<TypeId>,
+    ) -> Result<Planned, ParseError> {
+        let options = Options {
+            root,
+            json_names: true,
+            ..Options::default()
+        };
+        Ok(Planned {
+            id: parameter.id,
+            code: parameter.code.into(),
+            kind: parameter.kind,
+            ignores_case: parameter.ignores_case(),
+            expression: Expression::compile_with(expression, &self.definitions, &options)?,
+            components: Vec::new(),
+            is_component: false,
+        })
+    }
+}
+
 impl fmt::Debug for Extractor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let compiled = self.plans.iter().filter(|plan| plan.get().is_some());
@@ -193,18 +276,6 @@ impl fmt::Debug for Extractor {
             .debug_struct("Extractor")
             .field("compiled", &compiled.count())
             .finish_non_exhaustive()
-    }
-}
-
-impl Planned {
-    fn new(parameter: &Parameter<'_>, code: Arc<str>, expression: Expression) -> Self {
-        Self {
-            id: parameter.id,
-            code,
-            kind: parameter.kind,
-            ignores_case: parameter.ignores_case(),
-            expression,
-        }
     }
 }
 

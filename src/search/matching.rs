@@ -3,19 +3,23 @@
 //! <https://hl7.org/fhir/R4/search.html#prefix>. This is what a filter means; the stores' contract
 //! suite holds their SQL against it. Finding candidates is left to who asks.
 
-use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
+use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
     UriMatching, ValueKind,
 };
+use crate::search::lineage;
 use crate::search::value::{
-    DateRange, ParameterId, Reference, SearchValues, Target, Text, Token, Uri,
+    CANONICAL, Composite, DateRange, IDENTIFIER, ParameterId, Reference, SearchValues, TEXT,
+    Target, Text, Token, Uri, component,
 };
 
 /// A resource as far as filters look at it.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
+    /// Its type.
+    pub resource_type: &'a ResourceType,
     /// Its logical id.
     pub id: &'a LogicalId,
     /// When its current version was written, in microseconds.
@@ -26,59 +30,95 @@ pub struct Candidate<'a> {
     pub values: &'a SearchValues,
 }
 
-/// Whether a resource matches a filter; `resolve` gives the targets of its references.
-pub fn matches<'a, R>(candidate: Candidate<'a>, filter: &Filter, resolve: &R) -> bool
-where
-    R: Fn(&ResourceKey) -> Option<Candidate<'a>>,
-{
+/// Whether a resource matches a filter; `world` is what references lead to, and what refers to it.
+pub fn matches(candidate: Candidate<'_>, filter: &Filter, world: &[Candidate<'_>]) -> bool {
+    let all = |candidate: &Candidate<'_>, filters: &[Filter]| {
+        let mut filters = filters.iter();
+        filters.all(|filter| matches(*candidate, filter, world))
+    };
     match filter {
         Filter::Id(ids) => ids.contains(candidate.id),
-        Filter::LastUpdated(date) => {
+        Filter::LastUpdated(dates) => {
             let instant = candidate.last_updated;
-            date_matches((instant, instant.saturating_add(1)), date)
+            let interval = (instant, instant.saturating_add(1));
+            dates.iter().any(|date| date_matches(interval, date))
         }
         Filter::Any {
             parameter,
             criteria,
             negated,
         } => {
-            let is_match = |criterion| has_match(candidate.values, *parameter, criterion);
+            let is_match = |criterion: &Criterion| match criterion {
+                Criterion::Token(TokenCriterion::Text(text)) => {
+                    is_shown_as(candidate.values, *parameter, text, world)
+                }
+                criterion => has_match(candidate.values, *parameter, criterion),
+            };
             criteria.iter().any(is_match) != *negated
         }
         Filter::Missing {
             parameter,
             kind,
             missing,
-        } => has_value(candidate.values, *parameter, *kind) != *missing,
+        } => {
+            let is_there = places(*kind, *parameter)
+                .any(|(kind, parameter)| has_value(candidate.values, parameter, kind));
+            is_there != *missing
+        }
         Filter::Chain {
             parameter,
             target,
             filters,
-        } => local_targets(candidate.values, *parameter, target)
-            .filter_map(|key| resolve(&key))
-            .any(|found| filters.iter().all(|filter| matches(found, filter, resolve))),
+        } => world
+            .iter()
+            .filter(|other| target.contains(other.resource_type))
+            .any(|other| refers(candidate, *parameter, *other) && all(other, filters)),
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => world
+            .iter()
+            .filter(|other| other.resource_type == source)
+            .any(|other| refers(*other, *parameter, candidate) && all(other, filters)),
+        Filter::And(filters) => all(&candidate, filters),
+        Filter::Or(filters) => filters
+            .iter()
+            .any(|filter| matches(candidate, filter, world)),
+        Filter::Not(filter) => !matches(candidate, filter, world),
+        Filter::ByType(branches) => branches
+            .iter()
+            .any(|(of, filter)| of == candidate.resource_type && matches(candidate, filter, world)),
         Filter::Compartment(patient) => candidate.patients.contains(patient),
         Filter::Nothing => false,
     }
 }
 
-fn local_targets(
-    values: &SearchValues,
-    parameter: ParameterId,
-    target: &ResourceType,
-) -> impl Iterator<Item = ResourceKey> {
-    let references = values.references.iter();
-    references
-        .filter(move |reference| reference.parameter == parameter)
-        .filter_map(move |reference| match &reference.target {
-            Target::Local(resource_type, id) if resource_type == target => {
-                Some(ResourceKey::new(resource_type.clone(), id.clone()))
-            }
-            _ => None,
-        })
+/// Whether a resource refers to another by a parameter.
+fn refers(from: Candidate<'_>, parameter: ParameterId, to: Candidate<'_>) -> bool {
+    from.values.references.iter().any(|reference| {
+        let is_target = |of: &ResourceType, id: &LogicalId| of == to.resource_type && id == to.id;
+        reference.parameter == parameter
+            && matches!(&reference.target, Target::Local(of, id) if is_target(of, id))
+    })
 }
 
-fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
+/// Where there is something if a parameter is not missing: a concept may be a text only, and a
+/// reference an identifier.
+pub(crate) fn places(
+    kind: ValueKind,
+    parameter: ParameterId,
+) -> impl Iterator<Item = (ValueKind, ParameterId)> {
+    let aside = match kind {
+        ValueKind::Token => Some((ValueKind::String, parameter.aspect(TEXT))),
+        ValueKind::Reference => Some((ValueKind::Token, parameter.aspect(IDENTIFIER))),
+        _ => None,
+    };
+    std::iter::once((kind, parameter)).chain(aside)
+}
+
+/// Whether a parameter has a value of a kind.
+pub(crate) fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
     match kind {
         ValueKind::Token => values
             .tokens
@@ -105,6 +145,10 @@ fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> 
             .iter()
             .any(|value| value.parameter == parameter),
         ValueKind::Uri => values.uris.iter().any(|value| value.parameter == parameter),
+        ValueKind::Composite => {
+            let mut composites = values.composites.iter();
+            composites.any(|value| value.parameter == parameter)
+        }
     }
 }
 
@@ -147,6 +191,16 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
                     && number_matches((value.low, value.high), *prefix, (*low, *high))
             })
         }
+        Criterion::CanonicalQuantity {
+            prefix,
+            low,
+            high,
+            unit,
+        } => values.quantities.iter().any(|value| {
+            value.parameter == parameter.aspect(CANONICAL)
+                && value.code == *unit
+                && number_matches((value.low, value.high), *prefix, (*low, *high))
+        }),
         Criterion::Number { prefix, low, high } => values.numbers.iter().any(|value| {
             value.parameter == parameter
                 && number_matches((value.low, value.high), *prefix, (*low, *high))
@@ -156,7 +210,41 @@ fn has_match(values: &SearchValues, parameter: ParameterId, criterion: &Criterio
             let mut uris = values.uris.iter();
             uris.any(|value| value.parameter == parameter && is_match(value))
         }
+        Criterion::Composite(criteria) => {
+            let is_match = |value: &Composite| {
+                let mut parts = criteria.iter().enumerate();
+                parts.all(|(place, part)| has_match(&value.values, component(place), part))
+            };
+            let mut composites = values.composites.iter();
+            composites.any(|value| value.parameter == parameter && is_match(value))
+        }
     }
+}
+
+/// Whether a concept says a text itself, or has a code that any resource shows as that.
+fn is_shown_as(
+    values: &SearchValues,
+    parameter: ParameterId,
+    text: &str,
+    world: &[Candidate<'_>],
+) -> bool {
+    let aside = parameter.aspect(TEXT);
+    let mut strings = values.strings.iter();
+    if strings.any(|it| it.parameter == aside && it.normalised.starts_with(text)) {
+        return true;
+    }
+    let others = world.iter().flat_map(|other| &other.values.displays);
+    let mut displays = others.chain(&values.displays);
+    displays.any(|display| {
+        let is_own = |token: &Token| {
+            token.parameter == parameter
+                && token.system == display.system
+                && token.code == display.code
+        };
+        display.parameter == parameter
+            && display.normalised.starts_with(text)
+            && values.tokens.iter().any(is_own)
+    })
 }
 
 fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
@@ -166,6 +254,12 @@ fn token_matches(value: &Token, wanted: &TokenCriterion) -> bool {
             value.system == *system && value.code == *code
         }
         TokenCriterion::System(system) => value.system == *system,
+        TokenCriterion::Among(set) => {
+            let mut wanted = set.iter();
+            wanted.any(|(system, code)| value.system == *system && value.code == *code)
+        }
+        // It looks further: see `is_shown_as`.
+        TokenCriterion::Text(_) => false,
     }
 }
 
@@ -174,6 +268,8 @@ fn string_matches(value: &Text, text: &str, matching: StringMatching) -> bool {
         StringMatching::StartsWith => value.normalised.starts_with(text),
         StringMatching::Contains => value.normalised.contains(text),
         StringMatching::Exact => value.exact == text,
+        StringMatching::Whole => value.normalised == text,
+        StringMatching::Ends => value.normalised.ends_with(text),
     }
 }
 
@@ -184,6 +280,8 @@ fn reference_matches(target: &Target, wanted: &ReferenceCriterion) -> bool {
         }
         (Target::Local(_, id), ReferenceCriterion::AnyType(wanted)) => id == wanted,
         (Target::Url(url), ReferenceCriterion::Url(wanted)) => url == wanted,
+        (Target::Url(url), ReferenceCriterion::Below(wanted)) => lineage::is_below(url, wanted),
+        (Target::Url(url), ReferenceCriterion::Above(wanted)) => lineage::is_above(url, wanted),
         _ => false,
     }
 }
@@ -191,8 +289,8 @@ fn reference_matches(target: &Target, wanted: &ReferenceCriterion) -> bool {
 fn uri_matches(value: &str, uri: &str, matching: UriMatching) -> bool {
     match matching {
         UriMatching::Equal => value == uri,
-        UriMatching::Below => value.starts_with(uri),
-        UriMatching::Above => uri.starts_with(value),
+        UriMatching::Below => lineage::is_below(value, uri),
+        UriMatching::Above => lineage::is_above(value, uri),
     }
 }
 
@@ -215,7 +313,8 @@ fn date_matches((low, high): (i64, i64), wanted: &DateCriterion) -> bool {
 /// The same for numbers: of the value both ends are included, of the query the high end is not,
 /// but where both ends are one, as for all comparisons with a number to the letter.
 fn number_matches((low, high): (f64, f64), prefix: Prefix, wanted: (f64, f64)) -> bool {
-    let is_within = low >= wanted.0 && low < wanted.1 && high <= wanted.1;
+    let is_before_end = low < wanted.1 || wanted.0 >= wanted.1;
+    let is_within = low >= wanted.0 && is_before_end && high <= wanted.1;
     match prefix {
         Prefix::Eq => is_within,
         Prefix::Ne => !is_within,

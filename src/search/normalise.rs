@@ -1,6 +1,6 @@
 //! How text is made comparable before it is kept or looked for.
 //!
-//! A string search disregards case, accents and superfluous white space:
+//! A string search disregards case, accents, punctuation and superfluous white space:
 //! <https://hl7.org/fhir/R4/search.html#string>. Both sides of the comparison come through here.
 
 use unicode_normalization::UnicodeNormalization;
@@ -25,8 +25,28 @@ const FOLDED: &[(char, &str)] = &[
     ('ı', "i"),
 ];
 
-/// Lower case, without accents, with single spaces between words and none around.
+/// Punctuation that names and addresses are written with or without: it does not count. Signs that
+/// carry a meaning of their own do (`%`, `_`, `&`, `/`, `#`).
+const PUNCTUATION: &[char] = &[
+    '\'', '"', '`', '´', '’', '‘', '‚', '‛', '“', '”', '„', '«', '»', 'ʼ', '.', ',', ';', ':', '!',
+    '?', '¿', '¡', '…', '-', '‐', '‑', '‒', '–', '—', '―', '(', ')', '[', ']', '{', '}',
+];
+
+/// Lower case, without accents and punctuation, with single spaces between words and none around.
+/// A text that is nothing but punctuation keeps it.
 pub fn fold(text: &str) -> String {
+    let folded = fold_all(text);
+    if folded.contains(PUNCTUATION) {
+        let bare = fold_all(&folded.replace(PUNCTUATION, ""));
+        if !bare.is_empty() {
+            return bare;
+        }
+    }
+    folded
+}
+
+/// Lower case, without accents, with single spaces.
+fn fold_all(text: &str) -> String {
     if text.is_ascii() {
         return join(text, |folded, word| {
             folded.extend(word.chars().map(|char| char.to_ascii_lowercase()));
@@ -94,7 +114,7 @@ mod tests {
         check("  Anna \t  Maria\n", "anna maria");
         check("Hélène", "helene");
         check("He\u{301}le\u{300}ne", "helene");
-        check("MÜLLER-Lüdenscheidt", "muller-ludenscheidt");
+        check("MÜLLER-Lüdenscheidt", "mullerludenscheidt");
         check("Straße", "strasse");
         check("Ærøskøbing", "aeroskobing");
         check("Łódź", "lodz");
@@ -105,6 +125,17 @@ mod tests {
         check(" \u{a0} ", "");
         // Marks that stand alone leave a space when they are taken off.
         check("a\u{ffe3}b", "a b");
+    }
+
+    #[test]
+    fn punctuation_does_not_count_unless_there_is_nothing_else() {
+        check("O'Hara", "ohara");
+        check("O’Hara", "ohara");
+        check("Dr. Eve (Ada) O-Hara", "dr eve ada ohara");
+        check("1 Main St., Apt. 4", "1 main st apt 4");
+        check("100%_ & more", "100%_ & more");
+        check(" - ", "-");
+        check("?!", "?!");
     }
 
     #[test]

@@ -3,20 +3,59 @@
 //! <https://hl7.org/fhir/R4/searchparameter-registry.html>. What the definitions say is the base;
 //! here is what follows from it: which table holds the values, what a reference may point at.
 
+use std::fmt::Write as _;
+
 use fhir_model::definition::{
-    Definitions, Element, ElementId, Property, ResourceSearchParameter, SearchParameterType,
-    TypeId, ValueSetId,
+    Definitions, Element, ElementId, Property, ResourceSearchParameter, SearchComponent,
+    SearchParameterType, TypeId, ValueSetId,
 };
 use fhir_model::key::ResourceType;
 
 use crate::search::expression::ValueKind;
-use crate::search::value::ParameterId;
+use crate::search::value::{ParameterId, component};
 
 /// Parameters that are columns of every resource, not values taken out of it.
 pub const COLUMNS: &[&str] = &["_id", "_lastUpdated"];
 
 /// Parameters whose tokens disregard case: phone numbers and addresses of electronic mail.
 const CASE_INSENSITIVE: &[&str] = &["email", "phone", "telecom"];
+
+/// The modifiers of each kind of parameter, beside `:[type]` of a reference:
+/// <https://hl7.org/fhir/R4/search.html#modifiers>.
+const MODIFIERS: &[(ValueKind, &[&str])] = &[
+    (ValueKind::Composite, &["missing"]),
+    (ValueKind::Date, &["missing"]),
+    (ValueKind::Number, &["missing"]),
+    (ValueKind::Quantity, &["missing"]),
+    (
+        ValueKind::Reference,
+        &["above", "below", "identifier", "missing"],
+    ),
+    (ValueKind::String, &["contains", "exact", "missing"]),
+    (
+        ValueKind::Token,
+        &[
+            "above", "below", "in", "missing", "not", "not-in", "of-type", "text",
+        ],
+    ),
+    (ValueKind::Uri, &["above", "below", "missing"]),
+];
+
+/// The modifiers of parameters of a kind, beside `:[type]` of a reference.
+pub fn modifiers(kind: ValueKind) -> &'static [&'static str] {
+    let mut rows = MODIFIERS.iter();
+    rows.find(|(of, _)| *of == kind)
+        .map_or(&[], |(_, modifiers)| modifiers)
+}
+
+/// A part of a composite parameter.
+#[derive(Debug, Clone, Copy)]
+pub struct Component<'a> {
+    /// What its values are like; their id is the component's place in the composite.
+    pub parameter: Parameter<'a>,
+    /// Its `FHIRPath` expression, from what the composite's own expression finds.
+    pub expression: &'a str,
+}
 
 /// A search parameter that can be searched by.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +109,20 @@ fn supported<'a>(
     resource_type: TypeId,
     row: &'a ResourceSearchParameter,
 ) -> Option<Parameter<'a>> {
+    let parameter = plain(definitions, resource_type, row)?;
+    let is_whole = parameter.kind != ValueKind::Composite
+        || parameter
+            .components(definitions)
+            .is_some_and(|parts| !parts.is_empty());
+    is_whole.then_some(parameter)
+}
+
+/// A parameter, whose components may be out of reach if it is a composite.
+fn plain<'a>(
+    definitions: &'a Definitions,
+    resource_type: TypeId,
+    row: &'a ResourceSearchParameter,
+) -> Option<Parameter<'a>> {
     let definition = definitions.search_parameter_of(row.parameter);
     let code = definitions.text(row.code);
     Some(Parameter {
@@ -91,14 +144,77 @@ const fn value_kind(kind: SearchParameterType) -> Option<ValueKind> {
         SearchParameterType::Reference => Some(ValueKind::Reference),
         SearchParameterType::Quantity => Some(ValueKind::Quantity),
         SearchParameterType::Uri => Some(ValueKind::Uri),
-        SearchParameterType::Composite | SearchParameterType::Special => None,
+        SearchParameterType::Composite => Some(ValueKind::Composite),
+        SearchParameterType::Special => None,
     }
 }
 
-impl Parameter<'_> {
+impl<'a> Parameter<'a> {
+    /// The components of a composite, in order; nothing where one of them is a composite itself, or
+    /// like a parameter that is not here.
+    pub fn components(&self, definitions: &'a Definitions) -> Option<Vec<Component<'a>>> {
+        let definition = definitions.search_parameter_of(self.row.parameter);
+        let components = definitions.components(definition).iter().enumerate();
+        components
+            .map(|(place, found)| self.component(definitions, place, found))
+            .collect()
+    }
+
+    fn component(
+        &self,
+        definitions: &'a Definitions,
+        place: usize,
+        found: &'a SearchComponent,
+    ) -> Option<Component<'a>> {
+        let own = self.like(definitions, found);
+        let like = match own {
+            Some(row) => row.parameter,
+            None => definitions.search_parameter_by_url(definitions.text(found.definition))?,
+        };
+        let kind = value_kind(definitions.search_parameter_of(like).kind)?;
+        let own = own.and_then(|row| plain(definitions, self.resource_type, row));
+        (kind != ValueKind::Composite).then_some(Component {
+            parameter: Parameter {
+                id: component(place),
+                kind,
+                ..own.unwrap_or(*self)
+            },
+            expression: definitions.text(found.expression),
+        })
+    }
+
+    /// The parameter of the resource type that a component is like: the one that its definition
+    /// names, unless that of another component has its expression. R4 has the two of
+    /// `DocumentReference-relationship` the wrong way round.
+    fn like(
+        &self,
+        definitions: &'a Definitions,
+        component: &SearchComponent,
+    ) -> Option<&'a ResourceSearchParameter> {
+        let row = |component: &SearchComponent| {
+            let url = definitions.text(component.definition);
+            let parameter = definitions.search_parameter_by_url(url)?;
+            let mut own = definitions.search_parameters(self.resource_type).iter();
+            own.find(|row| row.parameter == parameter)
+        };
+        let step = definitions.text(component.expression);
+        let path = format!("{}.{step}", self.expression);
+        let is_its = |row: &&ResourceSearchParameter| {
+            row.expression
+                .is_some_and(|text| definitions.text(text) == path)
+        };
+        let definition = definitions.search_parameter_of(self.row.parameter);
+        let mut rows = definitions.components(definition).iter().filter_map(row);
+        rows.find(is_its).or_else(|| row(component))
+    }
+
     /// A number that changes with the values that it finds in a resource; never 0.
-    pub fn fingerprint(&self) -> i64 {
-        let way = format!("{:?} {}", self.kind, self.ignores_case());
+    pub fn fingerprint(&self, definitions: &'a Definitions) -> i64 {
+        let mut way = format!("{:?} {}", self.kind, self.ignores_case());
+        for component in self.components(definitions).unwrap_or_default() {
+            let (kind, expression) = (component.parameter.kind, component.expression);
+            let _ = write!(way, " {kind:?} {expression}"); // a String takes everything
+        }
         i64::from(ParameterId::new(&way, self.expression).0) | 1 << 32
     }
 

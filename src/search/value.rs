@@ -19,7 +19,30 @@ impl ParameterId {
         });
         Self(hash.cast_signed())
     }
+
+    /// What values of the parameter are kept under that only one of its modifiers asks for: as if
+    /// the code were `code:aspect`.
+    #[must_use]
+    pub fn aspect(self, aspect: &str) -> Self {
+        let bytes = std::iter::once(b':').chain(aspect.bytes());
+        let hash = bytes.fold(self.0.cast_unsigned(), |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        Self(hash.cast_signed())
+    }
 }
+
+/// [`ParameterId::aspect`] of quantities in canonical UCUM units.
+pub const CANONICAL: &str = "canonical";
+
+/// [`ParameterId::aspect`] of the identifiers of references, and the modifier that asks for them.
+pub const IDENTIFIER: &str = "identifier";
+
+/// [`ParameterId::aspect`] of identifiers with their type, and the modifier that asks for them.
+pub const OF_TYPE: &str = "of-type";
+
+/// [`ParameterId::aspect`] of the texts of concepts, and the modifier that asks for them.
+pub const TEXT: &str = "text";
 
 /// Every search value of one version of one resource.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +61,10 @@ pub struct SearchValues {
     pub numbers: Vec<Number>,
     /// URIs and canonicals of type uri.
     pub uris: Vec<Uri>,
+    /// What codes are shown as.
+    pub displays: Vec<Display>,
+    /// Values that belong together.
+    pub composites: Vec<Composite>,
 }
 
 impl SearchValues {
@@ -66,6 +93,37 @@ impl SearchValues {
                 .then_with(|| one.high.total_cmp(&other.high))
         });
         self.numbers.dedup();
+        settle(&mut self.displays);
+        for composite in &mut self.composites {
+            composite.values.settle();
+        }
+        self.composites.sort_by_key(|composite| composite.parameter);
+        self.composites.dedup();
+    }
+}
+
+impl SearchValues {
+    /// Leaves of each kind and parameter so many values in.
+    pub fn keep_first(&mut self, values_max: usize) {
+        fn keep<T>(values: &mut Vec<T>, values_max: usize, of: impl Fn(&T) -> ParameterId) {
+            let (mut parameter, mut count) = (None, 0);
+            values.retain(|value| {
+                count = if parameter == Some(of(value)) {
+                    count + 1
+                } else {
+                    1
+                };
+                parameter = Some(of(value));
+                count <= values_max
+            });
+        }
+        keep(&mut self.tokens, values_max, |value| value.parameter);
+        keep(&mut self.strings, values_max, |value| value.parameter);
+        keep(&mut self.dates, values_max, |value| value.parameter);
+        keep(&mut self.references, values_max, |value| value.parameter);
+        keep(&mut self.quantities, values_max, |value| value.parameter);
+        keep(&mut self.numbers, values_max, |value| value.parameter);
+        keep(&mut self.uris, values_max, |value| value.parameter);
     }
 }
 
@@ -76,7 +134,7 @@ pub struct Token {
     pub parameter: ParameterId,
     /// The system; empty where there is none.
     pub system: String,
-    /// The code or identifier value; lower case where the code system ignores case.
+    /// The code or identifier value; a code as its code system writes it, where that ignores case.
     pub code: String,
 }
 
@@ -121,7 +179,8 @@ pub enum Target {
     Url(String),
 }
 
-/// A quantity as sent; canonical UCUM form comes beside it.
+/// A quantity as sent. One in UCUM comes once more in the canonical unit, as [`CANONICAL`] aspect of
+/// the parameter.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Quantity {
     /// The parameter this is a value of.
@@ -155,4 +214,32 @@ pub struct Uri {
     pub parameter: ParameterId,
     /// The URI.
     pub uri: String,
+}
+
+/// The display of a coding. It belongs to the code, whoever sent it: the text of a concept that
+/// says something else is a [`Text`] of the [`TEXT`] aspect.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Display {
+    /// The token parameter.
+    pub parameter: ParameterId,
+    /// See [`Token::system`].
+    pub system: String,
+    /// See [`Token::code`].
+    pub code: String,
+    /// See [`Text::normalised`].
+    pub normalised: String,
+}
+
+/// The values of one element that a composite parameter finds. None of its components is empty.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Composite {
+    /// The composite parameter.
+    pub parameter: ParameterId,
+    /// The values of its components, each under [`component`].
+    pub values: SearchValues,
+}
+
+/// What values of a component are kept under, by its place in the composite parameter.
+pub fn component(place: usize) -> ParameterId {
+    ParameterId(i32::try_from(place).unwrap_or(i32::MAX))
 }

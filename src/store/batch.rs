@@ -5,12 +5,13 @@
 //! them do. Rows with real numbers go as `VALUES`: JSON would round them. PostgreSQL gets columns as
 //! arrays, and everything in one statement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use fhir_model::tree::push_json_string;
 
+use crate::store::entries::Display;
 use crate::store::sql::{Bind, Connection, Dialect, Sql};
 use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS};
 
@@ -37,6 +38,10 @@ pub(crate) enum Table {
     Number,
     /// `search_uri`.
     Uri,
+    /// `search_composite`.
+    Composite,
+    /// `search_display`.
+    Display,
     /// `compartment`.
     Compartment,
     /// `change`.
@@ -115,6 +120,8 @@ impl Table {
             Self::Quantity => &QUANTITY,
             Self::Number => &NUMBER,
             Self::Uri => &URI,
+            Self::Composite => &COMPOSITE,
+            Self::Display => &DISPLAY,
             Self::Compartment => &COMPARTMENT,
             Self::Change => &CHANGE,
             Self::Audit => &AUDIT,
@@ -241,6 +248,29 @@ static URI: Layout = Layout {
     conflict: "",
 };
 
+static COMPOSITE: Layout = Layout {
+    name: "search_composite",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("key", Column::Text),
+        ("low", Column::Real),
+        ("high", Column::Real),
+        ("row_key", Column::Integer),
+    ],
+    conflict: "",
+};
+
+static DISPLAY: Layout = Layout {
+    name: "search_display",
+    columns: &[
+        ("parameter", Column::Integer),
+        ("normalised", Column::Text),
+        ("code", Column::Text),
+        ("system", Column::Integer),
+    ],
+    conflict: " ON CONFLICT DO NOTHING",
+};
+
 static COMPARTMENT: Layout = Layout {
     name: "compartment",
     columns: &[("patient", Column::Text), ("row_key", Column::Integer)],
@@ -319,6 +349,8 @@ pub(crate) struct Batches {
     pub(crate) timers_cancelled: Vec<String>,
     /// States of messages: row key, state, attempts to add, reason.
     pub(crate) message_states: Vec<Vec<Bind>>,
+    /// What codes are shown as, each once, in order.
+    pub(crate) displays: BTreeSet<Display>,
     deletes: BTreeMap<Table, Vec<Vec<Bind>>>,
     inserts: BTreeMap<Table, Vec<Vec<Bind>>>,
 }
@@ -354,11 +386,16 @@ impl Batches {
     /// the feed would tell its versions in the wrong order, and the work has to run again.
     /// SQLite gets it behind a text of statements that bind nothing.
     pub(crate) async fn send(
-        self,
+        mut self,
         connection: &mut Connection<'_>,
         epoch: i64,
         before: &str,
     ) -> Result<bool, Error> {
+        for (parameter, normalised, code, system) in std::mem::take(&mut self.displays) {
+            let parameter = Bind::Integer(i64::from(parameter));
+            let row = vec![parameter, normalised.into(), code.into(), system.into()];
+            self.insert(Table::Display, row);
+        }
         match connection.dialect() {
             Dialect::Sqlite => self.send_sqlite(connection, before).await.map(|()| false),
             Dialect::Postgres => match self.postgres(epoch) {

@@ -17,6 +17,8 @@ use crate::store::Error;
 use crate::store::batch::{Batches, Table};
 use crate::store::sql::Bind;
 
+mod composite;
+
 /// Longest text in an index; PostgreSQL's B-trees take 2,704 bytes per row. Longer values are cut,
 /// and so are the texts they are compared with.
 pub(crate) const INDEXED_BYTES_MAX: usize = 512;
@@ -27,6 +29,15 @@ const TIME_MAX: i64 = 4_000_000_000_000_000_000;
 /// A time as the index stores and compares it.
 pub(crate) fn indexed_time(micros: i64) -> i64 {
     micros.clamp(-TIME_MAX, TIME_MAX)
+}
+
+/// A time as the index of composites has it, which keeps the order but not each microsecond.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "the index is rough, and checked"
+)]
+pub(crate) fn real_time(micros: i64) -> f64 {
+    micros as f64
 }
 
 /// A text as the index stores and compares it.
@@ -91,8 +102,11 @@ impl<'de> Deserialize<'de> for Real {
 
 type Values<T> = BTreeMap<i32, BTreeSet<T>>;
 
+/// (parameter, normalised, code, system)
+pub(crate) type Display = (i32, String, String, i64);
+
 /// The search rows of one version; columns in the order of the tables, without parameter and key.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Entries {
     /// (code, system)
     #[serde(rename = "t", default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -115,6 +129,12 @@ pub(crate) struct Entries {
     /// (uri)
     #[serde(rename = "u", default, skip_serializing_if = "BTreeMap::is_empty")]
     uris: Values<(String,)>,
+    /// Of each element, the values of its components.
+    #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
+    composites: Values<Entries>,
+    /// What codes are shown as: rows that are not of one resource, and never taken back.
+    #[serde(skip)]
+    displays: BTreeSet<Display>,
     /// Patients in whose compartment the resource is.
     #[serde(rename = "p", default, skip_serializing_if = "BTreeSet::is_empty")]
     patients: BTreeSet<String>,
@@ -189,6 +209,19 @@ impl Entries {
                 .or_default()
                 .insert((indexed_text(&uri.uri),));
         }
+        for composite in &values.composites {
+            entries
+                .composites
+                .entry(composite.parameter.0)
+                .or_default()
+                .insert(Self::new(&composite.values, &[]));
+        }
+        let displays = values.displays.iter().map(|display| {
+            let normalised = indexed_text(&display.normalised);
+            let (code, system) = (indexed_text(&display.code), system_hash(&display.system));
+            (display.parameter.0, normalised, code, system)
+        });
+        entries.displays = displays.collect();
         entries.patients = patients
             .iter()
             .map(|patient| patient.as_str().to_owned())
@@ -323,6 +356,17 @@ impl Entries {
             batches,
             |parameter, (uri,)| row(vec![parameter, uri.into(), row_key.into()]),
         );
+        difference(
+            composite_rows(&self.composites),
+            composite_rows(&old.composites),
+            Table::Composite,
+            batches,
+            |parameter, (key, low, high)| {
+                let (low, high) = (low.0.into(), high.0.into());
+                row(vec![parameter, key.into(), low, high, row_key.into()])
+            },
+        );
+        batches.displays.extend(self.displays);
         let (gone, added) = apart(self.patients, old.patients);
         for patient in gone {
             batches.delete(Table::Compartment, vec![patient.into(), row_key.into()]);
@@ -331,6 +375,15 @@ impl Entries {
             batches.insert(Table::Compartment, vec![patient.into(), row_key.into()]);
         }
     }
+}
+
+/// The rows of all composites.
+fn composite_rows(composites: &Values<Entries>) -> Values<composite::Row> {
+    let of_all = composites.iter().map(|(parameter, elements)| {
+        let rows = elements.iter().flat_map(Entries::composite_rows);
+        (*parameter, rows.collect())
+    });
+    of_all.collect()
 }
 
 /// What only `old` has, and what only `new` has.

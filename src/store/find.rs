@@ -1,471 +1,97 @@
-//! How a search is run: which index drives it, one page of matches, what they include.
-//!
-//! The plan is ours, not the database's: filters that an index can answer are probed up to
-//! [`PROBE_ROWS_MAX`] rows; a sparse one drives the statement, and where all are dense the
-//! resources are walked in order and checked one by one, which fills a page soon.
+//! How a search is run: planned, read page by page, counted where wanted, included.
 
-use std::collections::{BTreeSet, HashSet};
+use crate::search::expression::{Filter, Search, Total};
+use crate::store::find::include::{Held, Included};
+use crate::store::find::page::Page;
+use crate::store::find::plan::{Plan, Source};
+use crate::store::find::snapshot::Changed;
+use crate::store::sql::Connection;
+use crate::store::{Error, SearchPage};
 
-use fhir_model::key::ResourceKey;
+pub use crate::store::find::explain::Explanation;
+pub use crate::store::find::include::{INCLUDED_MAX, ITERATIONS_MAX};
+pub use crate::store::find::snapshot::{CHANGED_MAX, Extract};
 
-use crate::search::expression::{
-    Cursor, Filter, Include, Search, Sort, SortBy, SortValue, Total, ValueKind,
-};
-use crate::store::entries::Entries;
-use crate::store::search_sql::{
-    has_rows, is_ordered, push_check, push_ordered, push_rows, push_sort_value,
-};
-use crate::store::sql::{Connection, Dialect, Row, Sql};
-use crate::store::{Error, SearchPage, Stored, read};
+pub(crate) use crate::store::find::explain::explain;
+pub(crate) use crate::store::find::plan::Estimates;
+pub(crate) use crate::store::find::snapshot::Isolation;
 
-/// Rows of an index that are looked at to tell a sparse filter from a dense one.
-const PROBE_ROWS_MAX: i64 = 1_000;
+mod explain;
+mod include;
+mod page;
+mod plan;
+mod snapshot;
+mod sorted;
 
-/// The most resources that `_include`, and again `_revinclude`, add to a page.
-pub const INCLUDED_MAX: usize = 1_000;
-
-/// What a statement goes by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Driver {
-    /// The resources of the type in the order of their keys.
-    Walk,
-    /// The rows of one filter's index, which are in the order of the keys.
-    Ordered(usize),
-    /// The rows of one filter, all of them.
-    Sparse(usize),
-}
-
-#[derive(Debug, Clone)]
-struct Plan {
-    driver: Driver,
-    /// Filters of which the index has few rows.
-    sparse: Vec<bool>,
-}
-
-/// Runs a search.
+/// Runs a search. Without isolation each page sees what is committed when it is read.
 pub(crate) async fn search(
     connection: &mut Connection<'_>,
     search: &Search,
+    isolation: Option<Isolation<'_>>,
 ) -> Result<SearchPage, Error> {
     let mut page = SearchPage::default();
     if search.filters.contains(&Filter::Nothing) {
         page.total = (search.total != Total::None).then_some(0);
         return Ok(page);
     }
-    let plan = plan(connection, search).await?;
-    if search.total != Total::None {
-        let row = connection
-            .fetch_first(total(connection.dialect(), search, &plan))
-            .await?;
-        let total = row
-            .map(|row| row.integer(0))
-            .transpose()?
-            .unwrap_or_default();
-        page.total = u64::try_from(total).ok();
-    }
+    let estimates = isolation.map(|isolation| isolation.estimates);
+    let plan = plan::plan(connection, search, estimates).await?;
+    let changed = Changed::read(connection, search, isolation).await?;
     if search.total == Total::Only || search.count == 0 {
+        page.total = Some(total(connection, search, &plan, &changed).await?);
         return Ok(page);
     }
-    let rows = connection
-        .fetch(page_of(connection.dialect(), search, &plan))
-        .await?;
-    let count = usize::try_from(search.count).unwrap_or(usize::MAX);
-    for row in rows.iter().take(count) {
-        page.matches.push(read::stored(row)?);
+    let mut read = page::read(connection, search, &plan, &changed, isolation).await?;
+    if include::is_wanted(search) {
+        let included = include(connection, search, &mut read).await?;
+        (page.included, page.is_cut) = (included.resources, included.is_cut);
     }
-    if rows.len() > count {
-        let last = rows.get(count - 1).zip(page.matches.last());
-        page.next = last
-            .map(|(row, stored)| cursor(search, row, stored))
-            .transpose()?;
-    }
-    if !search.includes.is_empty() {
-        let mut entries = Vec::with_capacity(page.matches.len());
-        for row in rows.iter().take(count) {
-            entries.push(Entries::from_json(row.text(read::STORED_WIDTH)?)?);
+    (page.next, page.previous) = (read.next, read.previous);
+    page.matches = read.found.into_iter().map(|found| found.stored).collect();
+    if search.total == Total::Accurate {
+        // the last statement: where it takes too long the page is there, and nothing follows
+        match total(connection, search, &plan, &changed).await {
+            Ok(total) => page.total = Some(total),
+            Err(Error::TooCostly) => page.is_uncounted = true,
+            Err(error) => return Err(error),
         }
-        include(connection, search, &entries, &mut page).await?;
-    }
-    if !search.revincludes.is_empty() && !page.matches.is_empty() {
-        revinclude(connection, search, &mut page).await?;
     }
     Ok(page)
 }
 
-async fn plan(connection: &mut Connection<'_>, search: &Search) -> Result<Plan, Error> {
-    let filters = &search.filters;
-    let candidates: Vec<usize> = filters
-        .iter()
-        .enumerate()
-        .filter(|(_, filter)| has_rows(filter))
-        .map(|(n, _)| n)
-        .collect();
-    let ordered = filters
-        .iter()
-        .position(is_ordered)
-        .filter(|_| search.sort.is_empty());
-    let mut sparse = vec![false; filters.len()];
-    let dense = |sparse| {
-        let driver = ordered.map_or(Driver::Walk, Driver::Ordered);
-        Plan { driver, sparse }
-    };
-    let is_settled = candidates.is_empty() || (candidates.len() == 1 && ordered.is_some());
-    if is_settled {
-        return Ok(dense(sparse));
-    }
-    let counts = probe(connection, search, &candidates).await?;
-    let mut best: Option<(i64, usize)> = None;
-    for (count, candidate) in counts.into_iter().zip(candidates) {
-        if count < PROBE_ROWS_MAX {
-            if let Some(is_sparse) = sparse.get_mut(candidate) {
-                *is_sparse = true;
-            }
-            let found = (count, candidate);
-            best = Some(best.map_or(found, |best| best.min(found)));
-        }
-    }
-    Ok(match best {
-        Some((_, candidate)) => Plan {
-            driver: Driver::Sparse(candidate),
-            sparse,
-        },
-        None => dense(sparse),
-    })
-}
-
-/// How many rows the index has for each of the candidates, up to [`PROBE_ROWS_MAX`].
-async fn probe(
-    connection: &mut Connection<'_>,
-    search: &Search,
-    candidates: &[usize],
-) -> Result<Vec<i64>, Error> {
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ");
-    let filters = candidates
-        .iter()
-        .filter_map(|candidate| search.filters.get(*candidate));
-    for (place, filter) in filters.enumerate() {
-        sql.push(if place > 0 { ", " } else { "" });
-        sql.push("(SELECT count(*) FROM (SELECT 1 FROM (");
-        push_rows(
-            &mut sql,
-            filter,
-            &search.resource_type,
-            Some(PROBE_ROWS_MAX),
-        );
-        sql.push(") found LIMIT ")
-            .bind(PROBE_ROWS_MAX)
-            .push(") capped)");
-    }
-    let row = connection
-        .fetch_first(sql)
-        .await?
-        .ok_or(Error::Corrupt("probe"))?;
-    (0..candidates.len())
-        .map(|column| row.integer(column))
-        .collect()
-}
-
-/// Adds ` FROM … WHERE …` for all matches; gives the column of the key in order.
-fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
-    sql.push(" FROM ");
-    let ordered = match plan.driver {
-        Driver::Ordered(place) => search.filters.get(place),
-        Driver::Walk | Driver::Sparse(_) => None,
-    };
-    match ordered {
-        Some(filter) => {
-            push_ordered(sql, filter);
-            sql.push(" AND ");
-        }
-        None => {
-            sql.push("resource r WHERE ");
-        }
-    }
-    let is_walk = plan.driver == Driver::Walk;
-    // on SQLite a `+` keeps a condition from choosing the index
-    let aside = if is_walk {
-        ""
-    } else {
-        sql.dialect.pick("+", "")
-    };
-    sql.push("r.text IS NOT NULL AND ")
-        .push(aside)
-        .push("r.resource_type = ");
-    sql.bind(search.resource_type.as_str());
-    for (place, filter) in search.filters.iter().enumerate() {
-        if plan.driver == Driver::Ordered(place) {
-            continue;
-        }
-        sql.push(" AND ");
-        if plan.sparse.get(place) == Some(&true) {
-            let is_driver = plan.driver == Driver::Sparse(place);
-            sql.push(if is_driver {
-                ""
-            } else {
-                sql.dialect.pick("+", "")
-            });
-            sql.push("r.row_key IN (");
-            push_rows(sql, filter, &search.resource_type, None);
-            sql.push(")");
-        } else {
-            push_check(sql, filter, &search.resource_type, "r");
-        }
-    }
-    if ordered.is_some() {
-        "s.row_key"
-    } else {
-        "r.row_key"
-    }
-}
-
-fn total(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
-    let mut sql = Sql::new(dialect);
-    sql.push("SELECT count(*)");
-    push_matches(&mut sql, search, plan);
-    sql
-}
-
-fn page_of(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
-    let mut sql = Sql::new(dialect);
-    let limit = i64::from(search.count) + 1;
-    let is_sorted = !search.sort.is_empty();
-    sql.push(if is_sorted { "SELECT r.* FROM (" } else { "" });
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    if !search.includes.is_empty() {
-        sql.push(dialect.pick(", r.entries", ", r.entries::text"));
-    }
-    for (place, sort) in search.sort.iter().enumerate() {
-        sql.push(", ");
-        match sort.by {
-            SortBy::Id => {
-                sql.push("r.id");
-            }
-            SortBy::LastUpdated => {
-                sql.push("r.last_updated");
-            }
-            SortBy::Parameter(parameter, kind) => {
-                push_sort_value(&mut sql, kind, parameter, sort.descending);
-            }
-        }
-        sql.push(" AS ");
-        push_sort_name(&mut sql, place);
-    }
-    let key = push_matches(&mut sql, search, plan);
-    if !is_sorted {
-        if let Some(after) = &search.after {
-            sql.push(" AND ").push(key).push(" > ").bind(after.key);
-        }
-        sql.push(" ORDER BY ").push(key).push(" LIMIT ").bind(limit);
-        return sql;
-    }
-    sql.push(") r");
-    if let Some(after) = &search.after {
-        sql.push(" WHERE ");
-        push_after(&mut sql, &search.sort, after);
-    }
-    sql.push(" ORDER BY ");
-    for (place, sort) in search.sort.iter().enumerate() {
-        if matches!(sort.by, SortBy::Parameter(..)) {
-            push_sort_column(&mut sql, place);
-            sql.push(" IS NULL, ");
-        }
-        push_sort_column(&mut sql, place);
-        sql.push(if sort.descending { " DESC, " } else { ", " });
-    }
-    sql.push("r.row_key LIMIT ").bind(limit);
-    sql
-}
-
-fn push_sort_name(sql: &mut Sql, place: usize) {
-    sql.push("sort_")
-        .push_number(i64::try_from(place).unwrap_or_default());
-}
-
-fn push_sort_column(sql: &mut Sql, place: usize) {
-    sql.push("r.");
-    push_sort_name(sql, place);
-}
-
-/// Adds the condition that a match comes after the last of the page before: greater in the first
-/// sort value that differs, or else by its key. A missing value comes last.
-fn push_after(sql: &mut Sql, sort: &[Sort], after: &Cursor) {
-    let values = || sort.iter().zip(&after.values).enumerate();
-    sql.push("(");
-    for (place, (sort, value)) in values() {
-        let Some(value) = value else { continue };
-        push_same(
-            sql,
-            values()
-                .take(place)
-                .map(|(place, (_, value))| (place, value.as_ref())),
-        );
-        sql.push("(");
-        push_sort_column(sql, place);
-        sql.push(if sort.descending { " < " } else { " > " });
-        bind_sort_value(sql, value);
-        sql.push(" OR ");
-        push_sort_column(sql, place);
-        sql.push(" IS NULL) OR ");
-    }
-    push_same(
-        sql,
-        values().map(|(place, (_, value))| (place, value.as_ref())),
-    );
-    sql.push("r.row_key > ").bind(after.key).push(")");
-}
-
-/// Adds that these sort values are those of the page's end, each followed by ` AND `.
-fn push_same<'v>(sql: &mut Sql, values: impl Iterator<Item = (usize, Option<&'v SortValue>)>) {
-    for (place, value) in values {
-        push_sort_column(sql, place);
-        match value {
-            Some(value) => {
-                sql.push(" = ");
-                bind_sort_value(sql, value);
-            }
-            None => {
-                sql.push(" IS NULL");
-            }
-        }
-        sql.push(" AND ");
-    }
-}
-
-fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
-    match value {
-        SortValue::Integer(value) => sql.bind(*value),
-        SortValue::Real(bits) => sql.bind(f64::from_bits(*bits)),
-        SortValue::Text(text) => sql.bind(text.as_str()),
-    };
-}
-
-fn cursor(search: &Search, row: &Row, last: &Stored) -> Result<Cursor, Error> {
-    let first = read::STORED_WIDTH + usize::from(!search.includes.is_empty());
-    let value = |(place, sort): (usize, &Sort)| sort_value(row, first + place, sort.by);
-    let values = search
-        .sort
-        .iter()
-        .enumerate()
-        .map(value)
-        .collect::<Result<_, _>>()?;
-    Ok(Cursor {
-        values,
-        key: last.row,
-    })
-}
-
-fn sort_value(row: &Row, column: usize, by: SortBy) -> Result<Option<SortValue>, Error> {
-    Ok(match by {
-        SortBy::LastUpdated | SortBy::Parameter(_, ValueKind::Date) => {
-            row.optional_integer(column)?.map(SortValue::Integer)
-        }
-        SortBy::Parameter(_, ValueKind::Number | ValueKind::Quantity) => row
-            .optional_real(column)?
-            .map(|value| SortValue::Real(value.to_bits())),
-        SortBy::Id | SortBy::Parameter(..) => row
-            .optional_text(column)?
-            .map(|text| SortValue::Text(text.to_owned())),
-    })
-}
-
-/// Adds what the matches refer to, each once.
+/// Finds what the matches include. Where that is too much the page is made shorter, so that the next
+/// one leads to the rest, down to a single match.
 async fn include(
     connection: &mut Connection<'_>,
     search: &Search,
-    entries: &[Entries],
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let mut targets: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for include in search
-        .includes
-        .iter()
-        .filter(|i| i.source == search.resource_type)
-    {
-        let parameter = include.parameter.map(|parameter| parameter.0);
-        let is_wanted = |(target_type, _): &(&str, &str)| {
-            include
-                .target
-                .as_ref()
-                .is_none_or(|target| target.as_str() == *target_type)
-        };
-        for entries in entries {
-            targets.extend(entries.local_references(parameter).filter(is_wanted));
-        }
+    page: &mut Page,
+) -> Result<Included, Error> {
+    let mut held: Vec<Held> = page.found.iter_mut().map(Held::from).collect();
+    let mut included = include::gather(connection, search, &held).await?;
+    while included.is_cut && held.len() > 1 {
+        held.truncate(held.len().div_ceil(2));
+        included = include::gather(connection, search, &held).await?;
     }
-    for stored in &page.matches {
-        let ResourceKey { resource_type, id } = &stored.key;
-        targets.remove(&(resource_type.as_str(), id.as_str()));
-    }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    read::push_keyed(&mut sql, targets.into_iter().take(INCLUDED_MAX));
-    sql.push(" WHERE r.text IS NOT NULL ORDER BY r.row_key");
-    add_included(connection, sql, page).await
+    page.shorten(held.len());
+    Ok(included)
 }
 
-/// Adds what refers to the matches, each once.
-async fn revinclude(
+async fn total(
     connection: &mut Connection<'_>,
     search: &Search,
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    sql.push(" FROM resource r WHERE r.text IS NOT NULL AND r.row_key IN (");
-    let is_possible = |include: &&Include| {
-        include
-            .target
-            .as_ref()
-            .is_none_or(|target| *target == search.resource_type)
-    };
-    let mut parts = 0;
-    for include in search.revincludes.iter().filter(is_possible) {
-        sql.push(if parts > 0 { " UNION " } else { "" });
-        parts += 1;
-        sql.push("SELECT s.row_key FROM search_reference s WHERE ");
-        match include.parameter {
-            Some(parameter) => sql.push("s.parameter = ").bind(i64::from(parameter.0)),
-            None => sql
-                .push("s.row_key IN (SELECT i.row_key FROM resource i WHERE i.resource_type = ")
-                .bind(include.source.as_str())
-                .push(")"),
-        };
-        sql.push(" AND s.target_type = ")
-            .bind(search.resource_type.as_str());
-        sql.push(" AND s.target_id IN ");
-        sql.bind_ids(page.matches.iter().map(|stored| stored.key.id.as_str()));
-    }
-    if parts == 0 {
-        return Ok(());
-    }
-    let limit = i64::try_from(INCLUDED_MAX + page.matches.len()).unwrap_or(i64::MAX);
-    sql.push(") ORDER BY r.row_key LIMIT ").bind(limit);
-    add_included(connection, sql, page).await
-}
-
-async fn add_included(
-    connection: &mut Connection<'_>,
-    sql: Sql,
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let there = page
-        .matches
-        .iter()
-        .chain(&page.included)
-        .map(|stored| stored.row);
-    let mut seen: HashSet<i64> = there.collect();
-    let room = page.included.len() + INCLUDED_MAX;
-    for row in connection.fetch(sql).await? {
-        let stored = read::stored(&row)?;
-        if page.included.len() < room && seen.insert(stored.row) {
-            page.included.push(stored);
+    plan: &Plan,
+    changed: &Changed,
+) -> Result<u64, Error> {
+    let mut total = 0;
+    for source in [Source::Current, Source::Changed(changed)] {
+        if matches!(source, Source::Changed(changed) if changed.is_empty()) {
+            continue;
         }
+        let sql = plan::total(connection.dialect(), search, plan, source);
+        let row = connection.fetch_first(sql).await?;
+        total += row.map_or(Ok(0), |row| row.integer(0))?;
     }
-    Ok(())
+    Ok(u64::try_from(total).unwrap_or_default())
 }
 
 #[cfg(test)]

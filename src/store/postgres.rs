@@ -18,12 +18,14 @@ use uuid::Uuid;
 
 use crate::config;
 
+use crate::search::query::PageKey;
+use crate::store::find::Estimates;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::postgres::presence::Presence;
 use crate::store::sql::{Connection, Dialect, Sql};
 use crate::store::text::Texts;
-use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Transaction, Work};
+use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Transaction, Work, setting};
 
 /// How long to wait for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +48,8 @@ pub(crate) struct PostgresStore {
     keys: Keys,
     texts: Texts,
     epoch: i64,
+    page_key: PageKey,
+    estimates: Estimates,
     /// Ticks after commits of any process.
     changed: watch::Sender<u64>,
     /// Ticks after commits of this one.
@@ -71,6 +75,7 @@ impl PostgresStore {
         let keys = Keys::new(last_key(&mut connection).await?, 0);
         let texts = Texts::default();
         texts.read(&mut connection).await?;
+        let page_key = setting::page_key(&mut connection).await?;
         first.close().await.map_err(Error::database)?;
         let options = options.options(timeouts(limits));
         let presence = Presence::start(options.clone(), keys.process()).await?;
@@ -82,6 +87,8 @@ impl PostgresStore {
             keys,
             texts,
             epoch,
+            page_key,
+            estimates: Estimates::default(),
             changed,
             written,
             presence,
@@ -100,6 +107,14 @@ impl PostgresStore {
 
     pub(crate) fn texts(&self) -> &Texts {
         &self.texts
+    }
+
+    pub(crate) fn estimates(&self) -> &Estimates {
+        &self.estimates
+    }
+
+    pub(crate) fn page_key(&self) -> &PageKey {
+        &self.page_key
     }
 
     pub(crate) fn epoch(&self) -> i64 {

@@ -4,23 +4,24 @@
 //! one resource, made on the values that are kept beside it. Which of the two a statement uses for
 //! which filter is the plan's business (`store::find`).
 
-use fhir_model::key::ResourceType;
+use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::expression::{
-    Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
+    Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, TokenCriterion, Types,
     UriMatching, ValueKind,
 };
+use crate::search::matching::places;
 use crate::search::value::ParameterId;
-use crate::store::entries::{indexed_text, indexed_time, system_hash};
-use crate::store::sql::{Bind, Dialect, Sql};
+use crate::store::search_sql::condition::{Condition, Place};
+use crate::store::sql::{Dialect, Sql};
 
-/// Criteria of one filter that are looked up one by one; more are looked up in one pass. SQLite
-/// takes 500 parts in a `UNION`.
-const CRITERIA_UNION_MAX: usize = 100;
+mod chain;
+mod composite;
+mod condition;
+mod lookup;
 
-/// How far a number's midpoint may lie beside what was asked for, relative to it, and still be
-/// equal: the ends of an interval are rounded to a float.
-const ROUNDING: f64 = 1e-12;
+pub(crate) use chain::push_probe;
+pub(crate) use composite::key;
 
 /// Where a filter's values are kept.
 pub(crate) struct Layout {
@@ -30,6 +31,18 @@ pub(crate) struct Layout {
     document: &'static str,
     /// The columns, and what PostgreSQL has to be told about them when they come from a document.
     columns: &'static [(&'static str, &'static str)],
+}
+
+impl Layout {
+    /// The column that values are sorted by.
+    pub(crate) fn first_column(&self) -> &'static str {
+        self.columns.first().map_or("", |(name, _)| name)
+    }
+
+    /// The column behind it in the index, if there is one.
+    pub(crate) fn second_column(&self) -> Option<&'static str> {
+        self.columns.get(1).map(|(name, _)| *name)
+    }
 }
 
 const TEXT: &str = " COLLATE \"C\"";
@@ -63,6 +76,11 @@ pub(crate) fn layout(kind: ValueKind) -> Layout {
         ),
         ValueKind::Number => ("search_number", "n", &[("low", REAL), ("high", REAL)]),
         ValueKind::Uri => ("search_uri", "u", &[("uri", TEXT)]),
+        ValueKind::Composite => (
+            "search_composite",
+            "c",
+            &[("key", TEXT), ("low", REAL), ("high", REAL)],
+        ),
     };
     Layout {
         table,
@@ -71,329 +89,29 @@ pub(crate) fn layout(kind: ValueKind) -> Layout {
     }
 }
 
-/// Where the columns of a condition come from.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// A search table with alias `s`.
-    Table,
-    /// One value `e` of the document beside the resource.
-    Document,
-}
-
-/// A condition on one value, being written.
-struct Condition<'s> {
-    sql: &'s mut Sql,
-    place: Place,
-    kind: ValueKind,
-}
-
-impl Condition<'_> {
-    fn column(&mut self, place: usize) -> &mut Self {
-        let layout = layout(self.kind);
-        let Some((name, cast)) = layout.columns.get(place) else {
-            return self;
-        };
-        match self.place {
-            Place::Table => {
-                self.sql.push("s.").push(name);
-            }
-            Place::Document => {
-                self.sql.push("(e.value->>");
-                self.sql
-                    .push_number(i64::try_from(place).unwrap_or_default())
-                    .push(")");
-                if self.sql.dialect == Dialect::Postgres {
-                    self.sql.push(cast);
-                }
-            }
-        }
-        self
-    }
-
-    fn push(&mut self, text: &str) -> &mut Self {
-        self.sql.push(text);
-        self
-    }
-
-    fn bind(&mut self, value: impl Into<Bind>) -> &mut Self {
-        self.sql.bind(value);
-        self
-    }
-
-    /// `column <operator> value`.
-    fn compare(&mut self, column: usize, operator: &str, value: impl Into<Bind>) -> &mut Self {
-        self.column(column).push(operator).bind(value)
-    }
-
-    fn starts_with(&mut self, column: usize, prefix: &str) {
-        let prefix = indexed_text(prefix);
-        let after = after_prefix(&prefix);
-        self.compare(column, " >= ", prefix);
-        if let Some(after) = after {
-            self.push(" AND ").compare(column, " < ", after);
-        }
-    }
-
-    fn criterion(&mut self, criterion: &Criterion) {
-        match criterion {
-            Criterion::Token(token) => self.token(token),
-            Criterion::String { text, matching } => self.string(text, *matching),
-            Criterion::Date(date) => {
-                let (low, high) = (indexed_time(date.low), indexed_time(date.high));
-                self.interval(date.prefix, low.into(), high.into());
-            }
-            Criterion::Reference(reference) => self.reference(reference),
-            Criterion::Quantity {
-                prefix,
-                low,
-                high,
-                system,
-                code,
-            } => {
-                self.number(*prefix, *low, *high);
-                if let Some(system) = system {
-                    self.push(" AND ").compare(2, " = ", system_hash(system));
-                }
-                if let Some(code) = code {
-                    self.push(" AND ").compare(3, " = ", indexed_text(code));
-                }
-            }
-            Criterion::Number { prefix, low, high } => self.number(*prefix, *low, *high),
-            Criterion::Uri { uri, matching } => self.uri(uri, *matching),
-        }
-    }
-
-    fn token(&mut self, token: &TokenCriterion) {
-        match token {
-            TokenCriterion::Code(code) => {
-                self.compare(0, " = ", indexed_text(code));
-            }
-            TokenCriterion::SystemAndCode(system, code) => {
-                self.compare(0, " = ", indexed_text(code));
-                self.push(" AND ").compare(1, " = ", system_hash(system));
-            }
-            TokenCriterion::System(system) => {
-                self.compare(1, " = ", system_hash(system));
-            }
-        }
-    }
-
-    fn string(&mut self, text: &str, matching: StringMatching) {
-        match matching {
-            StringMatching::StartsWith => self.starts_with(0, text),
-            StringMatching::Contains => {
-                let function = self.sql.dialect.pick("instr(", "strpos(");
-                self.push(function)
-                    .column(0)
-                    .push(", ")
-                    .bind(indexed_text(text))
-                    .push(") > 0");
-            }
-            StringMatching::Exact => {
-                self.compare(1, " = ", indexed_text(text));
-            }
-        }
-    }
-
-    fn reference(&mut self, reference: &ReferenceCriterion) {
-        match reference {
-            ReferenceCriterion::Local(resource_type, id) => {
-                self.compare(0, " = ", id.as_str());
-                self.push(" AND ").compare(1, " = ", resource_type.as_str());
-            }
-            ReferenceCriterion::AnyType(id) => {
-                self.compare(0, " = ", id.as_str());
-                self.push(" AND ").column(1).push(" <> ''");
-            }
-            ReferenceCriterion::Url(url) => {
-                self.compare(0, " = ", indexed_text(url));
-                self.push(" AND ").column(1).push(" = ''");
-            }
-        }
-    }
-
-    fn uri(&mut self, uri: &str, matching: UriMatching) {
-        match matching {
-            UriMatching::Equal => {
-                self.compare(0, " = ", indexed_text(uri));
-            }
-            UriMatching::Below => self.starts_with(0, uri),
-            UriMatching::Above => {
-                let function = self.sql.dialect.pick("instr(", "strpos(");
-                self.push(function)
-                    .bind(indexed_text(uri))
-                    .push(", ")
-                    .column(0)
-                    .push(") = 1");
-            }
-        }
-    }
-
-    /// The prefixes on intervals, `[low, high)` of the value against that of the query:
-    /// <https://hl7.org/fhir/R4/search.html#prefix>.
-    fn interval(&mut self, prefix: Prefix, low: Bind, high: Bind) {
-        match prefix {
-            Prefix::Eq => {
-                // the second comparison follows from the others; it bounds the scan of the index
-                self.compare(0, " >= ", low)
-                    .push(" AND ")
-                    .compare(0, " < ", high.clone());
-                self.push(" AND ").compare(1, " <= ", high);
-            }
-            Prefix::Ne => {
-                self.push("(").compare(0, " < ", low).push(" OR ");
-                self.compare(1, " > ", high).push(")");
-            }
-            Prefix::Gt => {
-                self.compare(1, " > ", high);
-            }
-            Prefix::Lt => {
-                self.compare(0, " < ", low);
-            }
-            Prefix::Ge => {
-                self.compare(1, " > ", low.clone()).push(" AND (");
-                self.compare(1, " > ", high)
-                    .push(" OR ")
-                    .compare(0, " >= ", low)
-                    .push(")");
-            }
-            Prefix::Le => {
-                self.compare(0, " < ", high.clone()).push(" AND (");
-                self.compare(0, " < ", low)
-                    .push(" OR ")
-                    .compare(1, " <= ", high)
-                    .push(")");
-            }
-            Prefix::Sa => {
-                self.compare(0, " >= ", high);
-            }
-            Prefix::Eb => {
-                self.compare(1, " <= ", low);
-            }
-            Prefix::Ap => {
-                self.compare(0, " < ", high)
-                    .push(" AND ")
-                    .compare(1, " > ", low);
-            }
-        }
-    }
-
-    /// The prefixes on numbers: equality goes by the interval that the digits stand for, order by
-    /// the number itself, which is the middle of the value's interval:
-    /// <https://hl7.org/fhir/R4/search.html#number>.
-    fn number(&mut self, prefix: Prefix, low: f64, high: f64) {
-        let middle = f64::midpoint(low, high);
-        let slack = middle.abs() * ROUNDING;
-        match prefix {
-            Prefix::Eq => {
-                self.compare(0, " >= ", low)
-                    .push(" AND ")
-                    .compare(0, " <= ", high);
-                self.push(" AND ").compare(1, " <= ", high);
-            }
-            Prefix::Ne => {
-                self.push("(").compare(0, " < ", low).push(" OR ");
-                self.compare(1, " > ", high).push(")");
-            }
-            Prefix::Gt | Prefix::Sa => {
-                self.compare(1, " > ", middle).push(" AND ");
-                self.middle(" > ", middle + slack);
-            }
-            Prefix::Ge => {
-                self.compare(1, " >= ", middle - slack).push(" AND ");
-                self.middle(" >= ", middle - slack);
-            }
-            Prefix::Lt | Prefix::Eb => {
-                self.compare(0, " < ", middle).push(" AND ");
-                self.middle(" < ", middle - slack);
-            }
-            Prefix::Le => {
-                self.compare(0, " <= ", middle + slack).push(" AND ");
-                self.middle(" <= ", middle + slack);
-            }
-            Prefix::Ap => {
-                self.compare(0, " <= ", high)
-                    .push(" AND ")
-                    .compare(1, " >= ", low);
-            }
-        }
-    }
-
-    fn middle(&mut self, operator: &str, value: f64) {
-        self.push("(")
-            .column(0)
-            .push(" + ")
-            .column(1)
-            .push(") / 2.0")
-            .push(operator)
-            .bind(value);
-    }
-}
-
-/// The first text, in the order of bytes, after all those that start with `prefix`.
-fn after_prefix(prefix: &str) -> Option<String> {
-    let mut chars: Vec<char> = prefix.chars().collect();
-    while let Some(last) = chars.pop() {
-        let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32);
-        if let Some(next) = next {
-            chars.push(next);
-            return Some(chars.into_iter().collect());
-        }
-    }
-    None
-}
-
-/// The kind of value that a criterion compares with.
-fn kind(criterion: &Criterion) -> ValueKind {
-    match criterion {
-        Criterion::Token(_) => ValueKind::Token,
-        Criterion::String { .. } => ValueKind::String,
-        Criterion::Date(_) => ValueKind::Date,
-        Criterion::Reference(_) => ValueKind::Reference,
-        Criterion::Quantity { .. } => ValueKind::Quantity,
-        Criterion::Number { .. } => ValueKind::Number,
-        Criterion::Uri { .. } => ValueKind::Uri,
-    }
-}
-
-/// Whether an index finds what matches without looking at much else.
+/// Whether rows of an index find what matches. A part of a text (`:contains`) and a system without a
+/// code are looked for among all rows of the parameter, which are fewer and smaller than resources.
 fn is_indexed(criterion: &Criterion) -> bool {
-    !matches!(
-        criterion,
-        Criterion::Token(TokenCriterion::System(_))
-            | Criterion::String {
-                matching: StringMatching::Contains | StringMatching::Exact,
-                ..
-            }
-            | Criterion::Uri {
-                matching: UriMatching::Above,
-                ..
-            }
-            | Criterion::Date(DateCriterion {
-                prefix: Prefix::Ne,
-                ..
-            })
-            | Criterion::Number {
-                prefix: Prefix::Ne,
-                ..
-            }
-            | Criterion::Quantity {
-                prefix: Prefix::Ne,
-                ..
-            }
-    )
+    match criterion {
+        Criterion::Composite(criteria) => composite::is_indexed(criteria),
+        _ => true,
+    }
 }
 
 /// Whether a filter can be said as rows of an index.
 pub(crate) fn has_rows(filter: &Filter) -> bool {
     match filter {
-        Filter::Id(_) | Filter::LastUpdated(_) | Filter::Chain { .. } | Filter::Compartment(_) => {
-            true
+        Filter::Id(_) | Filter::LastUpdated(_) | Filter::Compartment(_) => true,
+        Filter::Chain { filters, .. } | Filter::Has { filters, .. } | Filter::And(filters) => {
+            chain::driver(filters).is_some()
         }
+        Filter::Or(filters) => filters.iter().all(has_rows),
+        Filter::ByType(branches) => branches.iter().all(|(_, filter)| has_rows(filter)),
         Filter::Any {
             criteria, negated, ..
         } => !negated && criteria.iter().all(is_indexed),
-        Filter::Missing { .. } | Filter::Nothing => false,
+        Filter::Missing { missing, .. } => !missing,
+        Filter::Not(_) | Filter::Nothing => false,
     }
 }
 
@@ -406,20 +124,16 @@ pub(crate) fn push_ordered(sql: &mut Sql, filter: &Filter) {
             criteria,
             ..
         } => {
-            let Some(criterion) = criteria.first() else {
+            let lookups = lookup::lookups(*parameter, criteria);
+            let Some(lookup) = lookups.first() else {
                 return;
             };
-            sql.push(layout(kind(criterion)).table)
+            sql.push(layout(lookup.kind).table)
                 .push(" s CROSS JOIN resource r WHERE ");
             sql.push("r.row_key = s.row_key AND s.parameter = ")
-                .bind(i64::from(parameter.0));
+                .bind(i64::from(lookup.parameter.0));
             sql.push(" AND ");
-            Condition {
-                sql,
-                place: Place::Table,
-                kind: kind(criterion),
-            }
-            .criterion(criterion);
+            Condition::new(sql, Place::Table, lookup.kind).lookup(lookup);
         }
         Filter::Compartment(patient) => {
             sql.push("compartment s CROSS JOIN resource r WHERE r.row_key = s.row_key ");
@@ -451,29 +165,24 @@ pub(crate) fn is_ordered(filter: &Filter) -> bool {
 }
 
 /// Adds a `SELECT` of the keys that a filter finds, at most `limit` of each criterion.
-pub(crate) fn push_rows(
-    sql: &mut Sql,
-    filter: &Filter,
-    resource_type: &ResourceType,
-    limit: Option<i64>,
-) {
+pub(crate) fn push_rows(sql: &mut Sql, filter: &Filter, types: &Types, limit: Option<i64>) {
     match filter {
         Filter::Any {
             parameter,
             criteria,
             ..
-        } => push_index(sql, *parameter, criteria, limit),
+        } => lookup::push_rows(sql, *parameter, criteria, limit),
         Filter::Id(ids) => {
-            sql.push("SELECT i.row_key FROM resource i WHERE i.resource_type = ");
-            sql.bind(resource_type.as_str()).push(" AND i.id IN ");
+            sql.push("SELECT i.row_key FROM resource i WHERE ");
+            push_type(sql, "", "i", types);
+            sql.push(" AND i.id IN ");
             sql.bind_ids(ids.iter().map(fhir_model::key::LogicalId::as_str));
         }
-        Filter::LastUpdated(date) => {
-            sql.push("SELECT i.row_key FROM resource i WHERE i.text IS NOT NULL ");
-            sql.push("AND i.resource_type = ")
-                .bind(resource_type.as_str())
-                .push(" AND ");
-            push_instant(sql, "i.last_updated", *date);
+        Filter::LastUpdated(dates) => {
+            sql.push("SELECT i.row_key FROM resource i WHERE i.text IS NOT NULL AND ");
+            push_type(sql, "", "i", types);
+            sql.push(" AND ");
+            push_instants(sql, "i.last_updated", dates);
             push_limit(sql, limit);
         }
         Filter::Chain {
@@ -481,28 +190,23 @@ pub(crate) fn push_rows(
             target,
             filters,
         } => {
-            sql.push("SELECT s.row_key FROM resource t ");
-            sql.push(sql.dialect.pick("CROSS JOIN", "JOIN"))
-                .push(" search_reference s ON ");
-            sql.push("s.parameter = ").bind(i64::from(parameter.0));
-            sql.push(" AND s.target_id = t.id AND s.target_type = ")
-                .bind(target.as_str());
-            sql.push(" WHERE t.text IS NOT NULL AND ");
-            let is_driven = filters.iter().any(has_rows) && sql.dialect == Dialect::Sqlite;
-            sql.push(if is_driven { "+" } else { "" });
-            sql.push("t.resource_type = ").bind(target.as_str());
-            for filter in filters {
-                sql.push(" AND ");
-                if has_rows(filter) {
-                    sql.push("t.row_key IN (");
-                    push_rows(sql, filter, target, None);
-                    sql.push(")");
-                } else {
-                    push_check(sql, filter, target, "t");
-                }
-            }
+            chain::push_chain_rows(sql, *parameter, target, filters);
             push_limit(sql, limit);
         }
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => {
+            chain::push_has_rows(sql, *parameter, &source.clone().into(), filters, types);
+            push_limit(sql, limit);
+        }
+        Filter::And(filters) => {
+            chain::push_and_rows(sql, filters, types);
+            push_limit(sql, limit);
+        }
+        Filter::Or(filters) => chain::push_or_rows(sql, filters, types, limit),
+        Filter::ByType(branches) => chain::push_rows_by_type(sql, branches, limit),
         Filter::Compartment(patient) => {
             sql.push("SELECT s.row_key FROM compartment s WHERE s.patient = ");
             sql.bind(patient.as_str());
@@ -511,15 +215,35 @@ pub(crate) fn push_rows(
         Filter::Missing {
             parameter, kind, ..
         } => {
-            sql.push("SELECT s.row_key FROM ").push(layout(*kind).table);
-            sql.push(" s WHERE s.parameter = ")
-                .bind(i64::from(parameter.0));
-            push_limit(sql, limit);
+            for (number, (kind, parameter)) in places(*kind, *parameter).enumerate() {
+                sql.push(if number > 0 { " UNION ALL " } else { "" });
+                sql.push("SELECT row_key FROM (SELECT s.row_key FROM ");
+                sql.push(layout(kind).table).push(" s WHERE s.parameter = ");
+                sql.bind(i64::from(parameter.0));
+                push_limit(sql, limit);
+                sql.push(") part");
+            }
         }
-        Filter::Nothing => {
+        Filter::Not(_) | Filter::Nothing => {
             sql.push("SELECT i.row_key FROM resource i WHERE 1 = 0");
         }
     }
+}
+
+/// Adds the condition that the resource `alias` is of one of these types. On SQLite `aside` may be
+/// a `+`, which keeps it from choosing the index.
+pub(crate) fn push_type(sql: &mut Sql, aside: &str, alias: &str, types: &Types) {
+    if types.is_all() {
+        sql.push("1 = 1");
+        return;
+    }
+    sql.push(aside).push(alias).push(".resource_type");
+    match types.only() {
+        Some(only) => sql.push(" = ").bind(only.as_str()),
+        None => sql
+            .push(" IN ")
+            .bind_list(types.named().iter().map(ResourceType::as_str)),
+    };
 }
 
 fn push_limit(sql: &mut Sql, limit: Option<i64>) {
@@ -528,101 +252,60 @@ fn push_limit(sql: &mut Sql, limit: Option<i64>) {
     }
 }
 
-fn push_index(sql: &mut Sql, parameter: ParameterId, criteria: &[Criterion], limit: Option<i64>) {
-    let Some(first) = criteria.first() else {
-        sql.push("SELECT i.row_key FROM resource i WHERE 1 = 0");
-        return;
-    };
-    let size = if criteria.len() > CRITERIA_UNION_MAX {
-        criteria.len()
-    } else {
-        1
-    };
-    for (place, together) in criteria.chunks(size).enumerate() {
-        sql.push(if place > 0 { " UNION " } else { "" });
-        sql.push(if limit.is_some() {
-            "SELECT row_key FROM ("
-        } else {
-            ""
-        });
-        sql.push("SELECT s.row_key FROM ")
-            .push(layout(kind(first)).table);
-        sql.push(" s WHERE s.parameter = ")
-            .bind(i64::from(parameter.0))
-            .push(" AND ");
-        push_any(sql, Place::Table, together);
-        push_limit(sql, limit);
-        sql.push(if limit.is_some() { ") part" } else { "" });
-    }
-}
-
-fn push_any(sql: &mut Sql, place: Place, criteria: &[Criterion]) {
-    sql.push(if criteria.len() > 1 { "(" } else { "" });
-    for (number, criterion) in criteria.iter().enumerate() {
-        sql.push(if number > 0 { " OR (" } else { "(" });
-        Condition {
-            sql,
-            place,
-            kind: kind(criterion),
-        }
-        .criterion(criterion);
-        sql.push(")");
-    }
-    sql.push(if criteria.len() > 1 { ")" } else { "" });
-}
-
 /// Adds a condition that checks a filter on the resource `alias`.
-pub(crate) fn push_check(
-    sql: &mut Sql,
-    filter: &Filter,
-    resource_type: &ResourceType,
-    alias: &str,
-) {
+pub(crate) fn push_check(sql: &mut Sql, filter: &Filter, types: &Types, alias: &str) {
     match filter {
         Filter::Id(ids) => {
             sql.push(alias).push(".id IN ");
             sql.bind_ids(ids.iter().map(fhir_model::key::LogicalId::as_str));
         }
-        Filter::LastUpdated(date) => {
-            push_instant(sql, &format!("{alias}.last_updated"), *date);
+        Filter::LastUpdated(dates) => {
+            push_instants(sql, &format!("{alias}.last_updated"), dates);
         }
         Filter::Any {
             parameter,
             criteria,
             negated,
         } => {
-            let Some(first) = criteria.first() else {
-                sql.push(if *negated { "1 = 1" } else { "1 = 0" });
-                return;
-            };
-            sql.push(if *negated { "NOT EXISTS (" } else { "EXISTS (" });
-            sql.push("SELECT 1 FROM ");
-            push_values(sql, alias, kind(first), *parameter);
-            sql.push(" WHERE ");
-            push_any(sql, Place::Document, criteria);
-            sql.push(")");
+            sql.push(if *negated { "NOT " } else { "" });
+            lookup::push_check(sql, &format!("{alias}.entries"), *parameter, criteria);
         }
         Filter::Missing {
             parameter,
             kind,
             missing,
         } => {
-            sql.push(if *missing { "NOT EXISTS (" } else { "EXISTS (" });
-            sql.push("SELECT 1 FROM ");
-            push_values(sql, alias, *kind, *parameter);
+            sql.push(if *missing { "NOT (" } else { "(" });
+            for (number, (kind, parameter)) in places(*kind, *parameter).enumerate() {
+                sql.push(if number > 0 { " OR " } else { "" });
+                sql.push("EXISTS (SELECT 1 FROM ");
+                push_values(sql, alias, kind, parameter);
+                sql.push(")");
+            }
             sql.push(")");
         }
-        Filter::Chain { .. } => {
-            sql.push(alias).push(".row_key IN (");
-            push_rows(sql, filter, resource_type, None);
+        Filter::Chain {
+            parameter,
+            target,
+            filters,
+        } => chain::push_chain_check(sql, *parameter, target, filters, alias),
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => {
+            chain::push_has_check(sql, *parameter, &source.clone().into(), filters, alias);
+        }
+        Filter::And(filters) => chain::push_all(sql, filters, " AND ", types, alias),
+        Filter::Or(filters) => chain::push_all(sql, filters, " OR ", types, alias),
+        Filter::Not(filter) => {
+            sql.push("NOT (");
+            push_check(sql, filter, types, alias);
             sql.push(")");
         }
+        Filter::ByType(branches) => chain::push_by_type(sql, branches, alias),
         Filter::Compartment(patient) => {
-            sql.push("EXISTS (SELECT 1 FROM compartment s WHERE s.patient = ");
-            sql.bind(patient.as_str())
-                .push(" AND s.row_key = ")
-                .push(alias)
-                .push(".row_key)");
+            push_patient_check(sql, patient, alias);
         }
         Filter::Nothing => {
             sql.push("1 = 0");
@@ -630,25 +313,44 @@ pub(crate) fn push_check(
     }
 }
 
+/// Adds a check that the resource `alias` is in the compartment of a patient.
+fn push_patient_check(sql: &mut Sql, patient: &LogicalId, alias: &str) {
+    let (before, between, after) = sql.dialect.pick(
+        (
+            "EXISTS (SELECT 1 FROM json_each(",
+            ".entries, '$.p') e WHERE e.value = ",
+            ")",
+        ),
+        ("coalesce(jsonb_exists(", ".entries->'p', ", "), false)"),
+    );
+    sql.push(before).push(alias).push(between);
+    sql.bind(patient.as_str()).push(after);
+}
+
 /// Adds the values `e` of a parameter of the resource `alias`, from the document beside it.
-fn push_values(sql: &mut Sql, alias: &str, kind: ValueKind, parameter: ParameterId) {
-    let document = layout(kind).document;
-    if sql.dialect == Dialect::Sqlite {
-        sql.push("json_each(")
-            .push(alias)
-            .push(".entries, '$.")
-            .push(document)
-            .push(".\"");
-        sql.push_number(parameter.0).push("\"') e");
-    } else {
-        sql.push("jsonb_array_elements(")
-            .push(alias)
-            .push(".entries->'")
-            .push(document);
-        sql.push("'->'")
-            .push_number(parameter.0)
-            .push("') e (value)");
+pub(crate) fn push_values(sql: &mut Sql, alias: &str, kind: ValueKind, parameter: ParameterId) {
+    push_values_of(sql, &format!("{alias}.entries"), kind, parameter, "e");
+}
+
+/// Adds the values of a parameter in a document, as `alias`.
+fn push_values_of(
+    sql: &mut Sql,
+    document: &str,
+    kind: ValueKind,
+    parameter: ParameterId,
+    alias: &str,
+) {
+    let of_kind = layout(kind).document;
+    let parts = match sql.dialect {
+        Dialect::Sqlite => ["json_each(", document, ", '$.", of_kind, ".\""],
+        Dialect::Postgres => ["jsonb_array_elements(", document, "->'", of_kind, "'->'"],
+    };
+    for part in parts {
+        sql.push(part);
     }
+    sql.push_number(parameter.0);
+    sql.push(sql.dialect.pick("\"') ", "') ")).push(alias);
+    sql.push(sql.dialect.pick("", " (value)"));
 }
 
 /// Adds the value that a resource `r` is sorted by: its lowest, or its highest.
@@ -663,14 +365,33 @@ pub(crate) fn push_sort_value(
     } else {
         "(SELECT min("
     });
-    Condition {
-        sql,
-        place: Place::Document,
-        kind,
-    }
-    .column(0);
+    Condition::new(sql, Place::Document, kind).column(0);
     sql.push(") FROM ");
     push_values(sql, "r", kind, parameter);
+    sql.push(")");
+}
+
+/// Adds a condition on the values `e` of a resource: the index has that value right before the row
+/// `s`, as the first columns of both are the same.
+pub(crate) fn push_earlier_value(sql: &mut Sql, kind: ValueKind) {
+    let layout = layout(kind);
+    let mut condition = Condition::new(sql, Place::Document, kind);
+    condition
+        .column(0)
+        .push(" = s.")
+        .push(layout.first_column());
+    condition.push(" AND ").column(1).push(" < s.");
+    condition.push(layout.second_column().unwrap_or_default());
+}
+
+/// An instant compared with one of several intervals.
+fn push_instants(sql: &mut Sql, column: &str, dates: &[DateCriterion]) {
+    sql.push("(");
+    for (place, date) in dates.iter().enumerate() {
+        sql.push(if place > 0 { " OR (" } else { "(" });
+        push_instant(sql, column, *date);
+        sql.push(")");
+    }
     sql.push(")");
 }
 

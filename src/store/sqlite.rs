@@ -21,11 +21,13 @@ use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection};
 use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use crate::search::query::PageKey;
+use crate::store::find::Estimates;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
 use crate::store::text::Texts;
-use crate::store::{Error, Transaction, Work, process};
+use crate::store::{Error, Transaction, Work, process, setting};
 
 /// Works that wait for the writer; who comes when it is full waits to be queued.
 const QUEUE_MAX: usize = 1_024;
@@ -57,6 +59,8 @@ pub(crate) struct SqliteStore {
     process: i64,
     /// Locked as long as this process has the database.
     lock: Mutex<Option<File>>,
+    page_key: PageKey,
+    estimates: Estimates,
     /// Removed with the store.
     temporary: Option<PathBuf>,
 }
@@ -80,6 +84,7 @@ impl SqliteStore {
         let keys = keys(&mut connection).await?;
         let texts = Arc::new(Texts::default());
         texts.read(&mut Connection::Sqlite(&mut connection)).await?;
+        let page_key = setting::page_key(&mut Connection::Sqlite(&mut connection)).await?;
         let process = keys.process();
         alone(&mut connection, process).await?;
         let readers = readers(options).await?;
@@ -100,6 +105,8 @@ impl SqliteStore {
             texts,
             process,
             lock: Mutex::new(lock),
+            page_key,
+            estimates: Estimates::default(),
             temporary,
         })
     }
@@ -110,10 +117,13 @@ impl SqliteStore {
         let texts = Arc::new(Texts::default());
         let mut connection = readers.acquire().await.map_err(Error::database)?;
         texts.read(&mut Connection::Sqlite(&mut connection)).await?;
+        let page_key = setting::page_key(&mut Connection::Sqlite(&mut connection)).await?;
         drop(connection);
         Ok(Self {
             readers,
             texts,
+            page_key,
+            estimates: Estimates::default(),
             queue: Mutex::new(None),
             writer: Mutex::new(None),
             changed: watch::Sender::new(0),
@@ -138,6 +148,14 @@ impl SqliteStore {
 
     pub(crate) fn texts(&self) -> &Texts {
         &self.texts
+    }
+
+    pub(crate) fn estimates(&self) -> &Estimates {
+        &self.estimates
+    }
+
+    pub(crate) fn page_key(&self) -> &PageKey {
+        &self.page_key
     }
 
     /// Queues a work and waits for its commit.

@@ -168,7 +168,7 @@ impl<'t> Transaction<'t> {
         if self.buffer.may_change(search) {
             self.expose().await?;
         }
-        let found = find::search(&mut self.connection, search).await;
+        let found = find::search(&mut self.connection, search, None).await;
         self.noted(found)
     }
 

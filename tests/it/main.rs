@@ -16,6 +16,7 @@ mod processes;
 mod rest;
 mod scenario;
 mod schema;
+mod search_values;
 mod store_contract;
 mod support;
 mod us_core_search;

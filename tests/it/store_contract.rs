@@ -5,6 +5,7 @@ mod feed;
 mod inbox;
 mod jobs;
 mod oracle;
+mod paging;
 mod processes;
 mod resources;
 mod searching;

@@ -195,18 +195,25 @@ impl Draft {
         let mut keys: Vec<ResourceKey> = found.into_iter().map(|stored| stored.key).collect();
         let now = self.context.services.clock.now().timestamp_micros();
         let resource_type = &condition.resource_type;
-        for (key, extracted) in written {
-            let candidate = Candidate {
+        let world: Vec<Candidate<'_>> = written
+            .iter()
+            .map(|(key, extracted)| Candidate {
+                resource_type: &key.resource_type,
                 id: &key.id,
                 last_updated: now,
                 patients: &extracted.patients,
                 values: &extracted.values,
-            };
+            })
+            .collect();
+        for candidate in &world {
             let mut filters = condition.search.filters.iter();
-            if key.resource_type == *resource_type
-                && filters.all(|filter| matches(candidate, filter, &|_| None))
+            if candidate.resource_type == resource_type
+                && filters.all(|filter| matches(*candidate, filter, &world))
             {
-                keys.push(key.clone());
+                keys.push(ResourceKey::new(
+                    resource_type.clone(),
+                    candidate.id.clone(),
+                ));
             }
         }
         match (keys.pop(), keys.is_empty()) {

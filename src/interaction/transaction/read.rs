@@ -9,12 +9,13 @@ use fhir_model::key::{ResourceKey, VersionId};
 
 use crate::error::Error;
 use crate::interaction::history::{self, Asked};
+use crate::interaction::search::Scope;
 use crate::interaction::subset::Subset;
 use crate::interaction::transaction::answer::Answer;
 use crate::interaction::transaction::request::{Read, Request, Verb};
 use crate::interaction::write::version_of;
 use crate::interaction::{Services, capabilities, invalid, read, search};
-use crate::search::expression::{Filter, Search};
+use crate::search::expression::Search;
 use crate::search::query::Handling;
 use crate::store::{
     HistoryPage, HistoryQuery, HistoryScope, SearchPage, Store, Stored, Transaction,
@@ -150,8 +151,10 @@ async fn found(
             let stored = stored.ok_or(Error::VersionNotFound(key, version))?;
             read::present(stored).map(Answer::Read)
         }
+        [""] => search_in(services, source, &Scope::ALL, query, handling).await,
         [resource_type] => {
-            search_in(services, source, resource_type, query, (handling, None)).await
+            let scope = Scope::of_type(services.resource_type(resource_type)?);
+            search_in(services, source, &scope, query, handling).await
         }
         [resource_type, id] => {
             let key = services.key(resource_type, id)?;
@@ -163,10 +166,9 @@ async fn found(
                 Answer::Read(stored)
             })
         }
-        ["Patient", id, member] => {
-            let key = services.key("Patient", id)?;
-            let within = (handling, Some(key));
-            search_in(services, source, member, query, within).await
+        [compartment, id, member] => {
+            let scope = Scope::within(services, compartment, id, member)?;
+            search_in(services, source, &scope, query, handling).await
         }
         _ => Err(Error::NotSupported(format!(
             "GET {path} is not supported in a Bundle"
@@ -188,22 +190,13 @@ fn is_known(read: &Read, stored: &Stored) -> bool {
 async fn search_in(
     services: &Services,
     source: &mut Source<'_, '_>,
-    resource_type: &str,
+    scope: &Scope,
     query: &str,
-    (handling, patient): (Handling, Option<ResourceKey>),
+    handling: Handling,
 ) -> Result<Answer, Error> {
-    let resource_type = services.resource_type(resource_type)?;
-    let mut query = search::parse(services, &resource_type, query, handling)?;
-    let path = match patient {
-        None => resource_type.to_string(),
-        Some(patient) => {
-            let path = format!("{patient}/{resource_type}");
-            query.search.filters.push(Filter::Compartment(patient.id));
-            path
-        }
-    };
+    let query = search::parse_within(services, scope, query, handling)?;
     let page = source.search(&query.search).await?;
-    let bundle = search::bundle(services, &path, &query, &page);
+    let bundle = search::bundle(services, &scope.path(), &query, &page);
     Ok(Answer::Found(bundle))
 }
 

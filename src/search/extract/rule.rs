@@ -1,7 +1,8 @@
 //! Which values an element has for a parameter, by the types of both.
 //!
 //! The table follows those of <https://hl7.org/fhir/R4/search.html#token> and its neighbours. An
-//! element of a type that is not in the table has no value for such a parameter.
+//! element of a type that is not in the table has no value for such a parameter. Tokens and
+//! quantities, which are more than one value each, have files of their own.
 
 use std::borrow::Cow;
 
@@ -14,12 +15,10 @@ use crate::search::expression::ValueKind;
 use crate::search::interval;
 use crate::search::normalise::{fold, truncated};
 use crate::search::target;
-use crate::search::value::{
-    DateRange, Number, ParameterId, Quantity, Reference, SearchValues, Target, Text, Token, Uri,
-};
+use crate::search::value::{DateRange, ParameterId, Reference, SearchValues, Target, Text, Uri};
 
-/// The code system of `Money.currency`: <https://hl7.org/fhir/R4/valueset-currencies.html>.
-const CURRENCY_SYSTEM: &str = "urn:iso:std:iso:4217";
+mod quantity;
+mod token;
 
 /// The names of the elements that rules look at, from the table of those that are used.
 macro_rules! fields {
@@ -49,14 +48,20 @@ fields! {
     comparator = "comparator",
     country = "country",
     currency = "currency",
+    data = "data",
+    display = "display",
     district = "district",
     end = "end",
     event = "event",
     family = "family",
     given = "given",
+    factor = "factor",
     high = "high",
+    identifier = "identifier",
     line = "line",
     low = "low",
+    lower_limit = "lowerLimit",
+    origin = "origin",
     postal_code = "postalCode",
     prefix = "prefix",
     reference = "reference",
@@ -66,24 +71,29 @@ fields! {
     suffix = "suffix",
     system = "system",
     text = "text",
+    r#type = "type",
     unit = "unit",
+    upper_limit = "upperLimit",
     value = "value",
 }
 
 /// Where the values of one parameter go.
 pub(super) struct Sink<'a> {
+    pub(super) definitions: &'a Definitions,
     pub(super) fields: &'a Fields,
     pub(super) base_url: &'a BaseUrl,
     pub(super) parameter: ParameterId,
     /// Whether tokens are kept in lower case.
     pub(super) ignores_case: bool,
+    /// Whether the parameter is a component of another one, which takes no modifiers.
+    pub(super) is_component: bool,
     pub(super) values: &'a mut SearchValues,
 }
 
 impl Sink<'_> {
     /// Adds the code of a boolean.
     pub(super) fn push_boolean(&mut self, truth: bool) {
-        push_token(
+        token::push(
             self,
             None,
             Cow::Borrowed(if truth { "true" } else { "false" }),
@@ -96,18 +106,18 @@ pub(super) type Rule = fn(&mut Sink<'_>, Element<'_>);
 
 /// One row for each pair of a parameter's and an element's type that means something.
 pub(super) const RULES: &[(ValueKind, &str, Rule)] = &[
-    (ValueKind::Token, "CodeableConcept", codeable_concept),
-    (ValueKind::Token, "Coding", coding),
-    (ValueKind::Token, "ContactPoint", contact_point),
-    (ValueKind::Token, "Identifier", identifier),
-    (ValueKind::Token, "boolean", plain_token),
-    (ValueKind::Token, "code", plain_token),
-    (ValueKind::Token, "id", plain_token),
-    (ValueKind::Token, "oid", plain_token),
-    (ValueKind::Token, "string", plain_token),
-    (ValueKind::Token, "uri", plain_token),
-    (ValueKind::Token, "url", plain_token),
-    (ValueKind::Token, "uuid", plain_token),
+    (ValueKind::Token, "CodeableConcept", token::codeable_concept),
+    (ValueKind::Token, "Coding", token::coding),
+    (ValueKind::Token, "ContactPoint", token::contact_point),
+    (ValueKind::Token, "Identifier", token::identifier),
+    (ValueKind::Token, "boolean", token::plain),
+    (ValueKind::Token, "code", token::plain),
+    (ValueKind::Token, "id", token::plain),
+    (ValueKind::Token, "oid", token::plain),
+    (ValueKind::Token, "string", token::plain),
+    (ValueKind::Token, "uri", token::plain),
+    (ValueKind::Token, "url", token::plain),
+    (ValueKind::Token, "uuid", token::plain),
     (ValueKind::String, "Address", address),
     (ValueKind::String, "HumanName", human_name),
     (ValueKind::String, "code", plain_string),
@@ -124,20 +134,21 @@ pub(super) const RULES: &[(ValueKind, &str, Rule)] = &[
     (ValueKind::Reference, "canonical", canonical_reference),
     (ValueKind::Reference, "uri", canonical_reference),
     (ValueKind::Reference, "url", canonical_reference),
-    (ValueKind::Quantity, "Age", quantity),
-    (ValueKind::Quantity, "Count", quantity),
-    (ValueKind::Quantity, "Distance", quantity),
-    (ValueKind::Quantity, "Duration", quantity),
-    (ValueKind::Quantity, "Money", money),
-    (ValueKind::Quantity, "MoneyQuantity", quantity),
-    (ValueKind::Quantity, "Quantity", quantity),
-    (ValueKind::Quantity, "Range", quantity_range),
-    (ValueKind::Quantity, "SimpleQuantity", quantity),
-    (ValueKind::Number, "Range", number_range),
-    (ValueKind::Number, "decimal", number),
-    (ValueKind::Number, "integer", number),
-    (ValueKind::Number, "positiveInt", number),
-    (ValueKind::Number, "unsignedInt", number),
+    (ValueKind::Quantity, "Age", quantity::plain),
+    (ValueKind::Quantity, "Count", quantity::plain),
+    (ValueKind::Quantity, "Distance", quantity::plain),
+    (ValueKind::Quantity, "Duration", quantity::plain),
+    (ValueKind::Quantity, "Money", quantity::money),
+    (ValueKind::Quantity, "MoneyQuantity", quantity::plain),
+    (ValueKind::Quantity, "Quantity", quantity::plain),
+    (ValueKind::Quantity, "Range", quantity::range),
+    (ValueKind::Quantity, "SampledData", quantity::sampled_data),
+    (ValueKind::Quantity, "SimpleQuantity", quantity::plain),
+    (ValueKind::Number, "Range", quantity::number_range),
+    (ValueKind::Number, "decimal", quantity::number),
+    (ValueKind::Number, "integer", quantity::number),
+    (ValueKind::Number, "positiveInt", quantity::number),
+    (ValueKind::Number, "unsignedInt", quantity::number),
     (ValueKind::Uri, "canonical", canonical_uri),
     (ValueKind::Uri, "id", uri),
     (ValueKind::Uri, "oid", uri),
@@ -149,50 +160,6 @@ pub(super) const RULES: &[(ValueKind, &str, Rule)] = &[
 /// The primitive value of a child.
 fn child_text(element: Element<'_>, name: Name) -> Option<Cow<'_, str>> {
     element.child(name)?.value_text()
-}
-
-fn push_token(sink: &mut Sink<'_>, system: Option<Cow<'_, str>>, code: Cow<'_, str>) {
-    let code = if sink.ignores_case {
-        code.to_lowercase()
-    } else {
-        code.into_owned()
-    };
-    sink.values.tokens.push(Token {
-        parameter: sink.parameter,
-        system: system.map(Cow::into_owned).unwrap_or_default(),
-        code,
-    });
-}
-
-fn plain_token(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(code) = element.value_text() {
-        push_token(sink, None, code);
-    }
-}
-
-fn coding(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(code) = child_text(element, sink.fields.code) {
-        push_token(sink, child_text(element, sink.fields.system), code);
-    }
-}
-
-fn codeable_concept(sink: &mut Sink<'_>, element: Element<'_>) {
-    for item in element.children(sink.fields.coding) {
-        coding(sink, item);
-    }
-}
-
-fn identifier(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(value) = child_text(element, sink.fields.value) {
-        push_token(sink, child_text(element, sink.fields.system), value);
-    }
-}
-
-/// The system of a ContactPoint (`phone`) is no system of a token.
-fn contact_point(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(value) = child_text(element, sink.fields.value) {
-        push_token(sink, None, value);
-    }
 }
 
 fn push_string(sink: &mut Sink<'_>, text: &str) {
@@ -319,11 +286,14 @@ fn push_reference(sink: &mut Sink<'_>, target: Target) {
     });
 }
 
-/// A reference by an identifier alone points at no resource that is known.
+/// A reference by an identifier alone points at no resource that is known; `:identifier` finds it.
 fn reference(sink: &mut Sink<'_>, element: Element<'_>) {
     let text = child_text(element, sink.fields.reference);
     if let Some(target) = text.and_then(|text| target::target(&text, sink.base_url)) {
         push_reference(sink, target);
+    }
+    if let Some(identifier) = element.child(sink.fields.identifier) {
+        token::of_reference(sink, identifier);
     }
 }
 
@@ -345,101 +315,6 @@ fn with_and_without_version(canonical: Canonical<'_>) -> impl Iterator<Item = St
         .version
         .map(|version| format!("{}|{version}", canonical.url));
     std::iter::once(canonical.url.to_owned()).chain(versioned)
-}
-
-fn push_quantity(sink: &mut Sink<'_>, (low, high): (f64, f64), system: String, code: String) {
-    sink.values.quantities.push(Quantity {
-        parameter: sink.parameter,
-        system,
-        code,
-        low,
-        high,
-    });
-}
-
-/// The number itself: how precise the stored number is does not matter to a search.
-fn point(element: Element<'_>) -> Option<f64> {
-    Some(interval::decimal(&element.value_text()?)?.value)
-}
-
-/// What a comparator (`<`, `<=`, `>`, `>=`) makes of a number.
-fn compared(number: f64, comparator: Option<&str>) -> (f64, f64) {
-    match comparator.and_then(|comparator| comparator.chars().next()) {
-        Some('<') => (f64::MIN, number),
-        Some('>') => (number, f64::MAX),
-        _ => (number, number),
-    }
-}
-
-/// The system and code of a unit; its text where there is no code.
-fn unit(fields: &Fields, element: Element<'_>) -> (String, String) {
-    let system = child_text(element, fields.system);
-    let code = child_text(element, fields.code).or_else(|| child_text(element, fields.unit));
-    (
-        system.map(Cow::into_owned).unwrap_or_default(),
-        code.map(Cow::into_owned).unwrap_or_default(),
-    )
-}
-
-fn quantity(sink: &mut Sink<'_>, element: Element<'_>) {
-    let fields = sink.fields;
-    if let Some(number) = element.child(fields.value).and_then(point) {
-        let comparator = child_text(element, fields.comparator);
-        let (system, code) = unit(fields, element);
-        push_quantity(sink, compared(number, comparator.as_deref()), system, code);
-    }
-}
-
-fn money(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(number) = element.child(sink.fields.value).and_then(point) {
-        let currency = child_text(element, sink.fields.currency).map(Cow::into_owned);
-        let system = currency.as_ref().map(|_| CURRENCY_SYSTEM.to_owned());
-        push_quantity(
-            sink,
-            (number, number),
-            system.unwrap_or_default(),
-            currency.unwrap_or_default(),
-        );
-    }
-}
-
-/// The ends of a Range; an end that is not there is open.
-fn ends(fields: &Fields, element: Element<'_>) -> Option<(f64, f64)> {
-    let end = |name| point(element.child(name)?.child(fields.value)?);
-    let (low, high) = (end(fields.low), end(fields.high));
-    let is_empty = low.is_none() && high.is_none();
-    (!is_empty).then(|| (low.unwrap_or(f64::MIN), high.unwrap_or(f64::MAX)))
-}
-
-fn quantity_range(sink: &mut Sink<'_>, element: Element<'_>) {
-    let fields = sink.fields;
-    let end = element
-        .child(fields.low)
-        .or_else(|| element.child(fields.high));
-    if let Some((ends, end)) = ends(fields, element).zip(end) {
-        let (system, code) = unit(fields, end);
-        push_quantity(sink, ends, system, code);
-    }
-}
-
-fn number_range(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some((low, high)) = ends(sink.fields, element) {
-        push_number(sink, low, high);
-    }
-}
-
-fn number(sink: &mut Sink<'_>, element: Element<'_>) {
-    if let Some(number) = point(element) {
-        push_number(sink, number, number);
-    }
-}
-
-fn push_number(sink: &mut Sink<'_>, low: f64, high: f64) {
-    sink.values.numbers.push(Number {
-        parameter: sink.parameter,
-        low,
-        high,
-    });
 }
 
 fn push_uri(sink: &mut Sink<'_>, uri: String) {

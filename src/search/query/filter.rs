@@ -1,34 +1,33 @@
 //! Parameters that select: what each asks of a match.
 //!
-//! <https://hl7.org/fhir/R4/search.html#modifiers>, <https://hl7.org/fhir/R4/search.html#chaining>.
-//! Reading single values is left to `criterion`.
+//! <https://hl7.org/fhir/R4/search.html#modifiers>. Chains are left to `chain`, `_filter` to `boolean`,
+//! reading single values to `criterion`.
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
 
 use fhir_model::definition::TypeId;
 use fhir_model::key::{LogicalId, ResourceType};
 
-use crate::search::expression::{Filter, ValueKind};
+use crate::search::expression::{Criterion, Filter, StringMatching};
+use crate::search::narrative;
 use crate::search::parameter::{self, Lookup, Parameter};
-use crate::search::query::criterion::{self, Modifier, Reader, is_known};
-use crate::search::query::escape::split;
+use crate::search::query::criterion::{self, Modifier, Reader, unsupported_modifier};
+use crate::search::query::escape::{split, unescape};
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
-use crate::search::query::{ALTERNATIVES_MAX, CHAIN_LINKS_MAX, Context};
+use crate::search::query::{ALTERNATIVES_MAX, BRANCHES_MAX, Context};
+use crate::search::value::ParameterId;
 
-/// The most types that are named where a chain must say which it means.
-const NAMED_TARGETS_MAX: usize = 5;
+/// Parameters that mean the same for every type.
+pub(super) const FOR_ALL_TYPES: &[&str] =
+    &["_filter", "_has", "_id", "_lastUpdated", "_list", "_text"];
 
 /// Parameters of the standard that this server refuses rather than ignores, as they are filters.
-const UNSUPPORTED: &[&str] = &[
-    "_contained",
-    "_containedType",
-    "_content",
-    "_filter",
-    "_has",
-    "_list",
-    "_query",
-    "_text",
-    "_type",
-];
+const UNSUPPORTED: &[&str] = &["_contained", "_containedType", "_content", "_query"];
+
+/// What is the case unless it is asked otherwise: contained resources are not found by themselves.
+const NOT_CONTAINED: (&str, &str) = ("_contained", "false");
 
 /// Reads parameters that select.
 #[derive(Clone, Copy)]
@@ -36,33 +35,104 @@ pub(super) struct Filters<'a> {
     pub(super) context: &'a Context<'a>,
     /// How many links of a chain lead here.
     pub(super) links: usize,
+    /// Counts what parameters mean for each type.
+    pub(super) branches: &'a Cell<usize>,
 }
 
 impl Filters<'_> {
-    /// The filter that a parameter of a resource type stands for.
-    pub(super) fn read(self, type_id: TypeId, name: &str, value: &str) -> Result<Filter, Refusal> {
+    /// The filter that a parameter of these resource types stands for.
+    pub(super) fn read(self, types: &[TypeId], name: &str, value: &str) -> Result<Filter, Refusal> {
+        if let Some(asked) = name.strip_prefix("_has:") {
+            return self.has(types, asked, value);
+        }
         let parts = Name::parse(name);
-        if UNSUPPORTED.contains(&parts.code) {
+        if UNSUPPORTED.contains(&parts.code) && (parts.code, value) != NOT_CONTAINED {
             return Err(Refusal::unsupported(parts.code));
         }
         match parts.code {
-            "_id" => return column(parts, || ids(name, value)),
-            "_lastUpdated" => return column(parts, || self.last_updated(name, value)),
-            _ => {}
+            "_contained" => column(parts, || Ok(Filter::And(Vec::new()))),
+            "_id" => column(parts, || ids(name, value)),
+            "_lastUpdated" => column(parts, || self.last_updated(name, value)),
+            "_list" => column(parts, || self.list(value)),
+            "_text" => column(parts, || self.text(types, value)),
+            "_filter" => column(parts, || self.boolean(types, value)),
+            "_has" => self.has(types, parts.modifier.unwrap_or_default(), value),
+            "_type" => {
+                let reason = "chooses types in a search across types, and this is one of a type";
+                Err(Refusal::value("_type", reason))
+            }
+            _ => self.by_type(types, |type_id| {
+                let parameter = self.parameter(type_id, parts.code)?;
+                match parts.chained {
+                    Some(chained) => self.chain(parameter, parts, chained, value),
+                    None => self.any(parameter, parts, value),
+                }
+            }),
         }
-        let definitions = self.context.definitions;
-        let parameter = match parameter::find(definitions, type_id, parts.code) {
-            Lookup::Supported(parameter) => parameter,
-            Lookup::Unsupported => return Err(Refusal::unsupported(parts.code)),
-            Lookup::Unknown => return Err(self.unknown(type_id, parts.code)),
-        };
-        if self.context.unindexed.contains(&parameter.id) {
-            return Err(Refusal::unindexed(parameter.code));
+    }
+
+    /// Resources whose narrative has all words of one of the alternatives.
+    fn text(self, types: &[TypeId], value: &str) -> Result<Filter, Refusal> {
+        let alternatives = alternatives("_text", value)?.into_iter();
+        let alternatives: Vec<_> = alternatives
+            .map(|text| narrative::words(&unescape(text)))
+            .collect();
+        if alternatives.iter().any(BTreeSet::is_empty) {
+            return Err(Refusal::value("_text", "has an alternative without a word"));
         }
-        match parts.chained {
-            Some(chained) => self.chain(parameter, parts, chained, value),
-            None => self.any(parameter, parts, value),
+        self.by_type(types, |of| {
+            let parameter = narrative::parameter(self.name(of)?.as_str());
+            let one = |words: &BTreeSet<String>| Filter::And(words_of(parameter, words));
+            Ok(match alternatives.as_slice() {
+                [only] => one(only),
+                several => Filter::Or(several.iter().map(one).collect()),
+            })
+        })
+    }
+
+    /// What a parameter means for each type; one filter if it is the same for all.
+    pub(super) fn by_type(
+        self,
+        types: &[TypeId],
+        read: impl Fn(TypeId) -> Result<Filter, Refusal>,
+    ) -> Result<Filter, Refusal> {
+        if let [only] = types {
+            return read(*only);
         }
+        self.branches.set(self.branches.get() + types.len());
+        if self.branches.get() > BRANCHES_MAX {
+            return Err(Refusal::limit(
+                "types for which its parameters mean something else",
+                BRANCHES_MAX,
+            ));
+        }
+        let branches = types.iter().map(|of| Ok((self.name(*of)?, read(*of)?)));
+        let mut branches: Vec<(ResourceType, Filter)> = branches.collect::<Result<_, _>>()?;
+        branches.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(match branches.as_slice() {
+            [(_, first), rest @ ..] if rest.iter().all(|(_, filter)| filter == first) => {
+                first.clone()
+            }
+            [] => Filter::Nothing,
+            _ => Filter::ByType(branches),
+        })
+    }
+
+    /// The parameter of a type.
+    pub(super) fn parameter(&self, type_id: TypeId, code: &str) -> Result<Parameter<'_>, Refusal> {
+        match parameter::find(self.context.definitions, type_id, code) {
+            Lookup::Supported(found) if self.context.unindexed.contains(&found.id) => {
+                Err(Refusal::unindexed(found.code))
+            }
+            Lookup::Supported(found) => Ok(found),
+            Lookup::Unsupported => Err(Refusal::unsupported(code)),
+            Lookup::Unknown => Err(self.unknown(type_id, code)),
+        }
+    }
+
+    /// The name of a type.
+    pub(super) fn name(self, type_id: TypeId) -> Result<ResourceType, Refusal> {
+        self.context.type_name(type_id)
     }
 
     fn unknown(self, type_id: TypeId, code: &str) -> Refusal {
@@ -71,135 +141,73 @@ impl Filters<'_> {
         }
         let definitions = self.context.definitions;
         let own = parameter::all(definitions, type_id).map(|parameter| parameter.code);
-        let mut known: Vec<&str> = parameter::COLUMNS.iter().copied().chain(own).collect();
+        let mut known: Vec<&str> = FOR_ALL_TYPES.iter().copied().chain(own).collect();
         known.sort_unstable();
         Refusal::unknown(code, definitions.type_name(type_id), &known)
     }
 
     fn last_updated(self, name: &str, value: &str) -> Result<Filter, Refusal> {
-        if split(value, ',').count() > 1 {
-            return Err(Refusal::value(
-                name,
-                "has alternatives, which is not supported",
-            ));
-        }
-        criterion::date(value, self.context.now)
+        let dates = alternatives(name, value)?.into_iter();
+        let dates = dates.map(|text| criterion::date(text, self.context.now));
+        dates
+            .collect::<Result<_, _>>()
             .map(Filter::LastUpdated)
-            .map_err(|reason| Refusal::value(name, &reason))
+            .map_err(|reason| reason.refuse(name))
     }
 
-    fn any(
+    pub(super) fn any(
         self,
         parameter: Parameter<'_>,
         parts: Name<'_>,
         value: &str,
     ) -> Result<Filter, Refusal> {
-        if parts.modifier == Some("missing") {
-            return missing(parameter, value);
-        }
-        let negated = parts.modifier == Some("not") && parameter.kind == ValueKind::Token;
         let modifier = match parts.modifier {
-            Some(_) if negated => Modifier::None,
-            Some(modifier) => self.modifier(parameter, modifier)?,
+            Some(name) => Modifier::read(self.context.definitions, &parameter, name)?,
             None => Modifier::None,
         };
+        if modifier == Modifier::Missing {
+            return missing(parameter, value);
+        }
+        let negated = modifier.is_negated();
         let reader = Reader::new(self.context, parameter, modifier);
         let criteria = alternatives(parameter.code, value)?
             .into_iter()
             .map(|text| reader.read(text))
             .collect::<Result<_, _>>()
-            .map_err(|reason| Refusal::value(parameter.code, &reason))?;
+            .map_err(|reason| reason.refuse(parameter.code))?;
         Ok(Filter::Any {
-            parameter: parameter.id,
+            parameter: reader.parameter_id(),
             criteria,
             negated,
         })
     }
 
-    fn modifier(self, parameter: Parameter<'_>, modifier: &str) -> Result<Modifier, Refusal> {
-        Ok(match (parameter.kind, modifier) {
-            (ValueKind::String, "exact") => Modifier::Exact,
-            (ValueKind::String, "contains") => Modifier::Contains,
-            (ValueKind::Uri, "below") => Modifier::Below,
-            (ValueKind::Uri, "above") => Modifier::Above,
-            (ValueKind::Reference, modifier) => match ResourceType::parse(modifier) {
-                Ok(target) if is_known(self.context.definitions, &target) => Modifier::Type(target),
-                _ => return Err(unsupported_modifier(parameter, modifier)),
-            },
-            _ => return Err(unsupported_modifier(parameter, modifier)),
-        })
-    }
-
-    fn chain(
+    /// The type that a modifier of a reference names.
+    pub(super) fn type_of_modifier(
         self,
         parameter: Parameter<'_>,
-        parts: Name<'_>,
-        chained: &str,
-        value: &str,
-    ) -> Result<Filter, Refusal> {
-        if self.links == CHAIN_LINKS_MAX {
-            return Err(Refusal::limit("links in a chain", CHAIN_LINKS_MAX));
-        }
-        if parameter.kind != ValueKind::Reference {
-            let reason = "is asked for by a chain, but the parameter is no reference";
-            return Err(Refusal::value(parameter.code, reason));
-        }
-        let target = match parts.modifier {
-            Some(modifier) => match self.modifier(parameter, modifier)? {
-                Modifier::Type(target) => target,
-                _ => return Err(unsupported_modifier(parameter, modifier)),
-            },
-            None => self.only_target(parameter, chained)?,
-        };
+        name: &str,
+    ) -> Result<TypeId, Refusal> {
         let definitions = self.context.definitions;
-        let Some(target_id) = definitions.resource_type(target.as_str()) else {
-            return Err(Refusal::value(parameter.code, "names no type of resource"));
+        let type_id = match Modifier::read(definitions, &parameter, name)? {
+            Modifier::Type(target) => definitions.resource_type(target.as_str()),
+            _ => None,
         };
-        let inner = Self {
-            links: self.links + 1,
-            ..self
-        };
-        let filter = inner.read(target_id, chained, value)?;
-        Ok(Filter::Chain {
-            parameter: parameter.id,
-            target,
-            filters: vec![filter],
-        })
+        type_id.ok_or_else(|| unsupported_modifier(&parameter, name))
     }
+}
 
-    /// The one type that the reference may point at and that has the chained parameter.
-    fn only_target(self, parameter: Parameter<'_>, chained: &str) -> Result<ResourceType, Refusal> {
-        let definitions = self.context.definitions;
-        let targets = parameter.targets(definitions);
-        if let [only] = targets.as_slice() {
-            return Ok(only.clone());
-        }
-        let code = Name::parse(chained).code;
-        let has_parameter = |target: &&ResourceType| {
-            let target = definitions.resource_type(target.as_str());
-            parameter::COLUMNS.contains(&code)
-                || target.is_some_and(|target| definitions.search_parameter(target, code).is_some())
-        };
-        let candidates: Vec<&ResourceType> = targets.iter().filter(has_parameter).collect();
-        match candidates.as_slice() {
-            [only] => Ok((*only).clone()),
-            [] if !targets.is_empty() => Err(Refusal::value(
-                parameter.code,
-                &format!("refers to no type that has the parameter '{code}'"),
-            )),
-            several => {
-                let types = match several.len() {
-                    1..=NAMED_TARGETS_MAX => {
-                        let names = several.iter().map(|target| target.as_str());
-                        names.collect::<Vec<_>>().join(", ")
-                    }
-                    _ => "many types".to_owned(),
-                };
-                let reason = format!("may refer to {types}; say which, as in subject:Patient.name");
-                Err(Refusal::value(parameter.code, &reason))
-            }
-        }
-    }
+fn words_of(parameter: ParameterId, words: &BTreeSet<String>) -> Vec<Filter> {
+    let words = words.iter().map(|word| Criterion::String {
+        text: word.clone(),
+        matching: StringMatching::Whole,
+    });
+    let filters = words.map(|criterion| Filter::Any {
+        parameter,
+        criteria: vec![criterion],
+        negated: false,
+    });
+    filters.collect()
 }
 
 /// A parameter that is a column has neither modifiers nor targets.
@@ -230,7 +238,7 @@ fn ids(name: &str, value: &str) -> Result<Filter, Refusal> {
     })
 }
 
-fn alternatives<'v>(name: &str, value: &'v str) -> Result<Vec<&'v str>, Refusal> {
+pub(super) fn alternatives<'v>(name: &str, value: &'v str) -> Result<Vec<&'v str>, Refusal> {
     let alternatives: Vec<&str> = split(value, ',').take(ALTERNATIVES_MAX + 1).collect();
     if alternatives.len() > ALTERNATIVES_MAX {
         return Err(Refusal::limit(
@@ -258,15 +266,4 @@ fn missing(parameter: Parameter<'_>, value: &str) -> Result<Filter, Refusal> {
         kind: parameter.kind,
         missing,
     })
-}
-
-fn unsupported_modifier(parameter: Parameter<'_>, modifier: &str) -> Refusal {
-    let supported: &[&str] = match parameter.kind {
-        ValueKind::Token => &[":missing", ":not"],
-        ValueKind::String => &[":contains", ":exact", ":missing"],
-        ValueKind::Reference => &[":missing", "a type of resource"],
-        ValueKind::Uri => &[":above", ":below", ":missing"],
-        ValueKind::Date | ValueKind::Quantity | ValueKind::Number => &[":missing"],
-    };
-    Refusal::modifier(parameter.code, modifier, supported)
 }

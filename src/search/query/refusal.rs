@@ -84,6 +84,14 @@ impl Refusal {
         )
     }
 
+    /// A value that names something that is not here.
+    pub(super) fn not_found(name: &str, reason: &str) -> Self {
+        Self::never(
+            IssueType::NotFound,
+            format!("The value of the parameter '{name}' {reason}."),
+        )
+    }
+
     /// A modifier that the parameter does not have.
     pub(super) fn modifier(name: &str, modifier: &str, supported: &[&str]) -> Self {
         let supported = match supported {

@@ -4,12 +4,16 @@ use fhir_model::key::{LogicalId, ResourceType};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};
 
-use super::*;
 use crate::search::expression::{
-    Criterion, DateCriterion, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
+    Criterion, Cursor, DateCriterion, Filter, Prefix, ReferenceCriterion, Search, StringMatching,
+    TokenCriterion, Total,
 };
 use crate::search::value::ParameterId;
+use crate::store::find::page::page_of;
+use crate::store::find::plan::{Driver, Plan, Source};
+use crate::store::find::sorted;
 use crate::store::migrate::migrate;
+use crate::store::sql::{Connection, Dialect};
 
 async fn database() -> SqliteConnection {
     let mut connection = SqliteConnectOptions::new()
@@ -25,13 +29,15 @@ async fn database() -> SqliteConnection {
 
 fn search_for(filters: Vec<Filter>) -> Search {
     Search {
-        resource_type: ResourceType::parse("Observation").unwrap(),
+        types: ResourceType::parse("Observation").unwrap().into(),
         filters,
         sort: Vec::new(),
         count: 10,
         after: Some(Cursor {
             values: Vec::new(),
             key: 7,
+            is_backward: false,
+            snapshot: None,
         }),
         includes: Vec::new(),
         revincludes: Vec::new(),
@@ -91,11 +97,22 @@ fn check(steps: &[String], expected: &[&str]) {
 
 async fn steps(filters: Vec<Filter>, driver: Driver) -> Vec<String> {
     let search = search_for(filters);
-    let mut sparse = vec![false; search.filters.len()];
+    let mut rows = vec![false; search.filters.len()];
     if let Driver::Sparse(place) = driver {
-        sparse[place] = true;
+        rows[place] = true;
     }
-    let sql = page_of(Dialect::Sqlite, &search, &Plan { driver, sparse }).explained();
+    let plan = Plan {
+        driver,
+        rows,
+        candidates: Vec::new(),
+        counts: Vec::new(),
+        walked_max: None,
+    };
+    let sql = match driver {
+        Driver::Sorted => sorted::page_of(Dialect::Sqlite, &search, &plan, None).unwrap(),
+        _ => page_of(Dialect::Sqlite, &search, &plan, Source::Current, None),
+    };
+    let sql = sql.explained();
     let mut connection = database().await;
     let rows = Connection::Sqlite(&mut connection)
         .fetch(sql)

@@ -3,15 +3,17 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use baton::search::expression::{
     Criterion, DateCriterion, Filter, Include, Prefix, ReferenceCriterion, Search, Sort, SortBy,
-    StringMatching, TokenCriterion, Total, UriMatching, ValueKind,
+    StringMatching, TokenCriterion, Total, Types, UriMatching, ValueKind,
 };
 use baton::search::value::{
-    DateRange, Number, ParameterId, Quantity, Reference, SearchValues, Target, Text, Token, Uri,
+    CANONICAL, Composite, DateRange, Display, IDENTIFIER, Number, ParameterId, Quantity, Reference,
+    SearchValues, TEXT, Target, Text, Token, Uri, component,
 };
-use baton::store::{NewVersion, Store};
+use baton::store::Store;
 use fhir_model::key::LogicalId;
 use futures_util::future::join;
 
@@ -42,7 +44,7 @@ const PREFIXES: [Prefix; 9] = [
 ];
 const SYSTEMS: [&str; 3] = ["", "urn:a", "urn:b"];
 const CODES: [&str; 4] = ["x", "X", "x%", "é'\"\\"];
-const TEXTS: [&str; 7] = ["", "anna", "ann", "a%", "a_", "annb\u{10ffff}", "zoë"];
+const TEXTS: [&str; 7] = ["", "anna", "ann", "a%", "a_", "annb\u{10ffff}", "zoe"];
 const DATES: [(i64, i64); 6] = [
     (0, 10),
     (0, 20),
@@ -51,25 +53,54 @@ const DATES: [(i64, i64); 6] = [
     (i64::MIN, 15),
     (15, i64::MAX),
 ];
-const NUMBERS: [(f64, f64); 5] = [
+const NUMBERS: [(f64, f64); 7] = [
+    (100.0, 100.0),
     (99.5, 100.5),
-    (99.95, 100.05),
-    (0.05, 0.15),
-    (-5.5, -4.5),
-    (5.35, 5.45),
+    (0.1, 0.1),
+    (-5.0, -5.0),
+    (5.4, 5.4),
+    (f64::MIN, 5.35),
+    (100.0, f64::MAX),
 ];
-const URIS: [&str; 4] = ["http://a/b", "http://a/b/c", "http://a", "urn:uuid:1"];
+const URIS: [&str; 7] = [
+    "http://a/b",
+    "http://a/b/c",
+    "http://a/bc",
+    "http://a",
+    "urn:uuid:1",
+    "http://v|1",
+    "http://v|1.2",
+];
 const IDS: [&str; 4] = ["1", "2", "3", "9"];
+const UNITS: [&str; 2] = ["g", "m"];
+
+/// Kinds of the components of composites.
+const COMPOSITES: [&[ValueKind]; 6] = [
+    &[ValueKind::Token, ValueKind::Quantity],
+    &[ValueKind::Token, ValueKind::Date],
+    &[ValueKind::Token, ValueKind::Token],
+    &[ValueKind::Reference, ValueKind::Token],
+    &[ValueKind::Token, ValueKind::Number, ValueKind::Number],
+    &[ValueKind::String, ValueKind::Uri],
+];
+
+fn composite_of(name: &str, place: usize) -> ParameterId {
+    ParameterId::new(name, &format!("composite{place}"))
+}
 
 fn parameter(kind: ValueKind) -> ParameterId {
-    ParameterId::new("Observation", &format!("{kind:?}"))
+    parameter_of("Observation", kind)
+}
+
+fn parameter_of(name: &str, kind: ValueKind) -> ParameterId {
+    ParameterId::new(name, &format!("{kind:?}"))
 }
 
 /// Numbers that look random and are the same in every run.
-struct Dice(u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
+    pub(super) fn roll(&mut self, sides: usize) -> usize {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
@@ -77,7 +108,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    fn one<T: Clone>(&mut self, of: &[T]) -> T {
+    pub(super) fn one<T: Clone>(&mut self, of: &[T]) -> T {
         of[self.roll(of.len())].clone()
     }
 
@@ -88,79 +119,153 @@ impl Dice {
 }
 
 fn random_target(dice: &mut Dice) -> Target {
-    match dice.roll(4) {
+    match dice.roll(5) {
         0 => Target::Url(dice.one(&URIS).to_owned()),
         1 => Target::Local(resource_type("Group"), id(dice.one(&IDS))),
+        2 => Target::Local(resource_type("Observation"), id(dice.one(&IDS))),
         _ => Target::Local(resource_type("Patient"), id(dice.one(&IDS))),
     }
 }
 
-fn random_values(dice: &mut Dice) -> SearchValues {
+/// What a code is shown as, whoever sends it.
+fn display(code: &str) -> String {
+    match code {
+        "x" => "fever",
+        "X" => "fever of unknown origin",
+        _ => "cough",
+    }
+    .to_owned()
+}
+
+/// Adds a value of a kind, and what its modifiers look at.
+fn push_random(
+    values: &mut SearchValues,
+    dice: &mut Dice,
+    kind: ValueKind,
+    parameter: ParameterId,
+) {
+    let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
+    match kind {
+        ValueKind::Token => {
+            let normalised = display(&code);
+            values.displays.push(Display {
+                parameter,
+                system: system.clone(),
+                code: code.clone(),
+                normalised,
+            });
+            values.tokens.push(Token {
+                parameter,
+                system,
+                code,
+            });
+        }
+        ValueKind::String => {
+            let normalised = dice.one(&TEXTS).to_owned();
+            let exact = if dice.roll(2) == 0 {
+                normalised.to_uppercase()
+            } else {
+                normalised.clone()
+            };
+            values.strings.push(Text {
+                parameter,
+                normalised,
+                exact,
+            });
+        }
+        ValueKind::Date => {
+            let (low, high) = dice.one(&DATES);
+            values.dates.push(DateRange {
+                parameter,
+                low,
+                high,
+            });
+        }
+        ValueKind::Reference => {
+            let target = random_target(dice);
+            values.references.push(Reference { parameter, target });
+        }
+        ValueKind::Quantity => {
+            let (low, high) = dice.one(&NUMBERS);
+            values.quantities.push(Quantity {
+                parameter,
+                system,
+                code,
+                low,
+                high,
+            });
+            if dice.roll(2) == 0 {
+                let (low, high) = dice.one(&NUMBERS);
+                let (parameter, system) = (parameter.aspect(CANONICAL), String::new());
+                let code = dice.one(&UNITS).to_owned();
+                values.quantities.push(Quantity {
+                    parameter,
+                    system,
+                    code,
+                    low,
+                    high,
+                });
+            }
+        }
+        ValueKind::Number => {
+            let (low, high) = dice.one(&NUMBERS);
+            values.numbers.push(Number {
+                parameter,
+                low,
+                high,
+            });
+        }
+        ValueKind::Uri => {
+            let uri = dice.one(&URIS).to_owned();
+            values.uris.push(Uri { parameter, uri });
+        }
+        ValueKind::Composite => panic!("a composite is made of other kinds"),
+    }
+}
+
+pub(super) fn random_values(dice: &mut Dice, of: &str) -> SearchValues {
     let mut values = SearchValues::default();
-    for _ in 0..dice.few() {
-        let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
-        values.tokens.push(Token {
-            parameter: parameter(ValueKind::Token),
-            system,
-            code,
-        });
+    for kind in KINDS {
+        for _ in 0..dice.few() {
+            push_random(&mut values, dice, kind, parameter_of(of, kind));
+        }
     }
-    for _ in 0..dice.few() {
-        let normalised = dice.one(&TEXTS).to_owned();
-        let exact = if dice.roll(2) == 0 {
-            normalised.to_uppercase()
-        } else {
-            normalised.clone()
-        };
+    // A concept that says something itself, and a reference by an identifier.
+    if dice.roll(4) == 0 {
         values.strings.push(Text {
-            parameter: parameter(ValueKind::String),
-            normalised,
-            exact,
+            parameter: parameter_of(of, ValueKind::Token).aspect(TEXT),
+            normalised: dice.one(&["fever", "unwell"]).to_owned(),
+            exact: String::new(),
         });
     }
-    for _ in 0..dice.few() {
-        let (low, high) = dice.one(&DATES);
-        values.dates.push(DateRange {
-            parameter: parameter(ValueKind::Date),
-            low,
-            high,
+    if dice.roll(4) == 0 {
+        values.tokens.push(Token {
+            parameter: parameter_of(of, ValueKind::Reference).aspect(IDENTIFIER),
+            system: dice.one(&SYSTEMS).to_owned(),
+            code: dice.one(&CODES).to_owned(),
         });
     }
-    for _ in 0..dice.few() {
-        let target = random_target(dice);
-        values.references.push(Reference {
-            parameter: parameter(ValueKind::Reference),
-            target,
-        });
-    }
-    for _ in 0..dice.few() {
-        let (low, high) = dice.one(&NUMBERS);
-        let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
-        let parameter = parameter(ValueKind::Quantity);
-        values.quantities.push(Quantity {
-            parameter,
-            system,
-            code,
-            low,
-            high,
-        });
-    }
-    for _ in 0..dice.few() {
-        let (low, high) = dice.one(&NUMBERS);
-        values.numbers.push(Number {
-            parameter: parameter(ValueKind::Number),
-            low,
-            high,
-        });
-    }
-    for _ in 0..dice.few() {
-        let uri = dice.one(&URIS).to_owned();
-        values.uris.push(Uri {
-            parameter: parameter(ValueKind::Uri),
-            uri,
-        });
+    for (place, kinds) in COMPOSITES.iter().enumerate() {
+        for _ in 0..dice.few() {
+            let mut together = SearchValues::default();
+            for (place, kind) in kinds.iter().enumerate() {
+                for _ in 0..=dice.roll(2) {
+                    push_random(&mut together, dice, *kind, component(place));
+                }
+            }
+            let parameter = composite_of(of, place);
+            values.composites.push(Composite {
+                parameter,
+                values: together,
+            });
+        }
     }
     values
+}
+
+/// None, one or two.
+pub(super) fn random_patients(dice: &mut Dice) -> Vec<LogicalId> {
+    (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect()
 }
 
 /// Writes a world of observations and patients, some of them updated, some deleted.
@@ -169,15 +274,15 @@ async fn populate(store: &Store) -> World {
     let mut world = Vec::new();
     for patient in ["1", "2", "3"] {
         let mut version = new_version(&format!("Patient/{patient}"), 1, "patient");
-        version.values = random_values(&mut dice);
+        version.values = random_values(&mut dice, "Patient");
         version.patients = vec![id(patient)];
         world.push(version);
     }
     for number in 0..120 {
         let mut version = new_version(&format!("Observation/{number}"), 1, "observation");
         version.last_updated = instant(i64::try_from(dice.roll(20)).unwrap());
-        version.values = random_values(&mut dice);
-        version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+        version.values = random_values(&mut dice, "Observation");
+        version.patients = random_patients(&mut dice);
         world.push(version);
     }
     write(store, world.clone()).await.unwrap();
@@ -185,8 +290,8 @@ async fn populate(store: &Store) -> World {
     for version in world.iter_mut().skip(3) {
         if dice.roll(3) == 0 {
             version.version = version.version.next();
-            version.values = random_values(&mut dice);
-            version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
+            version.values = random_values(&mut dice, "Observation");
+            version.patients = random_patients(&mut dice);
             updates.push(version.clone());
         }
     }
@@ -204,7 +309,7 @@ async fn populate(store: &Store) -> World {
     World(world)
 }
 
-fn search(filters: Vec<Filter>) -> Search {
+pub(super) fn search(filters: Vec<Filter>) -> Search {
     Search {
         filters,
         ..by_code("Observation", "x")
@@ -212,7 +317,7 @@ fn search(filters: Vec<Filter>) -> Search {
 }
 
 /// Every criterion that the small domains allow.
-fn criteria() -> Vec<Criterion> {
+pub(super) fn criteria() -> Vec<Criterion> {
     let mut criteria = Vec::new();
     for code in CODES {
         criteria.push(Criterion::Token(TokenCriterion::Code(code.to_owned())));
@@ -226,6 +331,21 @@ fn criteria() -> Vec<Criterion> {
     for system in SYSTEMS {
         criteria.push(Criterion::Token(TokenCriterion::System(system.to_owned())));
     }
+    for text in ["f", "fever", "fever of", "unw", "none"] {
+        criteria.push(Criterion::Token(TokenCriterion::Text(text.to_owned())));
+    }
+    let among = |codes: &[(&str, &str)]| {
+        let codes = codes.iter();
+        let set = codes.map(|(system, code)| ((*system).to_owned(), (*code).to_owned()));
+        Criterion::Token(TokenCriterion::Among(Arc::new(set.collect())))
+    };
+    criteria.push(among(&[]));
+    criteria.push(among(&[
+        ("urn:a", "x"),
+        ("urn:b", "X"),
+        ("", "x%"),
+        ("urn:c", "x"),
+    ]));
     for text in TEXTS
         .into_iter()
         .chain(["n", "ANNA", "%", "_", "zo", "annb"])
@@ -234,6 +354,8 @@ fn criteria() -> Vec<Criterion> {
             StringMatching::StartsWith,
             StringMatching::Contains,
             StringMatching::Exact,
+            StringMatching::Whole,
+            StringMatching::Ends,
         ] {
             criteria.push(Criterion::String {
                 text: text.to_owned(),
@@ -245,11 +367,20 @@ fn criteria() -> Vec<Criterion> {
         for (low, high) in DATES.into_iter().chain([(10, 15), (20, 30)]) {
             criteria.push(Criterion::Date(DateCriterion { prefix, low, high }));
         }
-        for (low, high) in NUMBERS
-            .into_iter()
-            .chain([(100.0, 100.0), (0.1, 0.1), (5.4, 5.4)])
-        {
+        for (low, high) in NUMBERS.into_iter().chain([
+            (99.5, 100.5),
+            (0.05, 0.15),
+            (5.35, 5.45),
+            (5.0, 5.4),
+            (-5.5, -4.5),
+        ]) {
             criteria.push(Criterion::Number { prefix, low, high });
+            criteria.push(Criterion::CanonicalQuantity {
+                prefix,
+                low,
+                high,
+                unit: "g".to_owned(),
+            });
             for system in [None, Some("urn:a")] {
                 for code in [None, Some("x")] {
                     criteria.push(Criterion::Quantity {
@@ -272,10 +403,15 @@ fn criteria() -> Vec<Criterion> {
             criteria.push(Criterion::Reference(local));
         }
     }
-    for uri in URIS.into_iter().chain(["http://a/b/c/d", "http://a/"]) {
-        criteria.push(Criterion::Reference(ReferenceCriterion::Url(
-            uri.to_owned(),
-        )));
+    let more = ["http://a/b/c/d", "http://a/", "http://v|1.2.3", "http://v"];
+    for uri in URIS.into_iter().chain(more) {
+        for form in [
+            ReferenceCriterion::Url,
+            ReferenceCriterion::Below,
+            ReferenceCriterion::Above,
+        ] {
+            criteria.push(Criterion::Reference(form(uri.to_owned())));
+        }
         for matching in [UriMatching::Equal, UriMatching::Below, UriMatching::Above] {
             criteria.push(Criterion::Uri {
                 uri: uri.to_owned(),
@@ -292,9 +428,10 @@ fn kind(criterion: &Criterion) -> ValueKind {
         Criterion::String { .. } => ValueKind::String,
         Criterion::Date(_) => ValueKind::Date,
         Criterion::Reference(_) => ValueKind::Reference,
-        Criterion::Quantity { .. } => ValueKind::Quantity,
+        Criterion::Quantity { .. } | Criterion::CanonicalQuantity { .. } => ValueKind::Quantity,
         Criterion::Number { .. } => ValueKind::Number,
         Criterion::Uri { .. } => ValueKind::Uri,
+        Criterion::Composite(_) => ValueKind::Composite,
     }
 }
 
@@ -326,18 +463,8 @@ async fn found(store: &Store, search: &Search) -> Vec<String> {
 }
 
 /// What the oracle finds, in the order asked for.
-fn expected(world: &World, search: &Search) -> Vec<String> {
-    let mut found: Vec<&NewVersion> = world
-        .0
-        .iter()
-        .filter(|resource| resource.key.resource_type == search.resource_type)
-        .filter(|resource| {
-            search
-                .filters
-                .iter()
-                .all(|filter| world.matches(resource, filter))
-        })
-        .collect();
+pub(super) fn expected(world: &World, search: &Search) -> Vec<String> {
+    let mut found = world.matches(search);
     found.sort_by(|a, b| {
         let compare = |sort: &Sort| {
             let key = |resource| sort_key(resource, sort.by, sort.descending);
@@ -409,7 +536,12 @@ async fn every_criterion_finds_what_the_oracle_finds() {
                 low: second(5),
                 high: second(10),
             };
-            check(&store, &world, &search(vec![Filter::LastUpdated(date)])).await;
+            check(
+                &store,
+                &world,
+                &search(vec![Filter::LastUpdated(vec![date])]),
+            )
+            .await;
         }
         for patient in IDS {
             check(
@@ -428,13 +560,66 @@ async fn every_criterion_finds_what_the_oracle_finds() {
     .await;
 }
 
-fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filter {
-    match dice.roll(10) {
+/// A criterion for each component of a composite; modifiers are not for components.
+fn random_composite(dice: &mut Dice, criteria: &[Criterion], kinds: &[ValueKind]) -> Criterion {
+    let is_plain = |criterion: &&Criterion| {
+        !matches!(
+            criterion,
+            Criterion::Token(TokenCriterion::Text(_) | TokenCriterion::Among(_))
+        )
+    };
+    let parts = kinds.iter().map(|of| {
+        let alike = criteria.iter().filter(|it| kind(it) == *of);
+        let alike: Vec<Criterion> = alike.filter(is_plain).cloned().collect();
+        dice.one(&alike)
+    });
+    Criterion::Composite(parts.collect())
+}
+
+#[tokio::test]
+async fn composites_find_what_holds_of_one_element() {
+    on_each_engine(async |store| {
+        let world = populate(&store).await;
+        let criteria = criteria();
+        let mut dice = Dice(11);
+        for (place, kinds) in COMPOSITES.iter().enumerate() {
+            let parameter = composite_of("Observation", place);
+            for number in 0..60 {
+                let count = 1 + number % 2;
+                let composites = (0..count).map(|_| random_composite(&mut dice, &criteria, kinds));
+                let filter = Filter::Any {
+                    parameter,
+                    criteria: composites.collect(),
+                    negated: false,
+                };
+                check(&store, &world, &search(vec![filter])).await;
+            }
+            for missing in [false, true] {
+                let kind = ValueKind::Composite;
+                let filter = Filter::Missing {
+                    parameter,
+                    kind,
+                    missing,
+                };
+                check(&store, &world, &search(vec![filter])).await;
+            }
+        }
+    })
+    .await;
+}
+
+pub(super) fn random_filter(
+    dice: &mut Dice,
+    criteria: &[Criterion],
+    depth: usize,
+    of: &str,
+) -> Filter {
+    match dice.roll(14) {
         0 => Filter::Compartment(id(dice.one(&IDS))),
         1 => {
             let kind = dice.one(&KINDS);
             Filter::Missing {
-                parameter: parameter(kind),
+                parameter: parameter_of(of, kind),
                 kind,
                 missing: dice.roll(2) == 0,
             }
@@ -447,19 +632,14 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filte
         3 => {
             let low = instant(3).timestamp_micros();
             let high = instant(12).timestamp_micros();
-            Filter::LastUpdated(DateCriterion {
+            let mut date = || DateCriterion {
                 prefix: dice.one(&PREFIXES),
                 low,
                 high,
-            })
+            };
+            Filter::LastUpdated(vec![date(), date()])
         }
-        4 if depth > 0 => Filter::Chain {
-            parameter: parameter(ValueKind::Reference),
-            target: resource_type("Patient"),
-            filters: (0..=dice.roll(2))
-                .map(|_| random_filter(dice, criteria, depth - 1))
-                .collect(),
-        },
+        4..=8 if depth > 0 => random_combination(dice, criteria, depth - 1, of),
         _ => {
             let first = dice.one(criteria);
             let wanted = kind(&first);
@@ -472,7 +652,7 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filte
                 .chain((0..dice.few()).map(|_| dice.one(&alike)))
                 .collect();
             Filter::Any {
-                parameter: parameter(wanted),
+                parameter: parameter_of(of, wanted),
                 criteria,
                 negated: dice.roll(4) == 0,
             }
@@ -480,7 +660,52 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filte
     }
 }
 
-fn random_sort(dice: &mut Dice) -> Sort {
+/// A filter made of filters.
+fn random_combination(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str) -> Filter {
+    let some = |dice: &mut Dice, of: &str| -> Vec<Filter> {
+        (0..=dice.roll(2))
+            .map(|_| random_filter(dice, criteria, depth, of))
+            .collect()
+    };
+    match dice.roll(6) {
+        0 => {
+            let parameter = parameter_of(of, ValueKind::Reference);
+            let target = dice.one(&["Patient", "Patient", "Observation"]);
+            let filters = some(dice, target);
+            let target = resource_type(target).into();
+            Filter::Chain {
+                parameter,
+                target,
+                filters,
+            }
+        }
+        1 => Filter::Chain {
+            parameter: parameter_of(of, ValueKind::Reference),
+            target: Types::new(TWO_TYPES.map(resource_type).into()),
+            filters: vec![random_branches(dice, criteria, depth)],
+        },
+        2 => {
+            let source = dice.one(&TWO_TYPES);
+            Filter::Has {
+                source: resource_type(source),
+                parameter: parameter_of(source, ValueKind::Reference),
+                filters: some(dice, source),
+            }
+        }
+        3 => Filter::And(some(dice, of)),
+        4 => Filter::Or(some(dice, of)),
+        _ => Filter::Not(Box::new(random_filter(dice, criteria, depth, of))),
+    }
+}
+
+const TWO_TYPES: [&str; 2] = ["Observation", "Patient"];
+
+fn random_branches(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filter {
+    let branch = |of| (resource_type(of), random_filter(dice, criteria, depth, of));
+    Filter::ByType(TWO_TYPES.map(branch).into())
+}
+
+pub(super) fn random_sort(dice: &mut Dice) -> Sort {
     let by = match dice.roll(9) {
         0 => SortBy::Id,
         1 => SortBy::LastUpdated,
@@ -500,7 +725,7 @@ async fn combinations_find_what_the_oracle_finds_in_order() {
         let mut dice = Dice(7);
         for _ in 0..400 {
             let filters = (0..dice.roll(4))
-                .map(|_| random_filter(&mut dice, &criteria, 2))
+                .map(|_| random_filter(&mut dice, &criteria, 3, "Observation"))
                 .collect();
             let sort = (0..dice.roll(3)).map(|_| random_sort(&mut dice)).collect();
             let count = dice.one(&[3, 10, 200]);
@@ -519,11 +744,47 @@ async fn combinations_find_what_the_oracle_finds_in_order() {
     .await;
 }
 
-fn include(source: &str, parameter: Option<ParameterId>, target: Option<&str>) -> Include {
+#[tokio::test]
+async fn searches_of_several_types_find_what_the_oracle_finds_in_order() {
+    on_each_engine(async |store| {
+        let world = populate(&store).await;
+        let criteria = criteria();
+        let mut dice = Dice(11);
+        for round in 0..200 {
+            let filters = (0..dice.roll(3))
+                .map(|_| random_branches(&mut dice, &criteria, 2))
+                .collect();
+            let by = dice.one(&[SortBy::Id, SortBy::LastUpdated]);
+            let sort = (0..dice.roll(2)).map(|_| Sort {
+                by,
+                descending: false,
+            });
+            let types = match round % 2 {
+                0 => Types::new(TWO_TYPES.map(resource_type).into()),
+                _ => Types::ALL,
+            };
+            check(
+                &store,
+                &world,
+                &Search {
+                    types,
+                    sort: sort.collect(),
+                    count: dice.one(&[3, 10, 200]),
+                    ..search(filters)
+                },
+            )
+            .await;
+        }
+    })
+    .await;
+}
+
+fn include(source: &str, parameters: &[ParameterId], target: Option<&str>) -> Include {
     Include {
-        source: resource_type(source),
-        parameter,
+        source: Some(resource_type(source)),
+        parameters: parameters.into(),
         target: target.map(resource_type),
+        iterate: false,
     }
 }
 
@@ -581,35 +842,54 @@ async fn includes_follow_references_both_ways() {
             let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(included(&store, &search).await, expected, "{search:?}");
         };
-        let forth = |parameter, target| vec![include("Observation", parameter, target)];
+        let forth =
+            |parameters: &[ParameterId], target| vec![include("Observation", parameters, target)];
         check(
             "Observation",
-            forth(Some(subject), None),
+            forth(&[subject], None),
             false,
             &["Patient/p"],
         )
         .await;
         check(
             "Observation",
-            forth(None, None),
+            forth(&[], None),
             false,
             &["Patient/p", "Practitioner/d"],
         )
         .await;
         check(
             "Observation",
-            forth(None, Some("Practitioner")),
+            forth(&[], Some("Practitioner")),
             false,
             &["Practitioner/d"],
         )
         .await;
-        check("Patient", forth(Some(subject), None), false, &[]).await;
+        check("Patient", forth(&[subject], None), false, &[]).await;
         let two = &["Observation/1", "Observation/2"];
-        check("Patient", forth(Some(subject), None), true, two).await;
-        check("Patient", forth(None, Some("Patient")), true, two).await;
-        check("Patient", forth(Some(performer), None), true, &[]).await;
-        check("Practitioner", forth(None, None), true, &["Observation/1"]).await;
-        check("Practitioner", forth(None, Some("Patient")), true, &[]).await;
+        check("Patient", forth(&[subject], None), true, two).await;
+        check(
+            "Patient",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            two,
+        )
+        .await;
+        check("Patient", forth(&[performer], None), true, &[]).await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], None),
+            true,
+            &["Observation/1"],
+        )
+        .await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            &[],
+        )
+        .await;
     })
     .await;
 }
