@@ -172,7 +172,7 @@ async fn batch(
 /// An entry of a batch, as far as it is done without the store.
 enum Step {
     Read(Request),
-    Write(Prepared),
+    Write(Box<Prepared>),
     Refused(Error),
 }
 
@@ -199,7 +199,7 @@ async fn steps(
     let mut prepared = write::prepare_all(context, changes).await?.into_iter();
     let ready = |step: Option<Step>| {
         step.or_else(|| match prepared.next()? {
-            Ok(prepared) => Some(Step::Write(prepared)),
+            Ok(prepared) => Some(Step::Write(Box::new(prepared))),
             Err(error) => Some(Step::Refused(error)),
         })
     };
@@ -210,7 +210,7 @@ async fn single(context: &Context, step: Step, handling: Handling, budget: &Budg
     let services = &context.services;
     let answer = match step {
         Step::Refused(error) => Err(error),
-        Step::Write(prepared) => write::commit_prepared(context, vec![prepared], "batch")
+        Step::Write(prepared) => write::commit_prepared(context, vec![*prepared], "batch")
             .await
             .and_then(|written| {
                 let written = written.into_iter().next();
