@@ -63,20 +63,6 @@ impl Found {
         let type_id = DEFINITIONS
             .resource_type(self.key.resource_type.as_str())
             .unwrap();
-<<<<<<< HEAD
-        let aspects = [TEXT, OF_TYPE, IDENTIFIER];
-        let all = parameter::all(&DEFINITIONS, type_id).flat_map(|found| {
-            let aside = aspects.map(|it| (found.id.aspect(it), format!("{}:{it}", found.code)));
-            let own = [
-                (found.id, found.code.to_owned()),
-                (found.id.aspect(CANONICAL), found.code.to_owned()),
-            ];
-            own.into_iter().chain(aside)
-        });
-        let of = self.key.resource_type.as_str();
-        let text = (narrative::parameter(of), narrative::TEXT.to_owned());
-        all.chain([text]).collect()
-=======
         let mut names = HashMap::new();
         for found in parameter::all(&DEFINITIONS, type_id) {
             let (id, code) = (found.id, found.code);
@@ -86,8 +72,10 @@ impl Found {
                 names.insert(id.aspect(aspect), (format!("{code}:{aspect}"), false));
             }
         }
+        let of = self.key.resource_type.as_str();
+        let text = (narrative::TEXT.to_owned(), false);
+        names.insert(narrative::parameter(of), text);
         names
->>>>>>> values
     }
 
     /// For each value a query that names it.
