@@ -194,10 +194,9 @@ fn sample(kind: ValueKind) -> &'static str {
         ValueKind::Token => "urn:a|b",
         ValueKind::String => "text",
         ValueKind::Date => "ge2020-01-01",
-        ValueKind::Reference => "http://acme.org/a",
         ValueKind::Quantity => "lt5.4|http://unitsofmeasure.org|mg",
         ValueKind::Number => "0.5",
-        ValueKind::Uri => "http://acme.org/a",
+        ValueKind::Reference | ValueKind::Uri => "http://acme.org/a",
         ValueKind::Composite => "",
     }
 }
