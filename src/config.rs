@@ -45,6 +45,8 @@ pub struct Config {
     pub package_dependencies: MissingDependency,
     /// Where compiled packages are kept; beside the SQLite database when `None`.
     pub package_images: Option<PathBuf>,
+    /// Limits of searches.
+    pub search: Search,
     /// Who knows code systems that are not here.
     pub terminology: Terminology,
     /// The MLLP listener.
@@ -129,6 +131,22 @@ pub struct Validation {
     pub weaker_on_request: bool,
     /// Resource type → canonical URLs.
     pub profiles: BTreeMap<String, Vec<String>>,
+}
+
+/// Limits of searches.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default)]
+pub struct Search {
+    /// Longest time for one search, in milliseconds.
+    pub deadline_ms: u64,
+}
+
+impl Default for Search {
+    fn default() -> Self {
+        Self {
+            deadline_ms: 10_000,
+        }
+    }
 }
 
 /// A terminology server, asked for codes of value sets that cannot be known here.

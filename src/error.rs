@@ -59,6 +59,12 @@ pub enum Error {
     /// A condition that must single out one resource matches several.
     #[error("the condition matches more than one {0}")]
     MultipleMatches(String),
+    /// A search takes longer than it may.
+    #[error(
+        "the search takes longer than search.deadline_ms allows; narrow it by a parameter that few \
+         resources match, such as patient, identifier or date, by _lastUpdated, or leave out _sort"
+    )]
+    TooCostly,
     /// A search cannot go on where a page ended: what it was about is no longer there.
     #[error("{0}")]
     Expired(String),
@@ -96,6 +102,7 @@ impl From<store::Error> for Error {
                 IssueType::TooLong,
                 "the request writes more than one transaction takes; send it in parts",
             )]),
+            store::Error::TooCostly => Self::TooCostly,
             store::Error::Expired => Self::Expired(
                 "too much was changed since the first page, or its history is no longer kept; \
                  start the search again"

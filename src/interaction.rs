@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use fhir_model::definition::{Definitions, TypeId};
@@ -83,6 +84,8 @@ pub struct Services {
     pub parse_limits: tree::Limits,
     /// The CapabilityStatement, once made.
     pub statement: OnceLock<String>,
+    /// How long a search may take.
+    pub search_deadline: Duration,
     /// Matches on a page: when `_count` is absent, and at most.
     pub page_counts: PageCounts,
 }
@@ -142,6 +145,7 @@ impl Services {
             parse_limits: self.parse_limits,
             statement: OnceLock::new(),
             page_counts: self.page_counts,
+            search_deadline: self.search_deadline,
         }
     }
 

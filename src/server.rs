@@ -217,6 +217,7 @@ fn services(
             ..tree::Limits::default()
         },
         statement: OnceLock::new(),
+        search_deadline: Duration::from_millis(config.search.deadline_ms),
         page_counts: PageCounts {
             default: config.rest.page_count_default,
             max: config.rest.page_count_max,

@@ -5,6 +5,7 @@
 //! (`tests/it/store_contract.rs`). All SQL of the project is in this module's files.
 
 mod batch;
+mod deadline;
 mod entries;
 mod find;
 mod keys;
@@ -20,13 +21,17 @@ mod transaction;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use sha2::{Digest as _, Sha256};
+use sqlx::error::DatabaseError;
+use sqlx::{AssertSqlSafe, Connection as _};
 use tokio::sync::watch;
 
-pub use crate::store::find::{CHANGED_MAX, Extract, INCLUDED_MAX, ITERATIONS_MAX};
+use crate::store::find::Estimates;
+pub use crate::store::find::{CHANGED_MAX, Explanation, Extract, INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
@@ -40,6 +45,9 @@ use crate::search::value::SearchValues;
 /// Bits of a sequence number that count within one PostgreSQL transaction; the bits above are the
 /// transaction. So many change rows, and so many audit rows, fit in one transaction.
 const SEQUENCES_PER_TRANSACTION_BITS: u32 = 16;
+
+/// What a statement that was stopped ends with: `SQLITE_INTERRUPT`, `query_canceled`.
+const INTERRUPTED: [&str; 2] = ["9", "57014"];
 
 /// A database of resources. Clones are cheap and speak to the same database.
 #[derive(Debug, Clone)]
@@ -126,19 +134,62 @@ impl Store {
         find::search(&mut self.reader().await?.connection(), search, None).await
     }
 
-    /// The same, isolated: the pages after the first show what had been committed at the first.
-    /// `extract` takes search values out of texts that were superseded in between.
+    /// The same within a time, and isolated: the pages after the first show what had been committed
+    /// at the first. `extract` takes search values out of texts that were superseded in between.
+    ///
+    /// # Errors
+    /// [`Error::TooCostly`] where the time is not enough, [`Error::Expired`] where too much was
+    /// changed since the first page.
     pub async fn search_isolated(
         &self,
         search: &Search,
         extract: &Extract<'_>,
+        time: Duration,
     ) -> Result<SearchPage, Error> {
-        let isolation = find::Isolation {
+        let isolation = Some(find::Isolation {
             epoch: self.epoch(),
             extract,
+            estimates: self.estimates(),
+        });
+        match self.reader().await? {
+            Reader::Sqlite(mut pooled) => {
+                let _deadline = deadline::set(&mut pooled, time).await?;
+                let mut open = pooled.begin().await.map_err(Error::database)?;
+                find::search(&mut Connection::Sqlite(&mut open), search, isolation).await
+            }
+            Reader::Postgres(mut pooled) => {
+                let begin = AssertSqlSafe(deadline::begin(time));
+                let mut open = pooled.begin_with(begin).await.map_err(Error::database)?;
+                find::search(&mut Connection::Postgres(&mut open), search, isolation).await
+            }
+        }
+    }
+
+    /// How a search is run.
+    pub async fn explain(&self, search: &Search, time: Duration) -> Result<Explanation, Error> {
+        let isolation = find::Isolation {
+            epoch: self.epoch(),
+            extract: &|_, _| None,
+            estimates: self.estimates(),
         };
-        let mut reader = self.reader().await?;
-        find::search(&mut reader.connection(), search, Some(isolation)).await
+        match self.reader().await? {
+            Reader::Sqlite(mut pooled) => {
+                let _deadline = deadline::set(&mut pooled, time).await?;
+                find::explain(&mut Connection::Sqlite(&mut pooled), search, isolation).await
+            }
+            Reader::Postgres(mut pooled) => {
+                let begin = AssertSqlSafe(deadline::begin(time));
+                let mut open = pooled.begin_with(begin).await.map_err(Error::database)?;
+                find::explain(&mut Connection::Postgres(&mut open), search, isolation).await
+            }
+        }
+    }
+
+    fn estimates(&self) -> &Estimates {
+        match &self.0 {
+            Engine::Sqlite(store) => store.estimates(),
+            Engine::Postgres(store) => store.estimates(),
+        }
     }
 
     /// The resources in a patient's compartment after `after`, in the order of their keys.
@@ -418,6 +469,8 @@ pub struct SearchPage {
     pub previous: Option<Cursor>,
     /// The number of all matches, when asked for.
     pub total: Option<u64>,
+    /// They were to be counted, but that takes too long.
+    pub is_uncounted: bool,
 }
 
 /// An HL7 message as it came in.
@@ -592,6 +645,9 @@ pub enum Error {
     /// One transaction would write more than it can.
     #[error("a transaction is too large")]
     TooLarge,
+    /// A search takes longer than it may.
+    #[error("the search takes too long")]
+    TooCostly,
     /// What a search was about at its first page cannot be told any more.
     #[error("the search cannot go on where the page ended")]
     Expired,
@@ -602,6 +658,10 @@ pub enum Error {
 
 impl Error {
     fn database(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(DatabaseError::code);
+        if code.is_some_and(|code| INTERRUPTED.contains(&code.as_ref())) {
+            return Self::TooCostly;
+        }
         Self::Database(Arc::new(error))
     }
 
@@ -620,6 +680,7 @@ impl Error {
             Self::Closed => Self::Closed,
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,
+            Self::TooCostly => Self::TooCostly,
             Self::Expired => Self::Expired,
             Self::Corrupt(what) => Self::Corrupt(what),
         }

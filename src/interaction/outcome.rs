@@ -21,7 +21,7 @@ pub fn status(error: &Error) -> u16 {
         Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
         Error::Conflict(_) => 409,
         Error::NotSupported(_) => 501,
-        Error::Unavailable(_) => 503,
+        Error::Unavailable(_) | Error::TooCostly => 503,
         Error::Internal(_) => 500,
     }
 }
@@ -72,6 +72,7 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         Error::NotFound(_) | Error::VersionNotFound(..) => IssueType::NotFound,
         Error::Gone { .. } => IssueType::Deleted,
         Error::Expired(_) => IssueType::Expired,
+        Error::TooCostly => IssueType::TooCostly,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
         Error::MultipleMatches(_) => IssueType::MultipleMatches,
         Error::Unavailable(_) => IssueType::Transient,

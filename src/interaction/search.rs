@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 use fhir_model::key::{LogicalId, ResourceType};
+use fhir_model::tree::push_json_string;
 
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
@@ -27,9 +28,34 @@ pub async fn search(
     handling: Handling,
 ) -> Result<String, Error> {
     let query = parse(services, types, query, handling)?;
+    if query.explain {
+        return explanation(services, &query.search).await;
+    }
     let page = page(services, &query.search).await?;
     let path = types.only().map_or("", ResourceType::as_str);
     Ok(bundle(services, path, &query, &page))
+}
+
+/// How a search would be run, as a Parameters resource.
+async fn explanation(services: &Services, search: &Search) -> Result<String, Error> {
+    let time = services.search_deadline;
+    let mut text = String::from(r#"{"resourceType":"Parameters","parameter":["#);
+    for (place, (name, line)) in services
+        .store
+        .explain(search, time)
+        .await?
+        .iter()
+        .enumerate()
+    {
+        text.push_str(if place > 0 { "," } else { "" });
+        text.push_str(r#"{"name":""#);
+        text.push_str(name);
+        text.push_str(r#"","valueString":"#);
+        push_json_string(&mut text, line);
+        text.push('}');
+    }
+    text.push_str("]}");
+    Ok(text)
 }
 
 /// A page of what had been committed at the first page.
@@ -38,7 +64,10 @@ async fn page(services: &Services, search: &Search) -> Result<SearchPage, Error>
         let extracted = services.extracted(resource_type, text)?;
         Some((extracted.values, extracted.patients))
     };
-    Ok(services.store.search_isolated(search, &extract).await?)
+    Ok(services
+        .store
+        .search_isolated(search, &extract, services.search_deadline)
+        .await?)
 }
 
 /// Searches a type, or all, within the compartment of a patient.
@@ -185,6 +214,7 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
     }
     let mut issues = query.issues.clone();
     issues.extend(page.is_cut.then(cut));
+    issues.extend(page.is_uncounted.then(uncounted));
     if !issues.is_empty() {
         let outcome = OperationOutcome::new(issues).to_json();
         writer.push(&Entry {
@@ -194,6 +224,12 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         });
     }
     writer.finish()
+}
+
+/// What is said where the matches were to be counted, and that takes too long.
+fn uncounted() -> Issue {
+    let text = "The matches were not counted: that takes longer than search.deadline_ms allows.";
+    Issue::warning(IssueType::TooCostly, text)
 }
 
 /// What is said where one match includes more than a page takes.

@@ -54,6 +54,9 @@ pub const PAGE: &str = "_page";
 /// The name of the parameter that chooses types in a search over all.
 const TYPE: &str = "_type";
 
+/// The name of the parameter that asks how a search would be run.
+pub const EXPLAIN: &str = "__explain";
+
 /// `Prefer: handling`: what becomes of parameters that are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Handling {
@@ -108,6 +111,8 @@ pub struct Parsed {
     pub summary: Summary,
     /// `_elements`.
     pub elements: Vec<String>,
+    /// Not the matches are wanted, but how they would be found.
+    pub explain: bool,
 }
 
 /// `_summary`: <https://hl7.org/fhir/R4/search.html#summary>.

@@ -8,15 +8,20 @@ use crate::store::find::snapshot::Changed;
 use crate::store::sql::Connection;
 use crate::store::{Error, SearchPage};
 
+pub use crate::store::find::explain::Explanation;
 pub use crate::store::find::include::{INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::find::snapshot::{CHANGED_MAX, Extract};
 
+pub(crate) use crate::store::find::explain::explain;
+pub(crate) use crate::store::find::plan::Estimates;
 pub(crate) use crate::store::find::snapshot::Isolation;
 
+mod explain;
 mod include;
 mod page;
 mod plan;
 mod snapshot;
+mod sorted;
 
 /// Runs a search. Without isolation each page sees what is committed when it is read.
 pub(crate) async fn search(
@@ -29,21 +34,28 @@ pub(crate) async fn search(
         page.total = (search.total != Total::None).then_some(0);
         return Ok(page);
     }
-    let plan = plan::plan(connection, search).await?;
+    let estimates = isolation.map(|isolation| isolation.estimates);
+    let plan = plan::plan(connection, search, estimates).await?;
     let changed = Changed::read(connection, search, isolation).await?;
-    if search.total != Total::None {
-        page.total = Some(total(connection, search, &plan, &changed).await?);
-    }
     if search.total == Total::Only || search.count == 0 {
+        page.total = Some(total(connection, search, &plan, &changed).await?);
         return Ok(page);
     }
-    let mut read = page::read(connection, search, &plan, changed, isolation).await?;
+    let mut read = page::read(connection, search, &plan, &changed, isolation).await?;
     if include::is_wanted(search) {
         let included = include(connection, search, &mut read).await?;
         (page.included, page.is_cut) = (included.resources, included.is_cut);
     }
     (page.next, page.previous) = (read.next, read.previous);
     page.matches = read.found.into_iter().map(|found| found.stored).collect();
+    if search.total == Total::Accurate {
+        // the last statement: where it takes too long the page is there, and nothing follows
+        match total(connection, search, &plan, &changed).await {
+            Ok(total) => page.total = Some(total),
+            Err(Error::TooCostly) => page.is_uncounted = true,
+            Err(error) => return Err(error),
+        }
+    }
     Ok(page)
 }
 

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::search::query::PageKey;
+use crate::store::find::Estimates;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
@@ -41,6 +42,7 @@ pub(crate) struct PostgresStore {
     keys: Keys,
     epoch: i64,
     page_key: PageKey,
+    estimates: Estimates,
     changed: watch::Sender<u64>,
 }
 
@@ -80,12 +82,17 @@ impl PostgresStore {
             keys: Keys::new(last, 0),
             epoch,
             page_key,
+            estimates: Estimates::default(),
             changed: watch::Sender::new(0),
         })
     }
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(Error::database)
+    }
+
+    pub(crate) fn estimates(&self) -> &Estimates {
+        &self.estimates
     }
 
     pub(crate) fn page_key(&self) -> &PageKey {

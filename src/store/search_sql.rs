@@ -33,6 +33,18 @@ pub(crate) struct Layout {
     columns: &'static [(&'static str, &'static str)],
 }
 
+impl Layout {
+    /// The column that values are sorted by.
+    pub(crate) fn first_column(&self) -> &'static str {
+        self.columns.first().map_or("", |(name, _)| name)
+    }
+
+    /// The column behind it in the index, if there is one.
+    pub(crate) fn second_column(&self) -> Option<&'static str> {
+        self.columns.get(1).map(|(name, _)| *name)
+    }
+}
+
 const TEXT: &str = " COLLATE \"C\"";
 const INTEGER: &str = "::bigint";
 const REAL: &str = "::float8";
@@ -316,7 +328,7 @@ fn push_patient_check(sql: &mut Sql, patient: &LogicalId, alias: &str) {
 }
 
 /// Adds the values `e` of a parameter of the resource `alias`, from the document beside it.
-pub(super) fn push_values(sql: &mut Sql, alias: &str, kind: ValueKind, parameter: ParameterId) {
+pub(crate) fn push_values(sql: &mut Sql, alias: &str, kind: ValueKind, parameter: ParameterId) {
     push_values_of(sql, &format!("{alias}.entries"), kind, parameter, "e");
 }
 
@@ -357,6 +369,19 @@ pub(crate) fn push_sort_value(
     sql.push(") FROM ");
     push_values(sql, "r", kind, parameter);
     sql.push(")");
+}
+
+/// Adds a condition on the values `e` of a resource: the index has that value right before the row
+/// `s`, as the first columns of both are the same.
+pub(crate) fn push_earlier_value(sql: &mut Sql, kind: ValueKind) {
+    let layout = layout(kind);
+    let mut condition = Condition::new(sql, Place::Document, kind);
+    condition
+        .column(0)
+        .push(" = s.")
+        .push(layout.first_column());
+    condition.push(" AND ").column(1).push(" < s.");
+    condition.push(layout.second_column().unwrap_or_default());
 }
 
 /// An instant compared with one of several intervals.

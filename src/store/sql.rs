@@ -185,10 +185,20 @@ impl Sql {
     }
 
     /// The statement that tells how this one would be run.
-    #[cfg(test)]
-    pub(crate) fn explained(mut self) -> Self {
-        self.text.insert_str(0, "EXPLAIN QUERY PLAN ");
-        self
+    pub(crate) fn explained(self) -> Self {
+        let explain = self.dialect.pick("EXPLAIN QUERY PLAN ", "EXPLAIN ");
+        self.after(explain)
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bound values, for people: `$1 = …`.
+    pub(crate) fn shown_binds(&self) -> impl Iterator<Item = String> {
+        let binds = self.binds.iter().enumerate();
+        binds.map(|(place, bind)| format!("${} = {bind:?}", place + 1))
     }
 }
 

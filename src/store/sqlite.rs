@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use crate::search::query::PageKey;
+use crate::store::find::Estimates;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
@@ -51,6 +52,7 @@ pub(crate) struct SqliteStore {
     writer: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
     page_key: PageKey,
+    estimates: Estimates,
     /// Removed with the store.
     temporary: Option<PathBuf>,
 }
@@ -90,6 +92,7 @@ impl SqliteStore {
             writer: Mutex::new(Some(writer)),
             changed,
             page_key,
+            estimates: Estimates::default(),
             temporary,
         })
     }
@@ -100,6 +103,10 @@ impl SqliteStore {
 
     pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    pub(crate) fn estimates(&self) -> &Estimates {
+        &self.estimates
     }
 
     pub(crate) fn page_key(&self) -> &PageKey {

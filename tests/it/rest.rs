@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod format;
 mod history;
+mod paging;
 mod read;
 mod refusal;
 mod search;

@@ -73,8 +73,10 @@ impl Found {
             }
         }
         let of = self.key.resource_type.as_str();
-        let text = (narrative::TEXT.to_owned(), false);
-        names.insert(narrative::parameter(of), text);
+        names.insert(
+            narrative::parameter(of),
+            (narrative::TEXT.to_owned(), false),
+        );
         names
     }
 

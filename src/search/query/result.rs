@@ -14,7 +14,7 @@ use crate::search::query::filter::Filters;
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
 use crate::search::query::{
-    Context, PAGE, PAGE_TOKEN_CHARS_MAX, Parsed, SORT_KEYS_MAX, Summary, include, page,
+    Context, EXPLAIN, PAGE, PAGE_TOKEN_CHARS_MAX, Parsed, SORT_KEYS_MAX, Summary, include, page,
 };
 
 /// A query half read.
@@ -41,6 +41,7 @@ pub(super) const RESULT_PARAMETERS: &[(&str, ResultParameter)] = &[
     ("_include", |parser, name, value| {
         parser.include(name, value)
     }),
+    (EXPLAIN, |parser, _, value| parser.explain(value)),
     (PAGE, |parser, _, value| parser.page(value)),
     ("_pretty", |_, _, value| Ok(value.to_owned())),
     ("_revinclude", |parser, name, value| {
@@ -78,6 +79,7 @@ impl<'a> Parser<'a> {
                 issues: Vec::new(),
                 summary: Summary::default(),
                 elements: Vec::new(),
+                explain: false,
             },
             errors: Vec::new(),
             page: None,
@@ -211,6 +213,15 @@ impl<'a> Parser<'a> {
                 let reason = "is none of none, estimate, accurate";
                 return Err(Refusal::value("_total", reason));
             }
+        };
+        Ok(value.to_owned())
+    }
+
+    fn explain(&mut self, value: &str) -> Result<String, Refusal> {
+        self.parsed.explain = match value {
+            "true" => true,
+            "false" => false,
+            _ => return Err(Refusal::value(EXPLAIN, "is none of true, false")),
         };
         Ok(value.to_owned())
     }

@@ -7,8 +7,9 @@ use std::cmp::Ordering;
 
 use crate::search::expression::{Cursor, Search, Snapshot, Sort, SortBy, SortValue, ValueKind};
 use crate::store::entries::Entries;
-use crate::store::find::plan::{Plan, Source, push_matches};
-use crate::store::find::snapshot::{Changed, Isolation, push_taken, taken};
+use crate::store::find::plan::{self, Driver, Plan, Source, push_matches};
+use crate::store::find::snapshot::{self, Changed, Isolation};
+use crate::store::find::{include, sorted};
 use crate::store::search_sql::push_sort_value;
 use crate::store::sql::{Connection, Dialect, Row, Sql};
 use crate::store::{Error, Stored, read};
@@ -59,33 +60,149 @@ pub(super) async fn read(
     connection: &mut Connection<'_>,
     search: &Search,
     plan: &Plan,
-    mut changed: Changed,
+    changed: &Changed,
     isolation: Option<Isolation<'_>>,
 ) -> Result<Page, Error> {
-    let dialect = connection.dialect();
-    let takes_snapshot = isolation.is_some() && search.after.is_none();
-    let sql = page_of(dialect, search, plan, Source::Current, takes_snapshot);
-    let rows = connection.fetch(sql).await?;
-    let mut found = Vec::with_capacity(rows.len());
-    for row in &rows {
-        found.push(current(search, row)?);
-    }
+    let mut found = match plan.driver {
+        Driver::Sorted => in_sorted_order(connection, search, plan).await?,
+        _ => in_any_order(connection, search, plan).await?,
+    };
     if !changed.is_empty() {
-        let sql = page_of(dialect, search, plan, Source::Changed(&changed), false);
+        let source = Source::Changed(changed);
+        let sql = page_of(connection.dialect(), search, plan, source, None);
         for row in connection.fetch(sql).await? {
-            found.extend(as_it_was(search, &row, &mut changed)?);
+            found.extend(as_it_was(search, &row, changed)?);
         }
         found.sort_by(|one, other| in_order(search, one, other));
     }
-    let snapshot = match (&search.after, isolation, rows.first()) {
-        (Some(after), ..) => after.snapshot.clone(),
-        (None, Some(isolation), Some(row)) => {
-            let column = first_sort_column(search) + search.sort.len();
-            Some(taken(dialect, row, column, isolation.epoch)?)
+    // with what it includes a page may become too large, and another one follow
+    let may_go_on = found.len() > count(search) || include::is_wanted(search);
+    let snapshot = match (&search.after, isolation.filter(|_| may_go_on)) {
+        (Some(after), _) => after.snapshot.clone(),
+        (None, Some(isolation)) => Some(snapshot::take(connection, isolation.epoch).await?),
+        (None, None) => None,
+    };
+    Ok(cut(search, found, snapshot))
+}
+
+/// By key, or sorted after all matches were found.
+async fn in_any_order(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    plan: &Plan,
+) -> Result<Vec<Found>, Error> {
+    let dialect = connection.dialect();
+    let Some(walked_max) = plan.walked_max else {
+        let sql = page_of(dialect, search, plan, Source::Current, None);
+        return fetch(connection, search, sql).await;
+    };
+    let sql = plan::walk_end(dialect, search, plan, walked_max);
+    if let Some(sql) = sql.filter(|_| search.sort.is_empty()) {
+        let end = connection.fetch_first(sql).await?;
+        let end = end.map(|row| row.integer(0)).transpose()?;
+        let sql = page_of(dialect, search, plan, Source::Current, end);
+        let found = fetch(connection, search, sql).await?;
+        if end.is_none() || found.len() > count(search) {
+            return Ok(found);
+        }
+    }
+    let plan = plan.intersection();
+    let sql = page_of(dialect, search, &plan, Source::Current, None);
+    fetch(connection, search, sql).await
+}
+
+/// By the index that has the order: matches with a value, then those without.
+async fn in_sorted_order(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    plan: &Plan,
+) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
+    let is_among_missing = search
+        .after
+        .as_ref()
+        .is_some_and(|at| at.values.iter().all(Option::is_none));
+    let parts = if is_backward(search) {
+        [is_among_missing, true, false]
+    } else {
+        [false, !is_among_missing, true]
+    };
+    for (part, is_wanted) in parts.into_iter().enumerate() {
+        if !is_wanted || found.len() > count(search) {
+            continue;
+        }
+        if part != 1 {
+            found.extend(missing(connection, search, plan, found.len()).await?);
+        } else if let Some(valued) = valued(connection, search, plan).await? {
+            found.extend(valued);
+        } else {
+            let plan = plan.intersection();
+            let sql = page_of(connection.dialect(), search, &plan, Source::Current, None);
+            return fetch(connection, search, sql).await;
+        }
+    }
+    found.truncate(count(search) + 1);
+    Ok(found)
+}
+
+/// The matches with a sort value; nothing where the walk was given up.
+async fn valued(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    plan: &Plan,
+) -> Result<Option<Vec<Found>>, Error> {
+    let dialect = connection.dialect();
+    let end = plan
+        .walked_max
+        .and_then(|walked_max| sorted::walk_end(dialect, search, walked_max));
+    let end = match (end, search.sort.first()) {
+        (Some(sql), Some(sort)) => {
+            let row = connection.fetch_first(sql).await?;
+            row.map(|row| sort_value(&row, 0, sort.by))
+                .transpose()?
+                .flatten()
         }
         _ => None,
     };
-    Ok(cut(search, found, snapshot))
+    let Some(sql) = sorted::page_of(dialect, search, plan, end.as_ref()) else {
+        return Ok(None);
+    };
+    let found = fetch(connection, search, sql).await?;
+    let is_given_up = end.is_some() && found.len() <= count(search);
+    Ok((!is_given_up).then_some(found))
+}
+
+/// The matches without a sort value, where so many others are on the page.
+async fn missing(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    plan: &Plan,
+    others: usize,
+) -> Result<Vec<Found>, Error> {
+    let Some(mut without) = sorted::without_value(search) else {
+        return Ok(Vec::new());
+    };
+    without.count -= u32::try_from(others).unwrap_or(0).min(without.count);
+    let plan = sorted::plan_without_value(&without, plan);
+    let sql = page_of(connection.dialect(), &without, &plan, Source::Current, None);
+    let mut found = fetch(connection, &without, sql).await?;
+    for found in &mut found {
+        found.values = vec![None];
+    }
+    Ok(found)
+}
+
+async fn fetch(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    sql: Sql,
+) -> Result<Vec<Found>, Error> {
+    let rows = connection.fetch(sql).await?;
+    rows.iter().map(|row| current(search, row)).collect()
+}
+
+fn count(search: &Search) -> usize {
+    usize::try_from(search.count).unwrap_or(usize::MAX)
 }
 
 /// A match in a row of the tables.
@@ -101,12 +218,12 @@ fn current(search: &Search, row: &Row) -> Result<Found, Error> {
 }
 
 /// A match in a row of what was changed since the first page.
-fn as_it_was(search: &Search, row: &Row, changed: &mut Changed) -> Result<Option<Found>, Error> {
+fn as_it_was(search: &Search, row: &Row, changed: &Changed) -> Result<Option<Found>, Error> {
     let values = sort_values(search, row, 1)?;
-    let version = changed.take(row.integer(0)?);
+    let version = changed.get(row.integer(0)?);
     Ok(version.map(|(stored, entries)| Found {
-        stored,
-        entries: Some(entries),
+        stored: stored.clone(),
+        entries: Some(entries.clone()),
         values,
     }))
 }
@@ -117,7 +234,7 @@ fn first_sort_column(search: &Search) -> usize {
 
 /// Leaves in what belongs on the page, and says where it goes on in both directions.
 fn cut(search: &Search, mut found: Vec<Found>, snapshot: Option<Snapshot>) -> Page {
-    let count = usize::try_from(search.count).unwrap_or(usize::MAX);
+    let count = count(search);
     let is_more = found.len() > count;
     found.truncate(count);
     let is_backward = is_backward(search);
@@ -178,31 +295,25 @@ fn value_order(sort: Sort, one: &Option<SortValue>, other: &Option<SortValue>) -
 
 /// The statement for a page and one match more. From the tables it gives what is stored, then
 /// search values where something is included, then sort values; of what was changed since the
-/// first page only keys and sort values. Last comes what it sees, if that is wanted.
+/// first page only keys and sort values. By key, it goes no further than `until`.
 pub(super) fn page_of(
     dialect: Dialect,
     search: &Search,
     plan: &Plan,
     source: Source<'_>,
-    takes_snapshot: bool,
+    until: Option<i64>,
 ) -> Sql {
     let mut sql = Sql::new(dialect);
     let is_sorted = !search.sort.is_empty();
-    if is_sorted {
-        sql.push("SELECT r.*");
-        if takes_snapshot {
-            push_taken(&mut sql);
-        }
-        sql.push(" FROM (");
-    }
+    sql.push(if is_sorted { "SELECT r.* FROM (" } else { "" });
     push_columns(&mut sql, search, source);
-    if takes_snapshot && !is_sorted {
-        push_taken(&mut sql);
-    }
     let key = push_matches(&mut sql, search, plan, source);
-    if is_sorted {
-        sql.push(") r");
+    if let Some(until) = until {
+        sql.push(" AND ").push(key);
+        sql.push(if is_backward(search) { " >= " } else { " <= " })
+            .bind(until);
     }
+    sql.push(if is_sorted { ") r" } else { "" });
     if let Some(after) = &search.after {
         sql.push(if is_sorted { " WHERE " } else { " AND " });
         push_beyond(&mut sql, &search.sort, after, key);
@@ -212,7 +323,8 @@ pub(super) fn page_of(
     sql
 }
 
-fn push_columns(sql: &mut Sql, search: &Search, source: Source<'_>) {
+/// Adds `SELECT` and the columns of [`page_of`].
+pub(super) fn push_columns(sql: &mut Sql, search: &Search, source: Source<'_>) {
     sql.push("SELECT ");
     match source {
         Source::Changed(_) => sql.push("r.row_key"),
@@ -337,7 +449,8 @@ fn push_same<'v>(
     }
 }
 
-fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
+/// Adds a sort value.
+pub(super) fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
     match value {
         SortValue::Integer(value) => sql.bind(*value),
         SortValue::Real(bits) => sql.bind(f64::from_bits(*bits)),

@@ -1,6 +1,6 @@
 //! Isolation: later pages of a search show what had been committed at its first page.
 //!
-//! A snapshot is taken by the statement that reads the first page, so it is exactly what that page
+//! A snapshot is taken in the transaction that reads the first page, so it is exactly what that page
 //! saw. Later, resources whose current version is older than the snapshot come from the tables as
 //! ever. Those changed since then are found by the feed of changes; for each the version that was
 //! current in the snapshot is taken from the history, its search values are taken out of its text
@@ -13,6 +13,7 @@ use fhir_model::key::{LogicalId, ResourceType};
 use crate::search::expression::{Search, Snapshot};
 use crate::search::value::SearchValues;
 use crate::store::entries::Entries;
+use crate::store::find::plan::Estimates;
 use crate::store::search_sql::push_type;
 use crate::store::sql::{Connection, Dialect, Row, Sql};
 use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Stored, read};
@@ -35,32 +36,30 @@ pub(crate) struct Isolation<'e> {
     pub(crate) epoch: i64,
     /// Takes search values out of superseded versions.
     pub(crate) extract: &'e Extract<'e>,
+    /// How many resources there are.
+    pub(crate) estimates: &'e Estimates,
 }
 
-/// Adds the column that [`taken`] reads: what the statement sees.
-pub(super) fn push_taken(sql: &mut Sql) {
-    sql.push(sql.dialect.pick(
-        ", (SELECT max(sequence) FROM change) AS taken",
-        ", pg_current_snapshot()::text AS taken",
-    ));
-}
-
-/// The snapshot in a row.
-pub(super) fn taken(
-    dialect: Dialect,
-    row: &Row,
-    column: usize,
-    epoch: i64,
-) -> Result<Snapshot, Error> {
-    if dialect == Dialect::Sqlite {
-        let end = row.optional_integer(column)?.unwrap_or_default() + 1;
-        return Ok(Snapshot {
-            before: end,
-            end,
-            running: Vec::new(),
-        });
+/// What the present transaction sees.
+pub(super) async fn take(connection: &mut Connection<'_>, epoch: i64) -> Result<Snapshot, Error> {
+    let dialect = connection.dialect();
+    let text = dialect.pick(
+        "SELECT max(sequence) FROM change",
+        "SELECT pg_current_snapshot()::text",
+    );
+    let row = connection
+        .fetch_first(Sql::fixed(dialect, text, []))
+        .await?;
+    let row = row.ok_or(Error::Corrupt("snapshot"))?;
+    if dialect == Dialect::Postgres {
+        return parse(row.text(0)?, epoch).ok_or(Error::Corrupt("snapshot"));
     }
-    parse(row.text(column)?, epoch).ok_or(Error::Corrupt("snapshot"))
+    let end = row.optional_integer(0)?.unwrap_or_default() + 1;
+    Ok(Snapshot {
+        before: end,
+        end,
+        running: Vec::new(),
+    })
 }
 
 /// Reads `xmin:xmax:xip_list`, in numbers of the feed:
@@ -167,9 +166,9 @@ impl Changed {
         self.versions.is_empty()
     }
 
-    /// Takes out the version of a resource.
-    pub(super) fn take(&mut self, key: i64) -> Option<(Stored, Entries)> {
-        self.versions.remove(&key)
+    /// The version of a resource.
+    pub(super) fn get(&self, key: i64) -> Option<&(Stored, Entries)> {
+        self.versions.get(&key)
     }
 
     /// Adds the resources as a table `r`, with the columns that conditions are put to.

@@ -11,6 +11,7 @@ use crate::search::expression::{
 use crate::search::value::ParameterId;
 use crate::store::find::page::page_of;
 use crate::store::find::plan::{Driver, Plan, Source};
+use crate::store::find::sorted;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect};
 
@@ -96,18 +97,22 @@ fn check(steps: &[String], expected: &[&str]) {
 
 async fn steps(filters: Vec<Filter>, driver: Driver) -> Vec<String> {
     let search = search_for(filters);
-    let mut sparse = vec![false; search.filters.len()];
+    let mut rows = vec![false; search.filters.len()];
     if let Driver::Sparse(place) = driver {
-        sparse[place] = true;
+        rows[place] = true;
     }
-    let sql = page_of(
-        Dialect::Sqlite,
-        &search,
-        &Plan { driver, sparse },
-        Source::Current,
-        false,
-    )
-    .explained();
+    let plan = Plan {
+        driver,
+        rows,
+        candidates: Vec::new(),
+        counts: Vec::new(),
+        walked_max: None,
+    };
+    let sql = match driver {
+        Driver::Sorted => sorted::page_of(Dialect::Sqlite, &search, &plan, None).unwrap(),
+        _ => page_of(Dialect::Sqlite, &search, &plan, Source::Current, None),
+    };
+    let sql = sql.explained();
     let mut connection = database().await;
     let rows = Connection::Sqlite(&mut connection)
         .fetch(sql)

@@ -3,9 +3,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use baton::search::expression::{Criterion, Cursor, Search};
-use baton::search::value::SearchValues;
+use baton::search::expression::{Criterion, Cursor, Search, Sort, SortBy, ValueKind};
+use baton::search::value::{ParameterId, SearchValues};
 use baton::store::{CHANGED_MAX, ChangeKind, Claim, Error, NewVersion, Rows, SearchPage, Store};
 use fhir_model::key::{LogicalId, ResourceType};
 use futures_util::future::join;
@@ -18,6 +19,8 @@ use super::searching::{
 use super::together::by_code;
 use super::{instant, new_version, script, with_token, write};
 use crate::support::database::on_each_engine;
+
+const TIME: Duration = Duration::from_secs(60);
 
 /// What each text that was ever written is found by.
 type Texts = HashMap<String, (SearchValues, Vec<LogicalId>)>;
@@ -46,7 +49,7 @@ impl Moving {
             let version = new_version(&format!("Patient/{patient}"), 1, "x");
             moving.put(version).await;
         }
-        for _ in 0..60 {
+        for _ in 0..30 {
             moving.create().await;
         }
         moving
@@ -89,7 +92,7 @@ impl Moving {
                     version.kind = ChangeKind::Create;
                     self.put(version).await;
                 }
-                2 if observations.len() > 40 => {
+                2 if observations.len() > 20 => {
                     let place = 3 + self.dice.roll(observations.len());
                     let gone = self.world.0.remove(place);
                     let number = gone.version.number() + 1;
@@ -129,7 +132,7 @@ impl Moving {
 
 async fn page(store: &Store, search: &Search, texts: &Texts) -> Result<SearchPage, Error> {
     let extract = |_: &ResourceType, text: &str| texts.get(text).cloned();
-    store.search_isolated(search, &extract).await
+    store.search_isolated(search, &extract, TIME).await
 }
 
 fn shown(page: &SearchPage) -> Vec<String> {
@@ -174,7 +177,7 @@ async fn pages_show_the_moment_of_the_first_while_others_write() {
     on_each_engine(async |store| {
         let mut moving = Moving::new(store, 11).await;
         let criteria: Vec<Criterion> = criteria();
-        for round in 0..60 {
+        for round in 0..24 {
             let mut filters: Vec<_> = (0..round % 3)
                 .map(|_| random_filter(&mut moving.dice, &criteria, 1, "Observation"))
                 .collect();
@@ -184,7 +187,7 @@ async fn pages_show_the_moment_of_the_first_while_others_write() {
                 .collect();
             let search = Search {
                 sort,
-                count: moving.dice.one(&[3, 5, 17]),
+                count: moving.dice.one(&[4, 7, 17]),
                 ..search(filters)
             };
             check(&mut moving, &search).await;
@@ -272,6 +275,42 @@ async fn what_still_ran_at_the_first_page_is_not_on_a_later_one() {
         search.after = first.next;
         let second = page(&store, &search, &texts).await.unwrap();
         assert_eq!(shown(&second), ["2 one", "3 one"]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_search_ends_at_its_deadline_and_leaves_the_connection_usable() {
+    on_each_engine(async |store| {
+        let version = |number| {
+            with_token(
+                new_version(&format!("Observation/{number}"), 1, "text"),
+                "x",
+            )
+        };
+        write(&store, (0..6_000).map(version).collect())
+            .await
+            .unwrap();
+        let sort = vec![Sort {
+            by: SortBy::Parameter(ParameterId::new("Observation", "none"), ValueKind::Number),
+            descending: false,
+        }];
+        let search = Search {
+            sort,
+            ..search(Vec::new())
+        };
+        let extract = |_: &ResourceType, _: &str| None;
+        for _ in 0..8 {
+            let refused = store
+                .search_isolated(&search, &extract, Duration::ZERO)
+                .await;
+            assert!(matches!(refused, Err(Error::TooCostly)), "{refused:?}");
+            let found = store
+                .search_isolated(&search, &extract, TIME)
+                .await
+                .unwrap();
+            assert!(!found.matches.is_empty());
+        }
     })
     .await;
 }
