@@ -5,7 +5,7 @@ use fhir_model::issue::IssueType;
 use super::*;
 use crate::search::expression::ValueKind;
 use crate::search::parameter::Lookup;
-use crate::search::value::{CANONICAL, TEXT};
+use crate::search::value::CANONICAL;
 
 #[test]
 fn a_composite_has_a_value_for_each_component() {
