@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use fhir_model::definition::TypeId;
 use fhir_model::key::{LogicalId, ResourceType};
 
-use crate::search::expression::{Criterion, Filter, StringMatching};
+use crate::search::expression::{Criterion, Filter, StringMatching, ValueKind};
 use crate::search::narrative;
 use crate::search::parameter::{self, Lookup, Parameter};
 use crate::search::query::criterion::{self, Modifier, Reader, unsupported_modifier};
@@ -17,8 +17,7 @@ use crate::search::query::escape::{split, unescape};
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
 use crate::search::query::{ALTERNATIVES_MAX, BRANCHES_MAX, Context};
-use crate::search::value::ParameterId;
-use crate::search::value::{IDENTIFIER, TEXT};
+use crate::search::value::{IDENTIFIER, ParameterId, TEXT};
 
 /// Parameters that mean the same for every type.
 pub(super) const FOR_ALL_TYPES: &[&str] =
