@@ -211,6 +211,7 @@ impl Filters<'_> {
 }
 
 /// What an operator asks of a parameter that means the same for every type.
+#[derive(Clone, Copy)]
 enum ColumnTest {
     Equal,
     Unequal,
