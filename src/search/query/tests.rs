@@ -449,7 +449,7 @@ fn ids_missing_values_and_repetition() {
     check("Patient?_id=b_c", "Nothing");
     check(
         "Patient?gender:missing=true",
-        "(Patient.gender missing true Token and Patient.gender:text missing true String)",
+        "Patient.gender missing true Token AND Patient.gender:text missing true String",
     );
     check(
         "Patient?birthdate:missing=false",

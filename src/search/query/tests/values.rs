@@ -230,7 +230,7 @@ fn every_parameter_of_every_type_is_searched_by_or_has_a_reason() {
                 let url = format!("{resource_type}?{code}{suffix}");
                 let parsed = read(Handling::Strict, &url)
                     .unwrap_or_else(|errors| panic!("{url}: {errors:?}"));
-                assert_eq!(parsed.search.filters.len(), 1, "{url}");
+                assert!(!parsed.search.filters.is_empty(), "{url}");
             }
             count += 1;
         }
