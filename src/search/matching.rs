@@ -11,8 +11,8 @@ use crate::search::expression::{
 };
 use crate::search::lineage;
 use crate::search::value::{
-    CANONICAL, Composite, DateRange, IDENTIFIER, ParameterId, Reference, SearchValues, TEXT,
-    Target, Text, Token, Uri, component,
+    CANONICAL, Composite, DateRange, ParameterId, Reference, SearchValues, TEXT, Target, Text,
+    Token, Uri, component,
 };
 
 /// A resource as far as filters look at it.
@@ -60,11 +60,7 @@ pub fn matches(candidate: Candidate<'_>, filter: &Filter, world: &[Candidate<'_>
             parameter,
             kind,
             missing,
-        } => {
-            let is_there = places(*kind, *parameter)
-                .any(|(kind, parameter)| has_value(candidate.values, parameter, kind));
-            is_there != *missing
-        }
+        } => has_value(candidate.values, *parameter, *kind) != *missing,
         Filter::Chain {
             parameter,
             target,
@@ -101,20 +97,6 @@ fn refers(from: Candidate<'_>, parameter: ParameterId, to: Candidate<'_>) -> boo
         reference.parameter == parameter
             && matches!(&reference.target, Target::Local(of, id) if is_target(of, id))
     })
-}
-
-/// Where there is something if a parameter is not missing: a concept may be a text only, and a
-/// reference an identifier.
-pub(crate) fn places(
-    kind: ValueKind,
-    parameter: ParameterId,
-) -> impl Iterator<Item = (ValueKind, ParameterId)> {
-    let aside = match kind {
-        ValueKind::Token => Some((ValueKind::String, parameter.aspect(TEXT))),
-        ValueKind::Reference => Some((ValueKind::Token, parameter.aspect(IDENTIFIER))),
-        _ => None,
-    };
-    std::iter::once((kind, parameter)).chain(aside)
 }
 
 /// Whether a parameter has a value of a kind.

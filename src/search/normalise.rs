@@ -136,6 +136,8 @@ mod tests {
         check("100%_ & more", "100%_ & more");
         check(" - ", "-");
         check("?!", "?!");
+        // Nor does what becomes punctuation when it is taken apart.
+        check("㈀", "ᄀ");
     }
 
     #[test]

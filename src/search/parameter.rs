@@ -156,7 +156,7 @@ impl<'a> Parameter<'a> {
         let definition = definitions.search_parameter_of(self.row.parameter);
         let components = definitions.components(definition).iter().enumerate();
         components
-            .map(|(place, found)| self.component(definitions, place, found))
+            .map(|(place, found)| self.component(definitions, place, *found))
             .collect()
     }
 
@@ -164,7 +164,7 @@ impl<'a> Parameter<'a> {
         &self,
         definitions: &'a Definitions,
         place: usize,
-        found: &'a SearchComponent,
+        found: SearchComponent,
     ) -> Option<Component<'a>> {
         let own = self.like(definitions, found);
         let like = match own {
@@ -189,9 +189,9 @@ impl<'a> Parameter<'a> {
     fn like(
         &self,
         definitions: &'a Definitions,
-        component: &SearchComponent,
+        component: SearchComponent,
     ) -> Option<&'a ResourceSearchParameter> {
-        let row = |component: &SearchComponent| {
+        let row = |component: SearchComponent| {
             let url = definitions.text(component.definition);
             let parameter = definitions.search_parameter_by_url(url)?;
             let mut own = definitions.search_parameters(self.resource_type).iter();
@@ -204,7 +204,8 @@ impl<'a> Parameter<'a> {
                 .is_some_and(|text| definitions.text(text) == path)
         };
         let definition = definitions.search_parameter_of(self.row.parameter);
-        let mut rows = definitions.components(definition).iter().filter_map(row);
+        let components = definitions.components(definition).iter().copied();
+        let mut rows = components.filter_map(row);
         rows.find(is_its).or_else(|| row(component))
     }
 

@@ -10,7 +10,6 @@ use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, TokenCriterion, Types,
     UriMatching, ValueKind,
 };
-use crate::search::matching::places;
 use crate::search::value::ParameterId;
 use crate::store::search_sql::condition::{Condition, Place};
 use crate::store::sql::{Dialect, Sql};
@@ -215,14 +214,10 @@ pub(crate) fn push_rows(sql: &mut Sql, filter: &Filter, types: &Types, limit: Op
         Filter::Missing {
             parameter, kind, ..
         } => {
-            for (number, (kind, parameter)) in places(*kind, *parameter).enumerate() {
-                sql.push(if number > 0 { " UNION ALL " } else { "" });
-                sql.push("SELECT row_key FROM (SELECT s.row_key FROM ");
-                sql.push(layout(kind).table).push(" s WHERE s.parameter = ");
-                sql.bind(i64::from(parameter.0));
-                push_limit(sql, limit);
-                sql.push(") part");
-            }
+            sql.push("SELECT s.row_key FROM ").push(layout(*kind).table);
+            sql.push(" s WHERE s.parameter = ")
+                .bind(i64::from(parameter.0));
+            push_limit(sql, limit);
         }
         Filter::Not(_) | Filter::Nothing => {
             sql.push("SELECT i.row_key FROM resource i WHERE 1 = 0");
@@ -275,13 +270,9 @@ pub(crate) fn push_check(sql: &mut Sql, filter: &Filter, types: &Types, alias: &
             kind,
             missing,
         } => {
-            sql.push(if *missing { "NOT (" } else { "(" });
-            for (number, (kind, parameter)) in places(*kind, *parameter).enumerate() {
-                sql.push(if number > 0 { " OR " } else { "" });
-                sql.push("EXISTS (SELECT 1 FROM ");
-                push_values(sql, alias, kind, parameter);
-                sql.push(")");
-            }
+            sql.push(if *missing { "NOT EXISTS (" } else { "EXISTS (" });
+            sql.push("SELECT 1 FROM ");
+            push_values(sql, alias, *kind, *parameter);
             sql.push(")");
         }
         Filter::Chain {
@@ -380,8 +371,20 @@ pub(crate) fn push_earlier_value(sql: &mut Sql, kind: ValueKind) {
         .column(0)
         .push(" = s.")
         .push(layout.first_column());
-    condition.push(" AND ").column(1).push(" < s.");
-    condition.push(layout.second_column().unwrap_or_default());
+    let rest = || layout.columns.iter().enumerate().skip(1);
+    condition.push(" AND (");
+    for (place, _) in rest() {
+        condition
+            .push(if place > 1 { ", " } else { "" })
+            .column(place);
+    }
+    condition.push(") < (");
+    for (place, (name, _)) in rest() {
+        condition
+            .push(if place > 1 { ", s." } else { "s." })
+            .push(name);
+    }
+    condition.push(")");
 }
 
 /// An instant compared with one of several intervals.

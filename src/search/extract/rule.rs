@@ -93,11 +93,7 @@ pub(super) struct Sink<'a> {
 impl Sink<'_> {
     /// Adds the code of a boolean.
     pub(super) fn push_boolean(&mut self, truth: bool) {
-        token::push(
-            self,
-            None,
-            Cow::Borrowed(if truth { "true" } else { "false" }),
-        );
+        token::push(self, if truth { "true" } else { "false" });
     }
 }
 

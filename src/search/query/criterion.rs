@@ -159,7 +159,7 @@ impl<'a> Reader<'a> {
                     .unwrap_or_default()
                     .into_iter()
                     .map(|component| Self::new(context, component.parameter, Modifier::None))
-                    .collect()
+                    .collect();
             }
             _ => {}
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use fhir_model::definition::TypeId;
 use fhir_model::key::{LogicalId, ResourceType};
 
-use crate::search::expression::{Criterion, Filter, StringMatching};
+use crate::search::expression::{Criterion, Filter, StringMatching, ValueKind};
 use crate::search::narrative;
 use crate::search::parameter::{self, Lookup, Parameter};
 use crate::search::query::criterion::{self, Modifier, Reader, unsupported_modifier};
@@ -17,7 +17,7 @@ use crate::search::query::escape::{split, unescape};
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
 use crate::search::query::{ALTERNATIVES_MAX, BRANCHES_MAX, Context};
-use crate::search::value::ParameterId;
+use crate::search::value::{IDENTIFIER, ParameterId, TEXT};
 
 /// Parameters that mean the same for every type.
 pub(super) const FOR_ALL_TYPES: &[&str] =
@@ -261,9 +261,32 @@ fn missing(parameter: Parameter<'_>, value: &str) -> Result<Filter, Refusal> {
             return Err(Refusal::value(&name, "is neither true nor false"));
         }
     };
-    Ok(Filter::Missing {
+    let own = Filter::Missing {
         parameter: parameter.id,
         kind: parameter.kind,
         missing,
+    };
+    let Some((kind, aspect)) = aside(parameter.kind) else {
+        return Ok(own);
+    };
+    let aside = Filter::Missing {
+        parameter: parameter.id.aspect(aspect),
+        kind,
+        missing,
+    };
+    Ok(if missing {
+        Filter::And(vec![own, aside])
+    } else {
+        Filter::Or(vec![own, aside])
     })
+}
+
+/// Where there is something though there is no value: a concept may be a text only, and a reference
+/// an identifier.
+const fn aside(kind: ValueKind) -> Option<(ValueKind, &'static str)> {
+    match kind {
+        ValueKind::Token => Some((ValueKind::String, TEXT)),
+        ValueKind::Reference => Some((ValueKind::Token, IDENTIFIER)),
+        _ => None,
+    }
 }

@@ -9,7 +9,7 @@ use crate::search::expression::{
     Criterion, DateCriterion, Filter, Include, ReferenceCriterion, Sort, SortBy, SortValue,
     TokenCriterion, Total, ValueKind,
 };
-use crate::search::value::{IDENTIFIER, OF_TYPE};
+use crate::search::value::{IDENTIFIER, OF_TYPE, TEXT};
 use crate::search::{narrative, parameter};
 
 mod values;
@@ -91,7 +91,7 @@ fn describe(filter: &Filter) -> String {
             parameter,
             kind,
             missing,
-        } => format!("{} missing {missing} {kind:?}", PARAMETERS[parameter]),
+        } => format!("{} missing {missing} {kind:?}", name(*parameter)),
         Filter::Chain {
             parameter,
             target,
@@ -136,7 +136,7 @@ fn name(parameter: ParameterId) -> String {
     if let Some(name) = PARAMETERS.get(&parameter) {
         return name.clone();
     }
-    let aspects = [IDENTIFIER, OF_TYPE];
+    let aspects = [IDENTIFIER, OF_TYPE, TEXT];
     let mut all = PARAMETERS
         .iter()
         .flat_map(|known| aspects.map(|aspect| (known, aspect)));
@@ -449,11 +449,16 @@ fn ids_missing_values_and_repetition() {
     check("Patient?_id=b_c", "Nothing");
     check(
         "Patient?gender:missing=true",
-        "Patient.gender missing true Token",
+        "Patient.gender missing true Token AND Patient.gender:text missing true String",
     );
     check(
         "Patient?birthdate:missing=false",
         "Patient.birthdate missing false Date",
+    );
+    check(
+        "Patient?organization:missing=false",
+        "(Patient.organization missing false Reference \
+         or Patient.organization:identifier missing false Token)",
     );
     check(
         "Patient?given=a&given=b",

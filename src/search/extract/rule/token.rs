@@ -25,13 +25,14 @@ fn push_as(sink: &mut Sink<'_>, parameter: ParameterId, system: Option<&str>, co
     });
 }
 
-pub(super) fn push(sink: &mut Sink<'_>, system: Option<Cow<'_, str>>, code: Cow<'_, str>) {
-    push_as(sink, sink.parameter, system.as_deref(), &code);
+/// Adds a code that has no system.
+pub(super) fn push(sink: &mut Sink<'_>, code: &str) {
+    push_as(sink, sink.parameter, None, code);
 }
 
 pub(super) fn plain(sink: &mut Sink<'_>, element: Element<'_>) {
     if let Some(code) = element.value_text() {
-        push(sink, None, code);
+        push(sink, &code);
     }
 }
 
@@ -143,6 +144,6 @@ pub(super) fn of_reference(sink: &mut Sink<'_>, element: Element<'_>) {
 /// The system of a ContactPoint (`phone`) is no system of a token.
 pub(super) fn contact_point(sink: &mut Sink<'_>, element: Element<'_>) {
     if let Some(value) = child_text(element, sink.fields.value) {
-        push(sink, None, value);
+        push(sink, &value);
     }
 }

@@ -157,7 +157,8 @@ fn a_filter_is_made_of_conditions() {
     check(
         "Patient",
         "gender ne male",
-        "Patient.gender missing false Token AND not (Patient.gender *|male)",
+        "(Patient.gender missing false Token or Patient.gender:text missing false String) \
+         AND not (Patient.gender *|male)",
     );
     check(
         "Patient",

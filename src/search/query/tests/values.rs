@@ -5,7 +5,7 @@ use fhir_model::issue::IssueType;
 use super::*;
 use crate::search::expression::ValueKind;
 use crate::search::parameter::Lookup;
-use crate::search::value::{CANONICAL, TEXT};
+use crate::search::value::CANONICAL;
 
 #[test]
 fn a_composite_has_a_value_for_each_component() {
@@ -194,10 +194,9 @@ fn sample(kind: ValueKind) -> &'static str {
         ValueKind::Token => "urn:a|b",
         ValueKind::String => "text",
         ValueKind::Date => "ge2020-01-01",
-        ValueKind::Reference => "http://acme.org/a",
         ValueKind::Quantity => "lt5.4|http://unitsofmeasure.org|mg",
         ValueKind::Number => "0.5",
-        ValueKind::Uri => "http://acme.org/a",
+        ValueKind::Reference | ValueKind::Uri => "http://acme.org/a",
         ValueKind::Composite => "",
     }
 }
@@ -231,7 +230,7 @@ fn every_parameter_of_every_type_is_searched_by_or_has_a_reason() {
                 let url = format!("{resource_type}?{code}{suffix}");
                 let parsed = read(Handling::Strict, &url)
                     .unwrap_or_else(|errors| panic!("{url}: {errors:?}"));
-                assert_eq!(parsed.search.filters.len(), 1, "{url}");
+                assert!(!parsed.search.filters.is_empty(), "{url}");
             }
             count += 1;
         }
