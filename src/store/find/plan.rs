@@ -100,12 +100,12 @@ impl Plan {
         plan
     }
 
-    /// The same for a search with one filter more, behind the others.
-    pub(super) fn with_check(&self, driver: Driver) -> Self {
-        let mut plan = self.clone();
-        plan.rows.push(false);
-        plan.driver = driver;
-        plan
+    /// The same with another driver.
+    pub(super) fn driven_by(&self, driver: Driver) -> Self {
+        Self {
+            driver,
+            ..self.clone()
+        }
     }
 }
 
