@@ -288,7 +288,8 @@ fn is_backward(search: &Search) -> bool {
 /// The order in which a page is read.
 fn in_order(search: &Search, one: &Found, other: &Found) -> Ordering {
     let values = one.values.iter().zip(&other.values).zip(&search.sort);
-    let mut orders = values.map(|((one, other), sort)| value_order(*sort, one, other));
+    let mut orders =
+        values.map(|((one, other), sort)| value_order(*sort, one.as_ref(), other.as_ref()));
     let order = orders.find(|order| order.is_ne());
     let order = order.unwrap_or_else(|| one.stored.row.cmp(&other.stored.row));
     if is_backward(search) {
@@ -298,7 +299,7 @@ fn in_order(search: &Search, one: &Found, other: &Found) -> Ordering {
     }
 }
 
-fn value_order(sort: Sort, one: &Option<SortValue>, other: &Option<SortValue>) -> Ordering {
+fn value_order(sort: Sort, one: Option<&SortValue>, other: Option<&SortValue>) -> Ordering {
     let order = match (one, other) {
         (None, None) => return Ordering::Equal,
         (None, Some(_)) => return Ordering::Greater,
