@@ -6,7 +6,7 @@
 
 use crate::search::expression::Search;
 use crate::store::Error;
-use crate::store::find::page::page_of;
+use crate::store::find::page::{Part, page_of};
 use crate::store::find::plan::{self, Driver, Plan, Source};
 use crate::store::find::snapshot::Isolation;
 use crate::store::find::sorted;
@@ -32,7 +32,7 @@ pub(crate) async fn explain(
     let dialect = connection.dialect();
     let sql = match plan.driver {
         Driver::Sorted => sorted::page_of(dialect, search, &plan, None),
-        _ => Some(page_of(dialect, search, &plan, Source::Current, None)),
+        _ => Some(page_of(dialect, search, &plan, Source::Current, Part::All)),
     };
     if let Some(sql) = sql {
         add_statement(connection, sql, &mut lines).await?;

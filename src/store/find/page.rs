@@ -6,11 +6,12 @@
 use std::cmp::Ordering;
 
 use crate::search::expression::{Cursor, Search, Snapshot, Sort, SortBy, SortValue, ValueKind};
+use crate::search::value::ParameterId;
 use crate::store::entries::Entries;
 use crate::store::find::plan::{self, Driver, Plan, Source, push_matches};
 use crate::store::find::snapshot::{self, Changed, Isolation};
 use crate::store::find::{include, sorted};
-use crate::store::search_sql::push_sort_value;
+use crate::store::search_sql::{push_sort_value, push_values};
 use crate::store::sql::{Connection, Dialect, Row, Sql};
 use crate::store::{Error, Stored, read};
 
@@ -55,6 +56,17 @@ impl Found {
     }
 }
 
+/// Which matches a statement is about.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    /// All.
+    All,
+    /// Those up to a key.
+    Until(i64),
+    /// Those without a value of a parameter.
+    Without(ParameterId, ValueKind),
+}
+
 /// Reads a page.
 pub(super) async fn read(
     connection: &mut Connection<'_>,
@@ -69,7 +81,7 @@ pub(super) async fn read(
     };
     if !changed.is_empty() {
         let source = Source::Changed(changed);
-        let sql = page_of(connection.dialect(), search, plan, source, None);
+        let sql = page_of(connection.dialect(), search, plan, source, Part::All);
         for row in connection.fetch(sql).await? {
             found.extend(as_it_was(search, &row, changed)?);
         }
@@ -93,21 +105,27 @@ async fn in_any_order(
 ) -> Result<Vec<Found>, Error> {
     let dialect = connection.dialect();
     let Some(walked_max) = plan.walked_max else {
-        let sql = page_of(dialect, search, plan, Source::Current, None);
+        let sql = page_of(dialect, search, plan, Source::Current, Part::All);
         return fetch(connection, search, sql).await;
     };
     let sql = plan::walk_end(dialect, search, plan, walked_max);
     if let Some(sql) = sql.filter(|_| search.sort.is_empty()) {
         let end = connection.fetch_first(sql).await?;
         let end = end.map(|row| row.integer(0)).transpose()?;
-        let sql = page_of(dialect, search, plan, Source::Current, end);
+        let sql = page_of(
+            dialect,
+            search,
+            plan,
+            Source::Current,
+            end.map_or(Part::All, Part::Until),
+        );
         let found = fetch(connection, search, sql).await?;
         if end.is_none() || found.len() > count(search) {
             return Ok(found);
         }
     }
     let plan = plan.intersection();
-    let sql = page_of(dialect, search, &plan, Source::Current, None);
+    let sql = page_of(dialect, search, &plan, Source::Current, Part::All);
     fetch(connection, search, sql).await
 }
 
@@ -137,7 +155,13 @@ async fn in_sorted_order(
             found.extend(valued);
         } else {
             let plan = plan.intersection();
-            let sql = page_of(connection.dialect(), search, &plan, Source::Current, None);
+            let sql = page_of(
+                connection.dialect(),
+                search,
+                &plan,
+                Source::Current,
+                Part::All,
+            );
             return fetch(connection, search, sql).await;
         }
     }
@@ -179,12 +203,12 @@ async fn missing(
     plan: &Plan,
     others: usize,
 ) -> Result<Vec<Found>, Error> {
-    let Some(mut without) = sorted::without_value(search) else {
+    let Some((mut without, part)) = sorted::without_value(search) else {
         return Ok(Vec::new());
     };
     without.count -= u32::try_from(others).unwrap_or(0).min(without.count);
     let plan = sorted::plan_without_value(&without, plan);
-    let sql = page_of(connection.dialect(), &without, &plan, Source::Current, None);
+    let sql = page_of(connection.dialect(), &without, &plan, Source::Current, part);
     let mut found = fetch(connection, &without, sql).await?;
     for found in &mut found {
         found.values = vec![None];
@@ -264,7 +288,8 @@ fn is_backward(search: &Search) -> bool {
 /// The order in which a page is read.
 fn in_order(search: &Search, one: &Found, other: &Found) -> Ordering {
     let values = one.values.iter().zip(&other.values).zip(&search.sort);
-    let mut orders = values.map(|((one, other), sort)| value_order(*sort, one, other));
+    let mut orders =
+        values.map(|((one, other), sort)| value_order(*sort, one.as_ref(), other.as_ref()));
     let order = orders.find(|order| order.is_ne());
     let order = order.unwrap_or_else(|| one.stored.row.cmp(&other.stored.row));
     if is_backward(search) {
@@ -274,7 +299,7 @@ fn in_order(search: &Search, one: &Found, other: &Found) -> Ordering {
     }
 }
 
-fn value_order(sort: Sort, one: &Option<SortValue>, other: &Option<SortValue>) -> Ordering {
+fn value_order(sort: Sort, one: Option<&SortValue>, other: Option<&SortValue>) -> Ordering {
     let order = match (one, other) {
         (None, None) => return Ordering::Equal,
         (None, Some(_)) => return Ordering::Greater,
@@ -295,23 +320,31 @@ fn value_order(sort: Sort, one: &Option<SortValue>, other: &Option<SortValue>) -
 
 /// The statement for a page and one match more. From the tables it gives what is stored, then
 /// search values where something is included, then sort values; of what was changed since the
-/// first page only keys and sort values. By key, it goes no further than `until`.
+/// first page only keys and sort values.
 pub(super) fn page_of(
     dialect: Dialect,
     search: &Search,
     plan: &Plan,
     source: Source<'_>,
-    until: Option<i64>,
+    part: Part,
 ) -> Sql {
     let mut sql = Sql::new(dialect);
     let is_sorted = !search.sort.is_empty();
     sql.push(if is_sorted { "SELECT r.* FROM (" } else { "" });
     push_columns(&mut sql, search, source);
     let key = push_matches(&mut sql, search, plan, source);
-    if let Some(until) = until {
-        sql.push(" AND ").push(key);
-        sql.push(if is_backward(search) { " >= " } else { " <= " })
-            .bind(until);
+    match part {
+        Part::All => {}
+        Part::Until(until) => {
+            sql.push(" AND ").push(key);
+            sql.push(if is_backward(search) { " >= " } else { " <= " });
+            sql.bind(until);
+        }
+        Part::Without(parameter, kind) => {
+            sql.push(" AND NOT EXISTS (SELECT 1 FROM ");
+            push_values(&mut sql, "r", kind, parameter);
+            sql.push(")");
+        }
     }
     sql.push(if is_sorted { ") r" } else { "" });
     if let Some(after) = &search.after {

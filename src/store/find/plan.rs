@@ -28,7 +28,7 @@ const PROBE_ROWS: (i64, i64) = (500, 20_000);
 const ROWS_COUNTED_MAX: i64 = 1 << 18;
 
 /// So long a count is good enough.
-const COUNT_KEPT: Duration = Duration::from_secs(300);
+const COUNT_KEPT: Duration = Duration::from_mins(5);
 
 /// About how many resources there are of each type.
 #[derive(Debug, Default)]
@@ -100,12 +100,12 @@ impl Plan {
         plan
     }
 
-    /// The same for a search with one filter more, behind the others.
-    pub(super) fn with_check(&self, driver: Driver) -> Self {
-        let mut plan = self.clone();
-        plan.rows.push(false);
-        plan.driver = driver;
-        plan
+    /// The same with another driver.
+    pub(super) fn driven_by(&self, driver: Driver) -> Self {
+        Self {
+            driver,
+            ..self.clone()
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! once more, and the same conditions are put to a document with these.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 
 use fhir_model::key::{LogicalId, ResourceType};
 
@@ -149,14 +150,16 @@ impl Changed {
         // types and ids consist of letters, digits, - and . only: nothing to escape
         self.document
             .push_str(if self.is_empty() { "[" } else { "," });
-        self.document.push_str(&format!(
+        let entries_json = entries.to_json()?;
+        let _ = write!(
+            self.document,
             r#"[{},"{}","{}",{},{}]"#,
             stored.row,
             key.resource_type,
             key.id,
             stored.last_updated.timestamp_micros(),
-            entries.to_json()?
-        ));
+            entries_json
+        );
         self.versions.insert(stored.row, (stored, entries));
         Ok(())
     }

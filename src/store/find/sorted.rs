@@ -4,9 +4,9 @@
 //! that which it is sorted by. Those without a value come last: they are a search of their own, by
 //! the store's key, of what has no value.
 
-use crate::search::expression::{Filter, Search, Sort, SortBy, SortValue, ValueKind};
+use crate::search::expression::{Search, Sort, SortBy, SortValue, ValueKind};
 use crate::search::value::ParameterId;
-use crate::store::find::page::{bind_sort_value, push_columns};
+use crate::store::find::page::{Part, bind_sort_value, push_columns};
 use crate::store::find::plan::{Driver, Plan, Source, push_conditions};
 use crate::store::search_sql::{
     is_ordered, layout, push_earlier_value, push_sort_value, push_values,
@@ -22,7 +22,7 @@ enum Start<'v> {
 }
 
 /// The search for matches that have no value to be sorted by.
-pub(super) fn without_value(search: &Search) -> Option<Search> {
+pub(super) fn without_value(search: &Search) -> Option<(Search, Part)> {
     let [sort] = search.sort.as_slice() else {
         return None;
     };
@@ -31,11 +31,6 @@ pub(super) fn without_value(search: &Search) -> Option<Search> {
     };
     let mut search = search.clone();
     search.sort.clear();
-    search.filters.push(Filter::Missing {
-        parameter,
-        kind,
-        missing: true,
-    });
     search.after = search.after.map(|mut after| {
         let has_value = after.values.iter().any(Option::is_some);
         after.values.clear();
@@ -48,13 +43,13 @@ pub(super) fn without_value(search: &Search) -> Option<Search> {
         }
         after
     });
-    Some(search)
+    Some((search, Part::Without(parameter, kind)))
 }
 
 /// The plan for it.
 pub(super) fn plan_without_value(search: &Search, plan: &Plan) -> Plan {
     let ordered = search.filters.iter().position(is_ordered);
-    plan.with_check(ordered.map_or(Driver::Walk, Driver::Ordered))
+    plan.driven_by(ordered.map_or(Driver::Walk, Driver::Ordered))
 }
 
 /// The statement for the matches with a value, one more than the page has; `until` is the value at

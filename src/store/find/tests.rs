@@ -9,7 +9,7 @@ use crate::search::expression::{
     TokenCriterion, Total,
 };
 use crate::search::value::ParameterId;
-use crate::store::find::page::page_of;
+use crate::store::find::page::{Part, page_of};
 use crate::store::find::plan::{Driver, Plan, Source};
 use crate::store::find::sorted;
 use crate::store::migrate::migrate;
@@ -110,7 +110,7 @@ async fn steps(filters: Vec<Filter>, driver: Driver) -> Vec<String> {
     };
     let sql = match driver {
         Driver::Sorted => sorted::page_of(Dialect::Sqlite, &search, &plan, None).unwrap(),
-        _ => page_of(Dialect::Sqlite, &search, &plan, Source::Current, None),
+        _ => page_of(Dialect::Sqlite, &search, &plan, Source::Current, Part::All),
     };
     let sql = sql.explained();
     let mut connection = database().await;

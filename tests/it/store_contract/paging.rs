@@ -177,7 +177,7 @@ async fn pages_show_the_moment_of_the_first_while_others_write() {
     on_each_engine(async |store| {
         let mut moving = Moving::new(store, 11).await;
         let criteria: Vec<Criterion> = criteria();
-        for round in 0..24 {
+        for round in 0..16 {
             let mut filters: Vec<_> = (0..round % 3)
                 .map(|_| random_filter(&mut moving.dice, &criteria, 1, "Observation"))
                 .collect();
