@@ -18,7 +18,7 @@ use crate::interaction::transaction::plan::{Plan, Ran};
 use crate::interaction::transaction::read::{Budget, Source};
 use crate::interaction::transaction::request::{Request, Verb, at, change, requests, text};
 use crate::interaction::write::{self, Prepared};
-use crate::interaction::{Context, conformance, invalid};
+use crate::interaction::{Context, aside, conformance, invalid};
 use crate::search::query::Handling;
 
 mod answer;
@@ -67,7 +67,13 @@ pub async fn process(
     preferences: Preferences,
 ) -> Result<String, Error> {
     let bundle_type = bundle_type(&tree)?;
-    let requests = requests(&context.services, &tree)?;
+    let (services, size) = (Arc::clone(&context.services), tree.source().len());
+    let read = move || {
+        let requests = requests(&services, &tree);
+        (tree, requests)
+    };
+    let (tree, requests) = aside::work(size, read).await?;
+    let requests = requests?;
     let (name, answers) = match bundle_type {
         BundleType::Transaction => {
             let requests = all(requests)?;
@@ -172,7 +178,7 @@ async fn batch(
 /// An entry of a batch, as far as it is done without the store.
 enum Step {
     Read(Request),
-    Write(Prepared),
+    Write(Box<Prepared>),
     Refused(Error),
 }
 
@@ -199,7 +205,7 @@ async fn steps(
     let mut prepared = write::prepare_all(context, changes).await?.into_iter();
     let ready = |step: Option<Step>| {
         step.or_else(|| match prepared.next()? {
-            Ok(prepared) => Some(Step::Write(prepared)),
+            Ok(prepared) => Some(Step::Write(Box::new(prepared))),
             Err(error) => Some(Step::Refused(error)),
         })
     };
@@ -210,7 +216,7 @@ async fn single(context: &Context, step: Step, handling: Handling, budget: &Budg
     let services = &context.services;
     let answer = match step {
         Step::Refused(error) => Err(error),
-        Step::Write(prepared) => write::commit_prepared(context, vec![prepared], "batch")
+        Step::Write(prepared) => write::commit_prepared(context, vec![*prepared], "batch")
             .await
             .and_then(|written| {
                 let written = written.into_iter().next();
