@@ -20,7 +20,7 @@ use crate::interaction::transaction::plan::{Plan, Ran};
 use crate::interaction::transaction::read::{Budget, Source};
 use crate::interaction::transaction::request::{Request, Verb, at, change, requests, text};
 use crate::interaction::write::{self, Prepared, Written};
-use crate::interaction::{Context, Services, conformance, invalid};
+use crate::interaction::{Context, Services, aside, conformance, invalid};
 use crate::search::query::Handling;
 
 mod answer;
@@ -74,7 +74,13 @@ pub async fn process(
     preferences: Preferences,
 ) -> Result<String, Error> {
     let bundle_type = bundle_type(&tree)?;
-    let requests = requests(&context.services, &tree)?;
+    let (services, size) = (Arc::clone(&context.services), tree.source().len());
+    let read = move || {
+        let requests = requests(&services, &tree);
+        (tree, requests)
+    };
+    let (tree, requests) = aside::work(size, read).await?;
+    let requests = requests?;
     let (name, answers) = match bundle_type {
         BundleType::Transaction => {
             let requests = all(requests)?;
