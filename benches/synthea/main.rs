@@ -35,7 +35,7 @@ use crate::child::Process;
 const CONNECTIONS: usize = 4;
 /// The settings of the server: a large transaction may take its time.
 const SETTINGS: &str = "[rest]\ntimeout_secs = 600\n";
-const TIMEOUT: Duration = Duration::from_secs(600);
+const TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A transaction or a batch.
 pub(crate) struct Bundle {

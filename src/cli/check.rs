@@ -11,6 +11,7 @@ use fhir_model::tree::{Limits, Tree};
 use crate::cli::records::{Absent, Records};
 use crate::cli::{complain, say};
 use crate::interaction::Services;
+use crate::search::value::SearchValues;
 use crate::store::{Difference, Expected, Span, Stored};
 
 /// Resources that are compared at once. The tables are read once for so many, which takes less
@@ -111,7 +112,7 @@ impl Checker<'_> {
             row: stored.row,
             key: stored.key.clone(),
             version: stored.version,
-            values: Default::default(),
+            values: SearchValues::default(),
             patients: Vec::new(),
         };
         let Some(text) = stored.text.as_deref() else {

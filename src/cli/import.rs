@@ -6,6 +6,7 @@
 //! resources. How far each file has come is kept in the database: an import that was stopped goes
 //! on from there.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 use fhir_model::key::VersionId;
-use fhir_model::tree::{Limits, Tree};
+use fhir_model::tree::{Limits, Node, Tree};
 use sha2::{Digest as _, Sha256};
 
 use crate::cli::complain;
@@ -270,7 +271,7 @@ impl Importer<'_> {
         if tree.resource_type().as_deref() != Some("Bundle") {
             return self.put(place, Document::new(tree)).await;
         }
-        let bundle_type = tree.root().get_str("type").and_then(|it| it.as_str());
+        let bundle_type = tree.root().get_str("type").and_then(Node::as_str);
         match bundle_type.as_deref() {
             Some("transaction" | "batch") => self.carry_out(place, tree).await,
             _ => self.contents(place, tree).await,
@@ -296,7 +297,7 @@ impl Importer<'_> {
                 self.counts.bundles += 1;
                 self.judge(place, &answer)?;
             }
-            Err(error) => self.failed(place, error)?,
+            Err(error) => self.failed(place, &error)?,
         }
         self.services().store.learn().await?;
         Ok(())
@@ -338,7 +339,7 @@ impl Importer<'_> {
                     let value = request.and_then(|request| request.get_str(name)?.as_str());
                     value.map(std::borrow::Cow::into_owned)
                 };
-                let resource = entry.get_str("resource").map(|node| node.id());
+                let resource = entry.get_str("resource").map(Node::id);
                 let deleted = (text("method").as_deref() == Some("DELETE"))
                     .then(|| text("url").map(|url| (url, text("ifMatch"))))
                     .flatten();
@@ -374,7 +375,7 @@ impl Importer<'_> {
                 });
                 Ok(())
             }
-            Err(error) => self.failed(place, error),
+            Err(error) => self.failed(place, &error),
         }
     }
 
@@ -392,7 +393,7 @@ impl Importer<'_> {
         });
         let key = match key {
             Ok(key) => key,
-            Err(error) => return self.failed(place, error),
+            Err(error) => return self.failed(place, &error),
         };
         let is_wanted = |name: &String| name == key.resource_type.as_str();
         if !self.options.types.is_empty() && !self.options.types.iter().any(is_wanted) {
@@ -419,18 +420,18 @@ impl Importer<'_> {
         self.counts.written += done.written;
         self.counts.unchanged += done.unchanged;
         for (place, error) in done.refused {
-            self.failed(&place, error)?;
+            self.failed(&place, &error)?;
         }
         self.services().store.learn().await?;
         Ok(())
     }
 
     /// Tells why something was not stored; a store that fails ends the import.
-    fn failed(&mut self, place: &str, error: Error) -> anyhow::Result<()> {
+    fn failed(&mut self, place: &str, error: &Error) -> anyhow::Result<()> {
         if matches!(error, Error::Unavailable(_) | Error::Internal(_)) {
-            anyhow::bail!("{place}: {}", chain(&error));
+            anyhow::bail!("{place}: {}", chain(error));
         }
-        self.refuse(place, &outcome(&error).issues)
+        self.refuse(place, &outcome(error).issues)
     }
 
     fn refuse(&mut self, place: &str, issues: &[Issue]) -> anyhow::Result<()> {
@@ -458,10 +459,9 @@ fn position(path: &Path) -> Option<String> {
     let modified = metadata.modified().ok()?;
     let text = format!("{}\n{}\n{modified:?}", whole.display(), metadata.len());
     let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Some(format!("{POSITION}{hex}"))
+    let mut name = POSITION.to_owned();
+    for byte in digest.iter().take(16) {
+        let _ = write!(name, "{byte:02x}");
+    }
+    Some(name)
 }

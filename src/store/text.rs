@@ -253,14 +253,12 @@ async fn train(texts: &Texts) -> Result<Option<Learned>, Error> {
     let trained = trained.await.ok().and_then(Result::ok);
     let id = trained.as_deref().map(introduce).transpose();
     texts.is_learning.store(false, Ordering::Release);
-    match (id?, trained) {
-        (Some(id), Some(bytes)) => Ok(Some(Learned { id, lesson, bytes })),
-        _ => {
-            // Too little to learn from: the next lesson has more.
-            texts.lesson.store(lesson, Ordering::Relaxed);
-            Ok(None)
-        }
+    if let (Some(id), Some(bytes)) = (id?, trained) {
+        return Ok(Some(Learned { id, lesson, bytes }));
     }
+    // Too little to learn from: the next lesson has more.
+    texts.lesson.store(lesson, Ordering::Relaxed);
+    Ok(None)
 }
 
 impl Store {

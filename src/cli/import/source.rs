@@ -127,10 +127,10 @@ impl Reading {
     }
 
     fn plain(&self, stream: Box<dyn Read + '_>, name: &str, shown: &str) -> anyhow::Result<()> {
-        if name.ends_with(".tar") {
+        if name.strip_suffix(".tar").is_some() {
             return self.archive(stream, shown);
         }
-        if name.ends_with(".ndjson") {
+        if name.strip_suffix(".ndjson").is_some() {
             return self.lines(BufReader::with_capacity(BUFFER_BYTES, stream), shown);
         }
         let mut bytes = Vec::new();

@@ -110,7 +110,7 @@ async fn a_message_is_listed_and_counted_by_how_it_stands() {
                 Ok((
                     before,
                     transaction.message(second).await?,
-                    transaction.message(1).await?,
+                    transaction.message(-1).await?,
                 ))
             })
         });
