@@ -401,7 +401,7 @@ impl Importer<'_> {
         }
         let checked = self.context.policy.options();
         if let Err(error) = codes::foresee(&services, &document, None, &checked).await {
-            return self.failed(place, error);
+            return self.failed(place, &error);
         }
         self.batch.push(Candidate {
             place: place.to_owned(),
