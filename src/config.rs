@@ -103,6 +103,8 @@ pub struct Rest {
     pub page_count_max: u32,
     /// Longest time for one request, in seconds.
     pub timeout_secs: u64,
+    /// Whether `$purge` is offered.
+    pub purge: bool,
 }
 
 impl Default for Rest {
@@ -113,6 +115,7 @@ impl Default for Rest {
             page_count_default: 50,
             page_count_max: 1000,
             timeout_secs: 60,
+            purge: false,
         }
     }
 }

@@ -27,7 +27,6 @@ use crate::store::Store;
 use crate::terminology_server::TerminologyServer;
 
 pub mod bundle;
-pub mod capabilities;
 pub mod codes;
 pub mod conformance;
 pub mod find;
@@ -78,6 +77,8 @@ pub struct Services {
     pub policy: Policy,
     /// Whether a request may ask for less.
     pub weaker_on_request: bool,
+    /// Whether clients may purge.
+    pub purge_by_rest: bool,
     /// Limits on what is parsed.
     pub parse_limits: tree::Limits,
     /// The CapabilityStatement, once made.
@@ -138,6 +139,7 @@ impl Services {
             policy: self.policy,
             terminology_server: self.terminology_server.clone(),
             weaker_on_request: self.weaker_on_request,
+            purge_by_rest: self.purge_by_rest,
             parse_limits: self.parse_limits,
             statement: OnceLock::new(),
             page_counts: self.page_counts,

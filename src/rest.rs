@@ -26,11 +26,11 @@ pub(crate) mod conditions;
 mod health;
 mod interactions;
 mod negotiate;
+mod operations;
 mod outcome;
 mod policy;
 mod render;
 mod respond;
-mod terminology;
 
 /// The path of the FHIR base.
 const BASE: &str = "/fhir";
@@ -65,7 +65,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             "/",
             post(interactions::bundle).get(interactions::search_system),
         )
-        .route("/metadata", get(interactions::capabilities))
+        .route("/metadata", get(operations::capabilities))
         .route("/_history", get(interactions::history_system))
         .route("/$clock", get(clock::read).post(clock::advance))
         .route(
@@ -77,7 +77,6 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         )
         .route("/{type}/_search", post(interactions::search_by_post))
         .route("/{type}/_history", get(interactions::history_type))
-        .route("/{type}/$validate", post(interactions::validate_type))
         .route(
             "/{type}/{id}",
             get(interactions::read)
@@ -87,14 +86,10 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         .route("/{type}/{id}/_history", get(interactions::history_instance))
         .route("/{type}/{id}/_history/{version}", get(interactions::vread))
         .route(
-            "/{type}/{id}/$validate",
-            get(interactions::validate_instance).post(interactions::validate_instance),
-        )
-        .route(
             "/{type}/{id}/{member}",
             get(interactions::search_compartment),
         );
-    let fhir = terminology::add_routes(fhir);
+    let fhir = operations::add_routes(fhir);
     Router::new()
         .nest(BASE, fhir)
         .route(
@@ -106,6 +101,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
         .layer(middleware::from_fn(move |request, next| {
             within_time(limits.timeout, request, next)
         }))
+        .route("/openapi.json", get(operations::openapi))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(no_route)

@@ -20,6 +20,7 @@ pub fn status(error: &Error) -> u16 {
         Error::Gone { .. } => 410,
         Error::VersionConflict { .. } | Error::MultipleMatches(_) => 412,
         Error::Conflict(_) => 409,
+        Error::Forbidden(_) => 403,
         Error::NotSupported(_) => 501,
         Error::Unavailable(_) => 503,
         Error::Internal(_) => 500,
@@ -45,6 +46,7 @@ pub fn status_line(status: u16) -> String {
         204 => "No Content",
         304 => "Not Modified",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
@@ -70,6 +72,7 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         }
         Error::Terminology(error) => of_terminology(error).1,
         Error::NotFound(_) | Error::VersionNotFound(..) => IssueType::NotFound,
+        Error::Forbidden(_) => IssueType::Forbidden,
         Error::Gone { .. } => IssueType::Deleted,
         Error::VersionConflict { .. } | Error::Conflict(_) => IssueType::Conflict,
         Error::MultipleMatches(_) => IssueType::MultipleMatches,

@@ -25,6 +25,8 @@ mod answer;
 mod plan;
 mod request;
 
+pub use request::ENTRIES_MAX;
+
 /// Entries of a batch that are under way at once, so that they share commits.
 const BATCH_CONCURRENCY: usize = 16;
 

@@ -17,18 +17,16 @@ use serde::de::DeserializeOwned;
 use crate::access::Caller;
 use crate::error::Error;
 use crate::interaction::url::parameter;
-use crate::interaction::validate::{self, Mode, Question};
 use crate::interaction::write::{self, Change, Document, Written};
 use crate::interaction::{
-    Context, Services, capabilities as statement, history, invalid, read as reading,
-    search as searching, transaction, url,
+    Context, Services, history, invalid, read as reading, search as searching, transaction, url,
 };
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh};
 use crate::rest::negotiate::{
     Layout, Return, body_format, prefer_handling, prefer_return, readable_form,
 };
 use crate::rest::outcome::Refusal;
-use crate::rest::policy::{level, policy};
+use crate::rest::policy::policy;
 use crate::rest::respond;
 use crate::store::{HistoryQuery, HistoryScope};
 
@@ -282,61 +280,6 @@ pub(super) async fn bundle(State(services): Shared, headers: HeaderMap, body: Re
     Ok(respond::json(StatusCode::OK, answer))
 }
 
-/// `GET [base]/metadata`
-pub(super) async fn capabilities(State(services): Shared) -> Response<Body> {
-    respond::json(StatusCode::OK, statement::capabilities(&services))
-}
-
-/// `POST [base]/[type]/$validate`
-pub(super) async fn validate_type(
-    State(services): Shared,
-    Segments(resource_type): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let resource_type = services.resource_type(&resource_type)?;
-    let question = question(query.as_deref(), &headers)?;
-    let sent = sent(&services, &headers, body)?;
-    let outcome = validate::of_type(&services, &resource_type, sent, question).await?;
-    Ok(respond::json(StatusCode::OK, outcome.to_json()))
-}
-
-/// `GET` and `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
-pub(super) async fn validate_instance(
-    State(services): Shared,
-    Segments((resource_type, id)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let key = services.key(&resource_type, &id)?;
-    let question = question(query.as_deref(), &headers)?;
-    let sent = sent(&services, &headers, body)?;
-    let outcome = validate::of_instance(&services, &key, sent, question).await?;
-    Ok(respond::json(StatusCode::OK, outcome.to_json()))
-}
-
-/// What the URL and the headers ask of `$validate`.
-fn question(query: Option<&str>, headers: &HeaderMap) -> Result<Question, Error> {
-    let query = query.unwrap_or_default();
-    let mode = parameter(query, "mode");
-    Ok(Question {
-        mode: mode.as_deref().map(Mode::parse).transpose()?,
-        profile: parameter(query, "profile"),
-        level: level(headers)?,
-    })
-}
-
-/// The body, if there is one.
-fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<Document>, Refusal> {
-    let body = body.map_err(too_large)?;
-    if body.is_empty() {
-        return Ok(None);
-    }
-    document(services, headers, Ok(body)).map(Some)
-}
-
 async fn write(
     services: &Arc<Services>,
     change: Change,
@@ -448,7 +391,7 @@ fn parse(services: &Services, format: Format, text: impl Into<Vec<u8>>) -> Resul
         .map_err(|issue| Error::Invalid(vec![issue]))
 }
 
-fn too_large(_: BytesRejection) -> Refusal {
+pub(super) fn too_large(_: BytesRejection) -> Refusal {
     Refusal::Http(
         StatusCode::PAYLOAD_TOO_LARGE,
         IssueType::TooLong,
@@ -456,7 +399,7 @@ fn too_large(_: BytesRejection) -> Refusal {
     )
 }
 
-fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
+pub(super) fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
     Ok(Context {
         services: Arc::clone(services),
         caller: Caller::anonymous(),

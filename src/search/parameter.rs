@@ -102,6 +102,11 @@ impl Parameter<'_> {
         i64::from(ParameterId::new(&way, self.expression).0) | 1 << 32
     }
 
+    /// The canonical URL of its definition.
+    pub fn definition<'d>(&self, definitions: &'d Definitions) -> &'d str {
+        definitions.text(definitions.search_parameter_of(self.row.parameter).url)
+    }
+
     /// Whether tokens of this parameter are kept and looked for in lower case.
     pub fn ignores_case(&self) -> bool {
         CASE_INSENSITIVE.contains(&self.code)

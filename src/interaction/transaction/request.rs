@@ -13,7 +13,7 @@ use crate::interaction::write::{Change, Condition, Document};
 use crate::interaction::{Services, invalid, search};
 
 /// Entries of one Bundle at most.
-const ENTRIES_MAX: usize = 100_000;
+pub const ENTRIES_MAX: usize = 100_000;
 
 /// One entry, read.
 #[derive(Clone)]
