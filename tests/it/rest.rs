@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod format;
 mod history;
+mod operation;
 mod read;
 mod refusal;
 mod search;

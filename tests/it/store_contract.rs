@@ -4,6 +4,7 @@
 mod feed;
 mod inbox;
 mod oracle;
+mod purging;
 mod resources;
 mod searching;
 mod together;

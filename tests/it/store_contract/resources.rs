@@ -1,7 +1,9 @@
 //! Create, read, vread, update, delete and history.
 
-use baton::store::{Error, HistoryQuery, HistoryScope, Rows, Store};
-use fhir_model::key::LogicalId;
+use baton::store::{
+    CompartmentQuery, Error, HistoryQuery, HistoryScope, Members, Rows, Store,
+};
+use fhir_model::key::{LogicalId, ResourceType};
 
 use super::{all_shown, instant, key, new_version, resource_type, script, shown, version, write};
 use crate::support::database::on_each_engine;
