@@ -27,11 +27,14 @@ use crate::store::Store;
 use crate::terminology_server::TerminologyServer;
 
 pub mod bundle;
+pub mod capabilities;
 pub mod codes;
 pub mod conformance;
 pub mod find;
 pub mod history;
 pub mod live;
+pub mod openapi;
+pub mod operations;
 pub mod outcome;
 pub mod read;
 pub mod search;

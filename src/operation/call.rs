@@ -3,56 +3,23 @@
 //! <https://hl7.org/fhir/R4/operations.html#executing>. Parameters come in the query, in a
 //! `Parameters` resource, or as a bare resource where the operation takes one.
 
-use std::fmt;
-
 use fhir_model::issue::IssueType;
-use fhir_model::key::{ResourceKey, ResourceType, VersionId};
+use fhir_model::key::ResourceType;
 use fhir_model::tree::{Kind, Node};
 use fhir_validation::Level;
 use futures_util::stream::BoxStream;
 
 use crate::error::Error;
 use crate::interaction::write::Document;
+use crate::interaction::operations::{Act, On, Operation, Parameter};
 use crate::interaction::{Context, invalid};
-use crate::operation::registry::{Operation, Parameter};
+use crate::operation::meta::Edit;
+use crate::operation::{
+    document, everything, meta, patient_match, purge, terminology, validate,
+};
 
 /// Parameters of a query that shape the answer whatever the operation.
 const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
-
-/// What an operation is called on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum On {
-    /// `[base]/$name`
-    System,
-    /// `[base]/[type]/$name`
-    Type(ResourceType),
-    /// `[base]/[type]/[id]/$name`
-    Instance(ResourceKey),
-    /// `[base]/[type]/[id]/_history/[vid]/$name`
-    Version(ResourceKey, VersionId),
-}
-
-impl On {
-    /// The type of resource, if it is not the whole system.
-    pub fn resource_type(&self) -> Option<&ResourceType> {
-        match self {
-            Self::System => None,
-            Self::Type(resource_type) => Some(resource_type),
-            Self::Instance(key) | Self::Version(key, _) => Some(&key.resource_type),
-        }
-    }
-}
-
-impl fmt::Display for On {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System => formatter.write_str("the system"),
-            Self::Type(resource_type) => write!(formatter, "{resource_type}"),
-            Self::Instance(key) => write!(formatter, "{key}"),
-            Self::Version(key, version) => write!(formatter, "{key}/_history/{version}"),
-        }
-    }
-}
 
 /// One call.
 pub struct Call {
@@ -83,6 +50,26 @@ pub enum Answer {
     },
     /// A resource as JSON text, piece by piece.
     Stream(BoxStream<'static, Result<String, Error>>),
+}
+
+impl Call {
+    /// Does what the operation does.
+    ///
+    /// # Errors
+    /// What the operation refuses.
+    pub async fn answer(self) -> Result<Answer, Error> {
+        match self.operation.act {
+            Act::Document => document::document(self).await,
+            Act::Everything => everything::everything(self).await,
+            Act::Match => patient_match::patient_match(self).await,
+            Act::Meta => meta::meta(self).await,
+            Act::MetaAdd => meta::change(self, Edit::Add).await,
+            Act::MetaDelete => meta::change(self, Edit::Delete).await,
+            Act::Purge => purge::by_rest(self).await,
+            Act::Terminology(operation) => terminology::call(self, operation).await,
+            Act::Validate => validate::validate(self).await,
+        }
+    }
 }
 
 /// The parameters of a call, checked against those that the operation has.

@@ -18,7 +18,8 @@ use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::write::{self, Change, Document, fresh_id, instant_text};
 use crate::interaction::{Services, invalid, read};
-use crate::operation::call::{Answer, Call, On};
+use crate::interaction::operations::On;
+use crate::operation::call::{Answer, Call};
 use crate::operation::reference::{self, Target};
 use crate::store::Stored;
 

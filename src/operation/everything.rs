@@ -17,7 +17,8 @@ use futures_util::stream;
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::{Services, invalid, read, url};
-use crate::operation::call::{Answer, Call, On};
+use crate::interaction::operations::On;
+use crate::operation::call::{Answer, Call};
 use crate::store::Stored;
 
 mod request;

@@ -14,7 +14,8 @@ use serde_json::Value;
 use crate::error::Error;
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, read};
-use crate::operation::call::{Answer, Call, On};
+use crate::interaction::operations::On;
+use crate::operation::call::{Answer, Call};
 
 /// Calls an operation on a type or a stored resource.
 ///

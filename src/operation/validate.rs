@@ -4,7 +4,8 @@
 use crate::error::Error;
 use crate::interaction::invalid;
 use crate::interaction::validate::{self, Mode, Question};
-use crate::operation::call::{Answer, Call, On};
+use crate::interaction::operations::On;
+use crate::operation::call::{Answer, Call};
 use fhir_model::issue::IssueType;
 
 /// `[type]/$validate` and `[type]/[id]/$validate`.

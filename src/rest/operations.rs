@@ -21,10 +21,10 @@ use futures_util::StreamExt as _;
 
 use crate::error::{Error, chain};
 use crate::interaction::write::Document;
-use crate::interaction::{Services, invalid, url};
-use crate::operation::call::{Answer, Call, Input, On};
-use crate::operation::capabilities::{self, Mode};
-use crate::operation::{openapi as description, registry};
+use crate::interaction::capabilities::{self, Mode};
+use crate::interaction::operations::{self, On};
+use crate::interaction::{Services, invalid, openapi as description, url};
+use crate::operation::call::{Answer, Call, Input};
 use crate::rest::Shared;
 use crate::rest::interactions::{Read, context, received, too_large};
 use crate::rest::negotiate::Layout;
@@ -40,7 +40,7 @@ struct Name(&'static str);
 
 /// Adds the routes of all operations.
 pub(super) fn add_routes(router: Router<Shared>) -> Router<Shared> {
-    let names: BTreeMap<&str, bool> = registry::all()
+    let names: BTreeMap<&str, bool> = operations::all()
         .map(|operation| (operation.name, operation.affects_state))
         .collect();
     names.into_iter().fold(router, |router, (name, affects_state)| {
@@ -78,7 +78,7 @@ async fn call(
 ) -> Outcome {
     let query = query.unwrap_or_default();
     let on = on(&services, &path)?;
-    let operation = registry::find(&services, name, &on)?;
+    let operation = operations::find(&services, name, &on)?;
     let body = body.map_err(too_large)?;
     let body = if body.is_empty() {
         None
@@ -94,7 +94,7 @@ async fn call(
         level: level(&headers)?,
         may_stream: layout.format == Format::Json && !layout.is_pretty,
     };
-    Ok(answer(registry::call(call).await?))
+    Ok(answer(call.answer().await?))
 }
 
 /// What the path says that the operation is called on.
@@ -152,7 +152,7 @@ pub(super) async fn capabilities(
             invalid(IssueType::Value, text)
         })?,
     };
-    let statement = capabilities::capabilities(&services, mode);
+    let statement = capabilities::in_mode(&services, mode);
     Ok(respond::json(StatusCode::OK, statement))
 }
 

@@ -60,6 +60,10 @@ async fn record(baton: &Baton) {
         observation("a2", "anna", "2026-02-11"),
         json!({
             "resourceType": "AllergyIntolerance", "id": "x",
+            "clinicalStatus": { "coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical",
+                "code": "active",
+            }] },
             "patient": { "reference": "Patient/anna" },
             "recorder": { "reference": "Practitioner/missing" },
         }),

@@ -69,7 +69,7 @@ async fn patients_are_matched_by_what_is_said_of_them() {
             &json!({ "resourceType": "Patient", "birthDate": "1950-01-31", "gender": "female",
                      "name": [{ "family": "MULLER", "given": ["Anna"] }],
                      "telecom": [{ "value": "(555) 010-1234" }] }),
-            "anna certain; berta possible",
+            "anna probable; berta possible",
         )
         .await;
         check(

@@ -6,10 +6,10 @@ use fhir_model::definition::{Definitions, Derivation, StructureKind, TypeId};
 use serde_json::{Value, json};
 
 use crate::interaction::Services;
-use crate::operation::capabilities::{
-    CONDITIONAL, TYPE_INTERACTIONS, canonical, codes, extend, operations,
+use crate::interaction::capabilities::{
+    CONDITIONAL, TYPE_INTERACTIONS, canonical, codes, extend, offered,
 };
-use crate::operation::registry::Scope;
+use crate::interaction::operations::Scope;
 use crate::search::expression::ValueKind;
 use crate::search::parameter::{self, Lookup, Parameter};
 
@@ -90,7 +90,7 @@ impl Known<'_> {
             "conditionalUpdate": true,
             "referencePolicy": ["literal", "logical", "local"],
             "searchParam": self.search_parameters(&parameters),
-            "operation": operations(self.services, |operation| {
+            "operation": offered(self.services, |operation| {
                 operation.is_about(name) && operation.scopes.iter().any(|it| *it != Scope::System)
             }),
         });

@@ -9,8 +9,8 @@ use fhir_model::definition::TypeId;
 use serde_json::{Map, Value, json};
 
 use crate::interaction::Services;
-use crate::operation::capabilities::{SYSTEM_INTERACTIONS, TYPE_INTERACTIONS};
-use crate::operation::registry::{self, Operation, Scope};
+use crate::interaction::capabilities::{SYSTEM_INTERACTIONS, TYPE_INTERACTIONS};
+use crate::interaction::operations::{self, Operation, Scope};
 use crate::search::expression::ValueKind;
 use crate::search::parameter;
 
@@ -207,7 +207,7 @@ pub fn document(services: &Services) -> Value {
             }
         }
     }
-    let offered = registry::all().filter(|operation| (operation.is_offered)(services));
+    let offered = operations::all().filter(|operation| (operation.is_offered)(services));
     for operation in offered {
         for (path, id) in places(operation) {
             if !operation.affects_state {
@@ -426,7 +426,7 @@ fn common(operation: &Operation, method: &str, path: &str, in_path: &[&str]) -> 
 }
 
 /// A parameter of an operation in a query, where only primitives fit.
-fn in_query(parameter: &registry::Parameter) -> Option<Value> {
+fn in_query(parameter: &operations::Parameter) -> Option<Value> {
     let kind = match parameter.kind {
         "boolean" => "boolean",
         "integer" => "integer",

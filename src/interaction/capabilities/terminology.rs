@@ -9,7 +9,7 @@ use fhir_model::definition::{CodeSystem, CodeSystemContent};
 use serde_json::{Value, json};
 
 use crate::interaction::Services;
-use crate::operation::capabilities::{extend, head};
+use crate::interaction::capabilities::{extend, head};
 
 /// The parameters of `$expand` that count.
 const EXPANSION: &[&str] = &[

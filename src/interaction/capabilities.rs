@@ -3,7 +3,7 @@
 //! <https://hl7.org/fhir/R4/http.html#capabilities>,
 //! <https://hl7.org/fhir/R4/capabilitystatement.html>. Nothing is claimed that is not served: types
 //! and search parameters come from the definitions in force, operations from
-//! [`registry`](crate::operation::registry), interactions from the tables in this file.
+//! [`operations`], interactions from the tables in this file.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, transaction};
-use crate::operation::registry::{self, Operation, Scope};
+use crate::interaction::operations::{self, Operation, Scope};
 
 mod resource;
 mod terminology;
@@ -86,13 +86,18 @@ const NORMATIVE: &[&str] = &[
     "ValueSet",
 ];
 
-/// The statement that a mode means, as JSON text; the full one is made at the first call.
-pub fn capabilities(services: &Services, mode: Mode) -> String {
+/// The CapabilityStatement as JSON text; made at the first call.
+pub fn capabilities(services: &Services) -> String {
+    services
+        .statement
+        .get_or_init(|| statement(services, |_| true).to_string())
+        .clone()
+}
+
+/// The statement that a mode means, as JSON text.
+pub fn in_mode(services: &Services, mode: Mode) -> String {
     match mode {
-        Mode::Full => services
-            .statement
-            .get_or_init(|| statement(services, |_| true).to_string())
-            .clone(),
+        Mode::Full => capabilities(services),
         Mode::Normative => statement(services, |name| NORMATIVE.contains(&name)).to_string(),
         Mode::Terminology => terminology::capabilities(services).to_string(),
     }
@@ -112,7 +117,7 @@ fn statement(services: &Services, is_wanted: fn(&str) -> bool) -> Value {
             },
             "resource": resources,
             "interaction": codes(SYSTEM_INTERACTIONS),
-            "operation": operations(services, |operation| {
+            "operation": offered(services, |operation| {
                 operation.scopes.contains(&Scope::System)
             }),
             "compartment": compartments(services),
@@ -179,8 +184,8 @@ fn documentation(services: &Services) -> String {
 }
 
 /// The operations that are offered and are as they are wanted.
-fn operations(services: &Services, is_wanted: impl Fn(&Operation) -> bool) -> Vec<Value> {
-    registry::all()
+fn offered(services: &Services, is_wanted: impl Fn(&Operation) -> bool) -> Vec<Value> {
+    operations::all()
         .filter(|operation| is_wanted(operation) && (operation.is_offered)(services))
         .map(|operation| json!({ "name": operation.name, "definition": operation.definition }))
         .collect()

@@ -1,15 +1,15 @@
 //! The table of operations: the routes, the CapabilityStatement and the OpenAPI document come from it.
 //!
-//! <https://hl7.org/fhir/R4/operationslist.html>. One row adds an operation everywhere.
+//! <https://hl7.org/fhir/R4/operationslist.html>. One row adds an operation everywhere; what it does
+//! is left to the module `operation`, which has an arm for each [`Act`].
 
+use std::fmt;
 use std::sync::LazyLock;
 
-use futures_util::future::BoxFuture;
+use fhir_model::key::{ResourceKey, ResourceType, VersionId};
 
 use crate::error::Error;
 use crate::interaction::Services;
-use crate::operation::call::{Answer, Call, On};
-use crate::operation::{document, everything, meta, patient_match, purge, terminology, validate};
 
 /// An operation.
 #[derive(Debug)]
@@ -30,7 +30,8 @@ pub struct Operation {
     pub parameters: Option<&'static [Parameter]>,
     /// Whether a setting is needed for it.
     pub is_offered: fn(&Services) -> bool,
-    run: Run,
+    /// What is done.
+    pub act: Act,
 }
 
 /// On what an operation is called.
@@ -57,11 +58,54 @@ pub struct Parameter {
     pub repeats: bool,
 }
 
-/// How an operation is done.
-#[derive(Debug)]
-enum Run {
-    Here(fn(Call) -> BoxFuture<'static, Result<Answer, Error>>),
+/// What an operation does.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "each variant is the operation of that name")]
+pub enum Act {
+    Document,
+    Everything,
+    Match,
+    Meta,
+    MetaAdd,
+    MetaDelete,
+    Purge,
     Terminology(&'static fhir_terminology::Operation),
+    Validate,
+}
+
+/// What an operation is called on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum On {
+    /// `[base]/$name`
+    System,
+    /// `[base]/[type]/$name`
+    Type(ResourceType),
+    /// `[base]/[type]/[id]/$name`
+    Instance(ResourceKey),
+    /// `[base]/[type]/[id]/_history/[vid]/$name`
+    Version(ResourceKey, VersionId),
+}
+
+impl On {
+    /// The type of resource, if it is not the whole system.
+    pub fn resource_type(&self) -> Option<&ResourceType> {
+        match self {
+            Self::System => None,
+            Self::Type(resource_type) => Some(resource_type),
+            Self::Instance(key) | Self::Version(key, _) => Some(&key.resource_type),
+        }
+    }
+}
+
+impl fmt::Display for On {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::System => formatter.write_str("the system"),
+            Self::Type(resource_type) => write!(formatter, "{resource_type}"),
+            Self::Instance(key) => write!(formatter, "{key}"),
+            Self::Version(key, version) => write!(formatter, "{key}/_history/{version}"),
+        }
+    }
 }
 
 const fn once(name: &'static str, kind: &'static str) -> Parameter {
@@ -95,7 +139,7 @@ static OWN: &[Operation] = &[
             once("profile", "uri"),
         ]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(validate::validate(call))),
+        act: Act::Validate,
     },
     Operation {
         name: "everything",
@@ -113,7 +157,7 @@ static OWN: &[Operation] = &[
             once("_page", "string"),
         ]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(everything::everything(call))),
+        act: Act::Everything,
     },
     Operation {
         name: "everything",
@@ -129,7 +173,7 @@ static OWN: &[Operation] = &[
             once("_page", "string"),
         ]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(everything::everything(call))),
+        act: Act::Everything,
     },
     Operation {
         name: "meta",
@@ -145,7 +189,7 @@ static OWN: &[Operation] = &[
         affects_state: false,
         parameters: Some(&[]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(meta::meta(call))),
+        act: Act::Meta,
     },
     Operation {
         name: "meta-add",
@@ -156,7 +200,7 @@ static OWN: &[Operation] = &[
         affects_state: true,
         parameters: Some(&[once("meta", "Meta")]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(meta::change(call, meta::Edit::Add))),
+        act: Act::MetaAdd,
     },
     Operation {
         name: "meta-delete",
@@ -167,7 +211,7 @@ static OWN: &[Operation] = &[
         affects_state: true,
         parameters: Some(&[once("meta", "Meta")]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(meta::change(call, meta::Edit::Delete))),
+        act: Act::MetaDelete,
     },
     Operation {
         name: "document",
@@ -182,7 +226,7 @@ static OWN: &[Operation] = &[
             once("graph", "uri"),
         ]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(document::document(call))),
+        act: Act::Document,
     },
     Operation {
         name: "match",
@@ -197,7 +241,7 @@ static OWN: &[Operation] = &[
             once("count", "integer"),
         ]),
         is_offered: |_| true,
-        run: Run::Here(|call| Box::pin(patient_match::patient_match(call))),
+        act: Act::Match,
     },
     Operation {
         name: "purge",
@@ -208,7 +252,7 @@ static OWN: &[Operation] = &[
         affects_state: true,
         parameters: Some(&[once("history", "boolean"), once("force", "boolean")]),
         is_offered: |services| services.purge_by_rest,
-        run: Run::Here(|call| Box::pin(purge::by_rest(call))),
+        act: Act::Purge,
     },
 ];
 
@@ -231,7 +275,7 @@ fn of_terminology(operation: &'static fhir_terminology::Operation) -> &'static O
         affects_state: false,
         parameters: None,
         is_offered: |_| true,
-        run: Run::Terminology(operation),
+        act: Act::Terminology(operation),
     }))
 }
 
@@ -297,17 +341,6 @@ pub fn find(services: &Services, name: &str, on: &On) -> Result<&'static Operati
         )));
     }
     Ok(operation)
-}
-
-/// Calls an operation.
-///
-/// # Errors
-/// What the operation refuses.
-pub async fn call(call: Call) -> Result<Answer, Error> {
-    match &call.operation.run {
-        Run::Here(run) => run(call).await,
-        Run::Terminology(operation) => terminology::call(call, operation).await,
-    }
 }
 
 #[cfg(test)]
