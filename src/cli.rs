@@ -14,9 +14,14 @@ use crate::server::Server;
 use crate::telemetry;
 
 mod adt;
+mod check;
 mod demo;
+mod export;
 mod fhirpath;
+mod import;
 mod packages;
+mod purge;
+mod records;
 mod schema;
 mod validate;
 
@@ -54,6 +59,14 @@ enum Command {
     Schema(schema::Schema),
     /// List the FHIR packages of a configuration; fetch one.
     Packages(packages::Packages),
+    /// Write what is stored into files, NDJSON or Bundles.
+    Export(export::Export),
+    /// Store resources out of files: NDJSON, Bundles, archives of them.
+    Import(import::Import),
+    /// Compare everything stored with what it is found by.
+    Check(check::Check),
+    /// Take a resource or its history away for ever.
+    Purge(purge::Purge),
 }
 
 /// Where `serve` keeps its records when nobody says otherwise.
@@ -122,7 +135,11 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::Validate(_)
         | Command::FhirPath(_)
         | Command::Schema(_)
-        | Command::Packages(_) => "warn",
+        | Command::Packages(_)
+        | Command::Export(_)
+        | Command::Import(_)
+        | Command::Check(_)
+        | Command::Purge(_) => "warn",
         // Its story has a message that is refused: no news for whoever reads it.
         Command::Demo(_) => "error",
     };
@@ -138,6 +155,10 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::FhirPath(options) => Ok(fhirpath::run(&options)),
         Command::Schema(options) => schema::run(&options),
         Command::Packages(options) => on_runtime(packages::run(options)),
+        Command::Export(options) => on_runtime(export::run(options)),
+        Command::Import(options) => on_runtime(import::run(options)),
+        Command::Check(options) => on_runtime(check::run(options)),
+        Command::Purge(options) => on_runtime(purge::run(options)),
     }
 }
 

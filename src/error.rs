@@ -100,6 +100,7 @@ impl From<store::Error> for Error {
             | store::Error::Migration(_)
             | store::Error::Url
             | store::Error::Writer(_)
+            | store::Error::Dictionary
             | store::Error::Corrupt(_) => Self::Internal(error.into()),
         }
     }

@@ -318,8 +318,8 @@ impl Intake {
 
     /// MSH-10 of an answer: unique among all that we send, at most 20 characters (v2.3).
     fn control_id(&self, now: Instant) -> String {
-        let id = self.services().ids.next(now).replace('-', "");
-        // Its end is random, its start is the time: many answers share a millisecond.
+        let id = self.services().ids.next(now);
+        // Its end counts, its start is the time: many answers share a millisecond.
         let random = id.get(id.len().saturating_sub(19)..).unwrap_or(&id);
         format!("B{random}").to_uppercase()
     }

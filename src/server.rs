@@ -57,14 +57,7 @@ impl Server {
         package::install_tls();
         let http = bind(&config, &config.listen.http, "HTTP").await?;
         let mllp = bind(&config, &config.listen.mllp, "MLLP").await?;
-        let database = config
-            .store
-            .database
-            .as_deref()
-            .context("no database is named")?;
-        let store = Store::open(database)
-            .await
-            .context("the store cannot be opened")?;
+        let store = open(&config).await?;
         let http_address = http.local_addr()?;
         let mllp_address = mllp.local_addr()?;
         let packages = package::load(&config).await?;
@@ -76,6 +69,7 @@ impl Server {
         let conformance = Conformance::start(Arc::clone(&live), announcements).await?;
         workers.spawn(conformance.run(stop.clone()));
         publish_own_resources(&live.current()).await?;
+        workers.spawn(live.current().store.clone().keep_learning(stop.clone()));
         let config = Arc::new(config);
         let pathways = Arc::new(Pathways::new(&config)?);
         let (lanes, queues) = Lanes::new();
@@ -173,6 +167,36 @@ async fn publish_own_resources(services: &Arc<Services>) -> anyhow::Result<()> {
         .await
         .context("our own resources are refused")?;
     Ok(())
+}
+
+/// The services of a server that does not listen, with what is stored in force: for commands that
+/// work on its records.
+///
+/// # Errors
+/// When the store cannot be opened or a package is missing.
+pub async fn offline(config: &Config, clock: Clock) -> anyhow::Result<Arc<Services>> {
+    package::install_tls();
+    let address = &config.listen.http;
+    let http = tokio::net::lookup_host(address)
+        .await
+        .ok()
+        .and_then(|mut addresses| addresses.next())
+        .with_context(|| format!("HTTP: {address} is no address"))?;
+    let store = open(config).await?;
+    let packages = package::load(config).await?;
+    let (announcer, announcements) = mpsc::channel(ANNOUNCEMENTS_MAX);
+    let services = services(config, clock, store, http, &packages, announcer)?;
+    let live = Arc::new(Live::new(services));
+    Conformance::start(Arc::clone(&live), announcements).await?;
+    Ok(live.current())
+}
+
+async fn open(config: &Config) -> anyhow::Result<Store> {
+    let database = config.store.database.as_deref();
+    let database = database.context("no database is named")?;
+    Store::open(database)
+        .await
+        .context("the store cannot be opened")
 }
 
 fn services(

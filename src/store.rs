@@ -4,7 +4,22 @@
 //! text. It has two implementations, SQLite and PostgreSQL, and one contract suite that both pass
 //! (`tests/it/store_contract.rs`). All SQL of the project is in this module's files.
 
+/// Reads; once more where another process has just made a dictionary.
+macro_rules! reading {
+    ($store:expr, $read:path, $($argument:expr),*) => {{
+        let mut reader = $store.reader().await?;
+        match $read(&mut reader.connection(), $($argument),*).await {
+            Err(Error::Dictionary) => {
+                $store.texts().read(&mut reader.connection()).await?;
+                $read(&mut reader.connection(), $($argument),*).await
+            }
+            result => result,
+        }
+    }};
+}
+
 mod batch;
+mod check;
 mod compartment;
 mod entries;
 mod find;
@@ -16,7 +31,9 @@ mod read;
 mod search_sql;
 mod sql;
 mod sqlite;
+mod text;
 mod transaction;
+mod walk;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -26,12 +43,15 @@ use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+pub use crate::store::check::{Difference, Expected, Span};
 pub use crate::store::find::INCLUDED_MAX;
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
 use crate::store::sqlite::SqliteStore;
+use crate::store::text::Texts;
 pub use crate::store::transaction::Transaction;
+pub use crate::store::walk::{Walk, WalkPage};
 
 use crate::search::expression::{Cursor, Search, ValueKind};
 use crate::search::value::{ParameterId, SearchValues};
@@ -86,6 +106,13 @@ impl Store {
         }
     }
 
+    fn texts(&self) -> &Texts {
+        match &self.0 {
+            Engine::Sqlite(store) => store.texts(),
+            Engine::Postgres(store) => store.texts(),
+        }
+    }
+
     fn epoch(&self) -> i64 {
         match &self.0 {
             Engine::Sqlite(_) => 0,
@@ -95,7 +122,7 @@ impl Store {
 
     /// The current version of a resource; a deletion is a version without text.
     pub async fn read(&self, key: &ResourceKey) -> Result<Option<Stored>, Error> {
-        read::read(&mut self.reader().await?.connection(), key).await
+        reading!(self, read::read, key)
     }
 
     /// One version of a resource.
@@ -104,27 +131,27 @@ impl Store {
         key: &ResourceKey,
         version: VersionId,
     ) -> Result<Option<Stored>, Error> {
-        read::vread(&mut self.reader().await?.connection(), key, version).await
+        reading!(self, read::vread, key, version)
     }
 
     /// A page of a history, newest first.
     pub async fn history(&self, query: &HistoryQuery) -> Result<HistoryPage, Error> {
-        read::history(&mut self.reader().await?.connection(), query).await
+        reading!(self, read::history, query)
     }
 
     /// A page of the matches of a search, with what they include.
     pub async fn search(&self, search: &Search) -> Result<SearchPage, Error> {
-        find::search(&mut self.reader().await?.connection(), search).await
+        reading!(self, find::search, search)
     }
 
     /// A part of the resources of a compartment, in the order of their keys.
     pub async fn compartment(&self, query: &CompartmentQuery) -> Result<Vec<Stored>, Error> {
-        compartment::members(&mut self.reader().await?.connection(), query).await
+        reading!(self, compartment::members, query)
     }
 
     /// Those of these resources that there are, by type and id.
     pub async fn read_all(&self, keys: &[ResourceKey]) -> Result<Vec<Stored>, Error> {
-        compartment::read_all(&mut self.reader().await?.connection(), keys).await
+        reading!(self, compartment::read_all, keys)
     }
 
     /// A resource for each value that these parameters have anywhere, of type token or uri; some may
@@ -134,7 +161,7 @@ impl Store {
         parameters: &[(ParameterId, ValueKind)],
         count: usize,
     ) -> Result<Vec<Stored>, Error> {
-        compartment::examples(&mut self.reader().await?.connection(), parameters, count).await
+        reading!(self, compartment::examples, parameters, count)
     }
 
     /// Runs a work in a transaction of its own, and gives its output once that is durable.
@@ -606,6 +633,9 @@ pub enum Error {
     /// One transaction would write more than it can.
     #[error("a transaction is too large")]
     TooLarge,
+    /// A text was written with a dictionary that another process has just made.
+    #[error("a dictionary is not known")]
+    Dictionary,
     /// What was read back is not what was written.
     #[error("the store holds a row that cannot be read: {0}")]
     Corrupt(&'static str),
@@ -631,6 +661,7 @@ impl Error {
             Self::Closed => Self::Closed,
             Self::Conflict => Self::Conflict,
             Self::TooLarge => Self::TooLarge,
+            Self::Dictionary => Self::Dictionary,
             Self::Corrupt(what) => Self::Corrupt(what),
         }
     }

@@ -10,7 +10,7 @@ CREATE TABLE resource (
     kind          BIGINT NOT NULL,
     sequence      BIGINT NOT NULL,
     entries       JSONB  NOT NULL,
-    text          TEXT
+    text          BYTEA
 );
 
 CREATE UNIQUE INDEX resource_identity ON resource (resource_type, id);
@@ -23,7 +23,7 @@ CREATE TABLE resource_version (
     version      BIGINT NOT NULL,
     last_updated BIGINT NOT NULL,
     kind         BIGINT NOT NULL,
-    text         TEXT
+    text         BYTEA
 );
 
 CREATE UNIQUE INDEX resource_version_number ON resource_version (row_key, version);

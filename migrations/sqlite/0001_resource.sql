@@ -9,7 +9,7 @@ CREATE TABLE resource (
     kind          INTEGER NOT NULL,
     sequence      INTEGER NOT NULL,
     entries       TEXT    NOT NULL,
-    text          TEXT
+    text          BLOB
 );
 
 CREATE UNIQUE INDEX resource_identity ON resource (resource_type, id);
@@ -22,7 +22,7 @@ CREATE TABLE resource_version (
     version      INTEGER NOT NULL,
     last_updated INTEGER NOT NULL,
     kind         INTEGER NOT NULL,
-    text         TEXT
+    text         BLOB
 );
 
 CREATE UNIQUE INDEX resource_version_number ON resource_version (row_key, version);

@@ -23,10 +23,12 @@ use crate::store::{self, Claim, Rows, SearchPage, Stored, Transaction, Work};
 
 mod document;
 mod policy;
+mod restore;
 mod step;
 
 pub use document::{Document, instant_text};
 pub use policy::Policy;
+pub use restore::restore;
 
 /// What is to happen to one resource.
 #[derive(Clone)]
@@ -369,7 +371,7 @@ fn id_of(services: &Services, document: &Document) -> Result<LogicalId, Error> {
 /// A new server-made logical id.
 ///
 /// # Errors
-/// None in practice: a UUID is a FHIR id.
+/// None in practice: what [`Ids`](crate::clock::Ids) makes is a FHIR id.
 pub fn fresh_id(services: &Services) -> Result<LogicalId, Error> {
     let id = services.ids.next(services.clock.now());
     LogicalId::parse(&id).map_err(|error| Error::Internal(error.into()))

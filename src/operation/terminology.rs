@@ -11,6 +11,7 @@ use fhir_terminology::expand::Stamp;
 use fhir_terminology::{Operation, Parameters};
 use serde_json::Value;
 
+use crate::clock::Ids;
 use crate::error::Error;
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, read};
@@ -49,7 +50,7 @@ async fn on_type(
 ) -> Result<String, Error> {
     let answer = tokio::task::spawn_blocking(move || {
         let now = services.clock.now();
-        let identifier = format!("urn:uuid:{}", services.ids.next(now));
+        let identifier = Ids::uuid(now).urn().to_string();
         let timestamp = instant_text(now);
         let stamp = Stamp {
             identifier: &identifier,

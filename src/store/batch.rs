@@ -51,11 +51,17 @@ pub(crate) enum Table {
 
 /// What a column holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Column {
+pub(crate) enum Column {
+    /// An integer.
     Integer,
+    /// A number.
     Real,
+    /// A text.
     Text,
+    /// A JSON document.
     Json,
+    /// Bytes; on SQLite they travel as hexadecimal digits.
+    Bytes,
     /// A place in an ordered feed; on PostgreSQL the bound value counts within the transaction.
     Sequence,
 }
@@ -75,6 +81,28 @@ impl Layout {
 }
 
 impl Table {
+    /// The tables that say what resources are found by; each has a `row_key`.
+    pub(crate) const SEARCH: [Self; 8] = [
+        Self::Token,
+        Self::String,
+        Self::Date,
+        Self::Reference,
+        Self::Quantity,
+        Self::Number,
+        Self::Uri,
+        Self::Compartment,
+    ];
+
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        self.layout().name
+    }
+
+    /// Its columns, in the order in which rows have their values.
+    pub(crate) fn columns(self) -> &'static [(&'static str, Column)] {
+        self.layout().columns
+    }
+
     fn layout(self) -> &'static Layout {
         match self {
             Self::NewResource => &NEW_RESOURCE,
@@ -105,7 +133,7 @@ const RESOURCE_COLUMNS: &[(&str, Column)] = &[
     ("kind", Column::Integer),
     ("sequence", Column::Sequence),
     ("entries", Column::Json),
-    ("text", Column::Text),
+    ("text", Column::Bytes),
 ];
 
 static NEW_RESOURCE: Layout = Layout {
@@ -130,7 +158,7 @@ static RESOURCE_VERSION: Layout = Layout {
         ("version", Column::Integer),
         ("last_updated", Column::Integer),
         ("kind", Column::Integer),
-        ("text", Column::Text),
+        ("text", Column::Bytes),
     ],
     conflict: "",
 };
@@ -317,6 +345,11 @@ impl Batches {
         self.deletes.entry(table).or_default().push(row);
     }
 
+    /// The rows to insert into a table.
+    pub(crate) fn take_inserts(&mut self, table: Table) -> Vec<Vec<Bind>> {
+        self.inserts.remove(&table).unwrap_or_default()
+    }
+
     /// Sends everything. True when a resource was changed by a transaction that began later: then
     /// the feed would tell its versions in the wrong order, and the work has to run again.
     /// SQLite gets it behind a text of statements that bind nothing.
@@ -485,8 +518,21 @@ fn push_json(json: &mut String, value: &Bind) {
         }
         Bind::Text(text) => push_json_string(json, text),
         Bind::Shared(text) => push_json_string(json, text),
+        Bind::Bytes(bytes) => push_json_hex(json, bytes),
         _ => json.push_str("null"),
     }
+}
+
+fn push_json_hex(json: &mut String, bytes: &[u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |half: u8| DIGITS.get(usize::from(half)).map_or('0', |it| char::from(*it));
+    json.reserve(bytes.len() * 2 + 2);
+    json.push('"');
+    for byte in bytes {
+        json.push(digit(byte >> 4));
+        json.push(digit(byte & 0xf));
+    }
+    json.push('"');
 }
 
 /// Adds a `SELECT` of the rows of a JSON array.
@@ -498,14 +544,14 @@ fn push_json_rows(sql: &mut Sql, layout: &Layout, json: String) {
 
 /// Adds the columns of a row that is a JSON array.
 fn push_json_columns(sql: &mut Sql, layout: &Layout) {
-    for (place, (name, _)) in layout.columns.iter().enumerate() {
-        sql.push(if place == 0 {
-            "value ->> "
-        } else {
-            ", value ->> "
-        });
+    for (place, (name, column)) in layout.columns.iter().enumerate() {
+        let (before, after) = match column {
+            Column::Bytes => ("unhex(value ->> ", ")"),
+            _ => ("value ->> ", ""),
+        };
+        sql.push(if place == 0 { "" } else { ", " }).push(before);
         sql.push_number(i64::try_from(place).unwrap_or_default());
-        sql.push(" AS ").push(name);
+        sql.push(after).push(" AS ").push(name);
     }
 }
 
@@ -572,7 +618,7 @@ fn postgres_insert(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>, epoch: 
                     .push(") << ");
                 sql.push_number(SEQUENCES_PER_TRANSACTION_BITS).push(")");
             }
-            Column::Integer | Column::Real | Column::Text => {}
+            Column::Integer | Column::Real | Column::Text | Column::Bytes => {}
         }
     }
     push_unnest(sql, layout, rows);
@@ -621,6 +667,10 @@ fn push_unnest(sql: &mut Sql, layout: &Layout, rows: Vec<Vec<Bind>>) {
                 ));
                 sql.push("::float8[]");
             }
+            Column::Bytes => {
+                sql.bind(Bind::Blobs(values.into_iter().map(as_bytes).collect()));
+                sql.push("::bytea[]");
+            }
             Column::Text | Column::Json => {
                 sql.bind(Bind::Texts(values.into_iter().map(as_text).collect()));
                 sql.push("::text[]");
@@ -651,6 +701,13 @@ fn as_text(bind: Bind) -> Option<Arc<str>> {
     match bind {
         Bind::Text(value) => Some(value.into()),
         Bind::Shared(value) => Some(value),
+        _ => None,
+    }
+}
+
+fn as_bytes(bind: Bind) -> Option<Vec<u8>> {
+    match bind {
+        Bind::Bytes(value) => Some(value),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
+use crate::store::text::Texts;
 use crate::store::{Error, SEQUENCES_PER_TRANSACTION_BITS, Transaction, Work};
 
 /// Connections; more do not make a small server faster.
@@ -38,6 +39,7 @@ const TRY_AGAIN: [&str; 3] = ["40001", "40P01", "23505"];
 pub(crate) struct PostgresStore {
     pool: PgPool,
     keys: Keys,
+    texts: Texts,
     epoch: i64,
     changed: watch::Sender<u64>,
 }
@@ -71,10 +73,13 @@ impl PostgresStore {
         migrate(&mut connection).await?;
         let epoch = epoch(&mut connection).await?;
         let last = last_key(&mut connection).await?;
+        let texts = Texts::default();
+        texts.read(&mut connection).await?;
         drop(pooled);
         Ok(Self {
             pool,
             keys: Keys::new(last, 0),
+            texts,
             epoch,
             changed: watch::Sender::new(0),
         })
@@ -82,6 +87,10 @@ impl PostgresStore {
 
     pub(crate) async fn connection(&self) -> Result<PoolConnection<Postgres>, Error> {
         self.pool.acquire().await.map_err(Error::database)
+    }
+
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texts
     }
 
     pub(crate) fn epoch(&self) -> i64 {
@@ -123,9 +132,9 @@ impl PostgresStore {
             .await
             .map_err(Error::database)
             .map_err(stopped)?;
-        let (result, has_changes) = {
+        let (result, has_changes, lacks_dictionary) = {
             let connection = Connection::Postgres(&mut open);
-            let mut transaction = Transaction::new(connection, &self.keys, self.epoch);
+            let mut transaction = Transaction::new(connection, &self.keys, &self.texts, self.epoch);
             let mut result = work.run(&mut transaction).await;
             if result.is_ok()
                 && transaction.may_be_kept()
@@ -133,13 +142,15 @@ impl PostgresStore {
             {
                 result = Err(error.into());
             }
-            let result = match (result, transaction.failure()) {
+            let failure = transaction.failure();
+            let lacks_dictionary = matches!(failure, Some(Error::Dictionary));
+            let result = match (result, failure) {
                 (Ok(_), Some(error)) => Err(stopped(error)),
                 (Err(own), Some(error)) => Err((own, is_worth_again(&error))),
                 (Ok(output), None) => Ok(output),
                 (Err(own), None) => Err((own, false)),
             };
-            (result, transaction.has_changes())
+            (result, transaction.has_changes(), lacks_dictionary)
         };
         match result {
             Ok(output) => {
@@ -155,6 +166,10 @@ impl PostgresStore {
             Err(failed) => {
                 // fails where the connection is gone, and the transaction with it
                 let _ = open.rollback().await;
+                if lacks_dictionary {
+                    let mut connection = Connection::Postgres(&mut pooled);
+                    self.texts.read(&mut connection).await.map_err(stopped)?;
+                }
                 Err(failed)
             }
         }
@@ -164,7 +179,7 @@ impl PostgresStore {
 /// Whether another transaction was in the way.
 fn is_worth_again(error: &Error) -> bool {
     match error {
-        Error::Conflict => true,
+        Error::Conflict | Error::Dictionary => true,
         Error::Database(error) => {
             let code = error.as_database_error().and_then(DatabaseError::code);
             code.is_some_and(|code| TRY_AGAIN.contains(&code.as_ref()))

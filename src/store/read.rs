@@ -1,12 +1,12 @@
 //! The reads that both engines answer with the same statements, and how rows become values.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, ResourceType, VersionId};
 
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
+use crate::store::text;
 use crate::store::{
     AuditRecord, ChangeKind, ChangeRow, Error, HistoryPage, HistoryQuery, HistoryScope,
     MessageQuery, MessageState, NewMessage, SEQUENCES_PER_TRANSACTION_BITS, Stored, StoredMessage,
@@ -27,7 +27,7 @@ pub(crate) fn stored(row: &Row) -> Result<Stored, Error> {
         version: version(row, 3)?,
         last_updated: instant(row.integer(4)?)?,
         kind: kind(row, 5)?,
-        text: row.optional_text(6)?.map(Arc::from),
+        text: row.optional_bytes(6)?.map(text::decode).transpose()?,
     })
 }
 

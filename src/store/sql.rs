@@ -47,12 +47,16 @@ pub(crate) enum Bind {
     NoText,
     /// Bytes.
     Bytes(Vec<u8>),
+    /// No bytes.
+    NoBytes,
     /// A list of integers: a JSON array on SQLite, an array on PostgreSQL.
     Integers(Vec<i64>),
     /// A column of numbers; PostgreSQL only.
     Reals(Vec<f64>),
     /// A column of texts; PostgreSQL only.
     Texts(Vec<Option<Arc<str>>>),
+    /// A column of bytes; PostgreSQL only.
+    Blobs(Vec<Option<Vec<u8>>>),
 }
 
 impl From<i64> for Bind {
@@ -276,8 +280,9 @@ fn sqlite_arguments(binds: Vec<Bind>) -> Result<SqliteArguments, Error> {
             Bind::Shared(value) => arguments.add(value),
             Bind::NoText => arguments.add(None::<String>),
             Bind::Bytes(value) => arguments.add(value),
+            Bind::NoBytes => arguments.add(None::<Vec<u8>>),
             Bind::Integers(values) => arguments.add(json_array(&values)),
-            Bind::Reals(_) | Bind::Texts(_) => Err("columns are for PostgreSQL".into()),
+            Bind::Reals(_) | Bind::Texts(_) | Bind::Blobs(_) => Err("columns are for PostgreSQL".into()),
         }
         .map_err(encoding)?;
     }
@@ -295,8 +300,10 @@ fn postgres_arguments(binds: Vec<Bind>) -> Result<PgArguments, Error> {
             Bind::Shared(value) => arguments.add(value),
             Bind::NoText => arguments.add(None::<String>),
             Bind::Bytes(value) => arguments.add(value),
+            Bind::NoBytes => arguments.add(None::<Vec<u8>>),
             Bind::Integers(values) => arguments.add(values),
             Bind::Reals(values) => arguments.add(values),
+            Bind::Blobs(values) => arguments.add(values),
             Bind::Texts(values) => arguments.add(
                 values
                     .iter()
@@ -368,5 +375,10 @@ impl Row {
     /// Bytes.
     pub(crate) fn bytes(&self, column: usize) -> Result<&[u8], Error> {
         column!(self, column, &[u8])
+    }
+
+    /// Bytes that may be missing.
+    pub(crate) fn optional_bytes(&self, column: usize) -> Result<Option<&[u8]>, Error> {
+        column!(self, column, Option<&[u8]>)
     }
 }

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use crate::store::keys::Keys;
 use crate::store::migrate::migrate;
 use crate::store::sql::{Connection, Dialect, Sql};
+use crate::store::text::Texts;
 use crate::store::{Error, Transaction, Work};
 
 /// Works that wait for the writer; who comes when it is full waits to be queued.
@@ -49,6 +50,7 @@ pub(crate) struct SqliteStore {
     queue: Mutex<Option<mpsc::Sender<Box<dyn Queued>>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
     changed: watch::Sender<u64>,
+    texts: Arc<Texts>,
     /// Removed with the store.
     temporary: Option<PathBuf>,
 }
@@ -67,6 +69,8 @@ impl SqliteStore {
         let mut connection = options.connect().await.map_err(Error::database)?;
         migrate(&mut Connection::Sqlite(&mut connection)).await?;
         let keys = keys(&mut connection).await?;
+        let texts = Arc::new(Texts::default());
+        texts.read(&mut Connection::Sqlite(&mut connection)).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS_MAX)
             .test_before_acquire(false)
@@ -78,6 +82,7 @@ impl SqliteStore {
         let writer = Writer {
             connection,
             keys,
+            texts: Arc::clone(&texts),
             changed: changed.clone(),
         };
         let writer = start(writer, queued).map_err(|error| Error::Writer(Arc::new(error)))?;
@@ -86,6 +91,7 @@ impl SqliteStore {
             queue: Mutex::new(Some(queue)),
             writer: Mutex::new(Some(writer)),
             changed,
+            texts,
             temporary,
         })
     }
@@ -96,6 +102,10 @@ impl SqliteStore {
 
     pub(crate) fn changed(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
+    }
+
+    pub(crate) fn texts(&self) -> &Texts {
+        &self.texts
     }
 
     /// Queues a work and waits for its commit.
@@ -254,6 +264,7 @@ impl<W: Work> Queued for QueuedWork<W> {
 struct Writer {
     connection: SqliteConnection,
     keys: Keys,
+    texts: Arc<Texts>,
     changed: watch::Sender<u64>,
 }
 
@@ -316,12 +327,13 @@ impl Writer {
         let Self {
             connection,
             keys,
+            texts,
             changed,
         } = self;
         command(connection, "BEGIN IMMEDIATE")
             .await
             .map_err(Failed::Before)?;
-        let written = run(connection, keys, works).await.map_err(Failed::Before);
+        let written = run(connection, keys, texts, works).await.map_err(Failed::Before);
         let committed = match written {
             Ok(has_changes) => match command(connection, "COMMIT").await {
                 Ok(()) => Ok(has_changes),
@@ -349,9 +361,10 @@ impl Writer {
 async fn run(
     connection: &mut SqliteConnection,
     keys: &Keys,
+    texts: &Texts,
     works: &mut [Box<dyn Queued>],
 ) -> Result<bool, Error> {
-    let mut transaction = Transaction::new(Connection::Sqlite(connection), keys, 0);
+    let mut transaction = Transaction::new(Connection::Sqlite(connection), keys, texts, 0);
     for work in works {
         transaction.start_work();
         let keep = work.run(&mut transaction).await;

@@ -15,10 +15,11 @@ use crate::store::batch::{Batches, Table};
 use crate::store::entries::Entries;
 use crate::store::keys::Keys;
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
+use crate::store::text::Texts;
 use crate::store::{
     AuditRow, Claim, Error, MessageState, NewMessage, NewVersion, Purge, Received, Rows,
-    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Stored, StoredMessage, Timer, VisitMessage,
-    compartment, find, read,
+    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, StoredMessage, Timer, VisitMessage,
+    check, compartment, find, read,
 };
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
@@ -26,6 +27,7 @@ use crate::store::{
 pub struct Transaction<'t> {
     connection: Connection<'t>,
     keys: &'t Keys,
+    texts: &'t Texts,
     /// PostgreSQL: what is added to a transaction id to make a sequence.
     epoch: i64,
     buffer: Buffer,
@@ -202,10 +204,16 @@ impl Buffer {
 }
 
 impl<'t> Transaction<'t> {
-    pub(crate) fn new(connection: Connection<'t>, keys: &'t Keys, epoch: i64) -> Self {
+    pub(crate) fn new(
+        connection: Connection<'t>,
+        keys: &'t Keys,
+        texts: &'t Texts,
+        epoch: i64,
+    ) -> Self {
         Self {
             connection,
             keys,
+            texts,
             epoch,
             buffer: Buffer::default(),
             mark: Mark::default(),
@@ -266,7 +274,7 @@ impl<'t> Transaction<'t> {
             self.known.insert(key, None);
         }
         for row in rows {
-            let stored = read::stored(&row)?;
+            let stored = self.noted(read::stored(&row))?;
             let entries = row.text(read::STORED_WIDTH)?.to_owned();
             self.known
                 .insert(stored.key.clone(), Some(Base { stored, entries }));
@@ -457,6 +465,24 @@ impl<'t> Transaction<'t> {
             .collect()
     }
 
+    /// Adds a dictionary for texts; one that is there stays.
+    pub(crate) async fn add_dictionary(
+        &mut self,
+        id: u32,
+        lesson: u32,
+        bytes: Vec<u8>,
+    ) -> Result<(), Error> {
+        let text = "INSERT INTO text_dictionary (id, lesson, bytes) VALUES ($1, $2, $3) \
+                    ON CONFLICT (id) DO NOTHING";
+        let binds = [
+            i64::from(id).into(),
+            i64::from(lesson).into(),
+            Bind::Bytes(bytes),
+        ];
+        self.write(Sql::fixed(self.connection.dialect(), text, binds))
+            .await
+    }
+
     /// Makes a resource be found by these values; its version stays. One that has another version
     /// by now is left alone, as whoever wrote that has found its values.
     pub async fn reindex(
@@ -483,10 +509,27 @@ impl<'t> Transaction<'t> {
         base.entries.clone_from(&json);
         let mut batches = Batches::default();
         entries.replace(old, row, &mut batches);
+        self.send_batches(batches).await?;
+        self.set_entries(row, json).await
+    }
+
+    /// What is wrong with the rows that resources are found by; see [`check::compare`].
+    pub(crate) async fn compare(&mut self, range: &Span) -> Result<check::Comparison, Error> {
+        self.expose().await?;
+        let found = check::compare(&mut self.connection, range).await;
+        self.noted(found)
+    }
+
+    /// Sends rows that the buffer does not hold.
+    pub(crate) async fn send_batches(&mut self, batches: Batches) -> Result<(), Error> {
         let (savepoint, before) = self.savepoint();
         let sent = batches.send(&mut self.connection, self.epoch, before).await;
         self.opened(savepoint, &sent);
-        self.noted(sent)?;
+        self.noted(sent).map(|_| ())
+    }
+
+    /// Puts another document of search values beside a resource.
+    pub(crate) async fn set_entries(&mut self, row: i64, json: String) -> Result<(), Error> {
         let text = match self.connection.dialect() {
             Dialect::Sqlite => "UPDATE resource SET entries = $2 WHERE row_key = $1",
             Dialect::Postgres => "UPDATE resource SET entries = $2::jsonb WHERE row_key = $1",
@@ -800,13 +843,14 @@ impl<'t> Transaction<'t> {
             if place < last {
                 batches.insert(
                     Table::ResourceVersion,
-                    version_row(sequence, row, &version)?,
+                    version_row(sequence, row, &version, self.texts)?,
                 );
                 continue;
             }
             let json = entries.to_json()?;
             entries.replace(old.take().unwrap_or_default(), row, batches);
-            batches.insert(table, resource_row(sequence, row, &version, &json)?);
+            let text = self.texts.keep(version.text.as_ref())?;
+            batches.insert(table, resource_row(sequence, row, &version, &json, text)?);
             let stored = stored(row, &version);
             self.known.insert(
                 version.key,
@@ -856,6 +900,7 @@ fn resource_row(
     row: i64,
     version: &NewVersion,
     entries: &str,
+    text: Bind,
 ) -> Result<Vec<Bind>, Error> {
     Ok(vec![
         row.into(),
@@ -866,18 +911,23 @@ fn resource_row(
         version.kind.code().into(),
         sequence.into(),
         entries.into(),
-        version.text.clone().into(),
+        text,
     ])
 }
 
-fn version_row(sequence: i64, row: i64, version: &NewVersion) -> Result<Vec<Bind>, Error> {
+fn version_row(
+    sequence: i64,
+    row: i64,
+    version: &NewVersion,
+    texts: &Texts,
+) -> Result<Vec<Bind>, Error> {
     Ok(vec![
         sequence.into(),
         row.into(),
         number(version.version)?,
         version.last_updated.timestamp_micros().into(),
         version.kind.code().into(),
-        version.text.clone().into(),
+        texts.keep(version.text.as_ref())?,
     ])
 }
 

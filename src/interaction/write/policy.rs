@@ -40,7 +40,7 @@ impl Policy {
     }
 
     /// The validator's options.
-    pub(in crate::interaction) fn options(self) -> Options {
+    pub fn options(self) -> Options {
         Options {
             level: match self.level {
                 ValidationLevel::Off => Level::Off,
