@@ -223,7 +223,7 @@ fn token_filter(parameter: &str, system: &str, code: &str) -> Filter {
 
 fn search(filters: Vec<Filter>, count: u32) -> Search {
     Search {
-        resource_type: resource_type("Observation"),
+        types: resource_type("Observation").into(),
         filters,
         sort: Vec::new(),
         count,

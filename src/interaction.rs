@@ -29,6 +29,7 @@ use crate::terminology_server::TerminologyServer;
 pub mod bundle;
 pub mod capabilities;
 pub mod codes;
+pub mod compartment;
 pub mod conformance;
 pub mod find;
 pub mod history;

@@ -65,6 +65,7 @@ pub fn router(live: Arc<Live>, workflow: Arc<Workflow>, limits: Limits) -> Route
             "/",
             post(interactions::bundle).get(interactions::search_system),
         )
+        .route("/_search", post(interactions::search_system_by_post))
         .route("/metadata", get(operations::capabilities))
         .route("/_history", get(interactions::history_system))
         .route("/$clock", get(clock::read).post(clock::advance))

@@ -44,7 +44,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 pub use crate::store::check::{Difference, Expected, Span};
-pub use crate::store::find::INCLUDED_MAX;
+pub use crate::store::find::{INCLUDED_MAX, ITERATIONS_MAX};
 pub use crate::store::position::{Positions, ReadPosition, SetPosition};
 use crate::store::postgres::PostgresStore;
 use crate::store::sql::Connection;
@@ -455,6 +455,8 @@ pub struct SearchPage {
     pub matches: Vec<Stored>,
     /// What `_include` and `_revinclude` add, each once, without the matches.
     pub included: Vec<Stored>,
+    /// There is more to include of the one match of the page than a page takes.
+    pub is_cut: bool,
     /// Where the next page goes on; `None` at the end.
     pub next: Option<Cursor>,
     /// The number of all matches, when asked for.

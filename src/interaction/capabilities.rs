@@ -29,7 +29,7 @@ pub const TYPE_INTERACTIONS: &[&str] = &[
 ];
 
 /// What the server as a whole can do: codes of system-restful-interaction.
-pub const SYSTEM_INTERACTIONS: &[&str] = &["transaction", "batch", "history-system"];
+pub const SYSTEM_INTERACTIONS: &[&str] = &["transaction", "batch", "history-system", "search-system"];
 
 /// How conditional interactions are done, the same for every type.
 const CONDITIONAL: &[(&str, &str)] = &[
@@ -191,15 +191,11 @@ fn offered(services: &Services, is_wanted: impl Fn(&Operation) -> bool) -> Vec<V
         .collect()
 }
 
-/// The definitions of the compartments that are served.
-fn compartments(services: &Services) -> Vec<String> {
+/// The definitions of the compartments.
+fn compartments(services: &Services) -> Vec<&str> {
     let definitions = &services.definitions;
     let compartments = definitions.compartments().iter();
     compartments
-        .filter(|compartment| COMPARTMENTS.contains(&definitions.type_name(compartment.code)))
-        .map(|compartment| definitions.text(compartment.url).to_owned())
+        .map(|compartment| definitions.text(compartment.url))
         .collect()
 }
-
-/// The compartments that are searched.
-const COMPARTMENTS: &[&str] = &["Patient"];

@@ -25,7 +25,7 @@ pub fn by(
     criteria: Vec<Criterion>,
 ) -> Result<Search, Error> {
     Ok(Search {
-        resource_type: services.resource_type(resource_type)?,
+        types: services.resource_type(resource_type)?.into(),
         filters: vec![any(resource_type, parameter, criteria)],
         sort: Vec::new(),
         count: RESOURCES_MAX,

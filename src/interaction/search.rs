@@ -1,4 +1,4 @@
-//! The `search` interaction: by type, and by type within the compartment of a patient.
+//! The `search` interaction: of a type or of all, in the compartment of a patient or everywhere.
 //!
 //! <https://hl7.org/fhir/R4/http.html#search>. What a query means is `crate::search`, how it is
 //! answered is the store's; here the answer becomes a Bundle.
@@ -6,54 +6,50 @@
 use std::borrow::Cow;
 
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
-use fhir_model::key::{LogicalId, ResourceType};
+use fhir_model::key::{ResourceKey, ResourceType};
 
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::write::Condition;
-use crate::interaction::{Services, invalid, url};
-use crate::search::expression::{Filter, Total};
+use crate::interaction::{Services, compartment, invalid, url};
+use crate::search::expression::{Total, Types};
 use crate::search::query::{self, Handling, Parsed, Summary};
-use crate::store::{Claim, SearchPage, Stored};
+use crate::store::{Claim, INCLUDED_MAX, ITERATIONS_MAX, SearchPage, Stored};
 
-/// Searches a type; `query` is the query string.
+/// Searches a type, or all; `query` is the query string.
 ///
 /// # Errors
 /// [`Error::Invalid`] with everything that is wrong with the query.
 pub async fn search(
     services: &Services,
-    resource_type: &ResourceType,
+    types: &Types,
     query: &str,
     handling: Handling,
 ) -> Result<String, Error> {
-    let query = parse(services, resource_type, query, handling)?;
+    let query = parse(services, types, query, handling)?;
     let page = services.store.search(&query.search).await?;
-    Ok(bundle(services, resource_type.as_str(), &query, &page))
+    let path = types.only().map_or("", ResourceType::as_str);
+    Ok(bundle(services, path, &query, &page))
 }
 
-/// Searches a type within the compartment of a patient.
+/// Searches a type, or all, within the compartment of a resource.
 ///
 /// # Errors
 /// As [`search`].
 pub async fn compartment(
     services: &Services,
-    patient: &LogicalId,
-    resource_type: &ResourceType,
+    whose: &ResourceKey,
+    types: &Types,
     query: &str,
     handling: Handling,
 ) -> Result<String, Error> {
-    let mut query = parse(services, resource_type, query, handling)?;
-    query
-        .search
-        .filters
-        .push(Filter::Compartment(patient.clone()));
+    let mut query = parse(services, types, query, handling)?;
+    let filter = compartment::filter(services, whose, types)?;
+    query.search.filters.push(filter);
     let page = services.store.search(&query.search).await?;
-    Ok(bundle(
-        services,
-        &format!("Patient/{patient}/{resource_type}"),
-        &query,
-        &page,
-    ))
+    let member = types.only().map_or("*", ResourceType::as_str);
+    let path = format!("{whose}/{member}");
+    Ok(bundle(services, &path, &query, &page))
 }
 
 /// Reads a query string.
@@ -62,7 +58,7 @@ pub async fn compartment(
 /// As [`search`].
 pub fn parse(
     services: &Services,
-    resource_type: &ResourceType,
+    types: &Types,
     query: &str,
     handling: Handling,
 ) -> Result<Parsed, Error> {
@@ -76,8 +72,7 @@ pub fn parse(
         count_max: services.page_counts.max,
         now: services.clock.now(),
     };
-    let mut parsed =
-        query::parse(&context, resource_type, &url::decode(query)).map_err(Error::Invalid)?;
+    let mut parsed = query::parse(&context, types, &url::decode(query)).map_err(Error::Invalid)?;
     whole_resources(&mut parsed);
     Ok(parsed)
 }
@@ -110,7 +105,8 @@ pub fn condition(
     resource_type: &ResourceType,
     query: &str,
 ) -> Result<Condition, Error> {
-    let parsed = parse(services, resource_type, query, Handling::Strict)?;
+    let types = resource_type.clone().into();
+    let parsed = parse(services, &types, query, Handling::Strict)?;
     if parsed.search.filters.is_empty() {
         return Err(invalid(
             IssueType::Required,
@@ -125,6 +121,7 @@ pub fn condition(
     parts.sort();
     let claim = claim(resource_type.as_str(), &parts.join("&"));
     Ok(Condition {
+        resource_type: resource_type.clone(),
         search: parsed.search,
         claim,
     })
@@ -143,7 +140,8 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         pairs.extend(extra.map(|token| (query::PAGE.to_owned(), token)));
         let parameters = url::encode(&pairs);
         let mark = if parameters.is_empty() { "" } else { "?" };
-        format!("{}/{path}{mark}{parameters}", services.base_url)
+        let slash = if path.is_empty() { "" } else { "/" };
+        format!("{}{slash}{path}{mark}{parameters}", services.base_url)
     };
     let this = query
         .search
@@ -156,6 +154,9 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
             .as_ref()
             .map(|next| ("next", link(Some(query.page_token(next))))),
     );
+    if let (true, [only]) = (page.is_cut, page.matches.as_slice()) {
+        links.extend(related(services, query, only).map(|url| ("related", url)));
+    }
     let now = services.clock.now();
     let mut writer = Writer::new(
         "searchset",
@@ -172,8 +173,10 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
             writer.push(&entry(services, stored, "include"));
         }
     }
-    if !query.issues.is_empty() {
-        let outcome = OperationOutcome::new(query.issues.clone()).to_json();
+    let mut issues = query.issues.clone();
+    issues.extend(page.is_cut.then(cut));
+    if !issues.is_empty() {
+        let outcome = OperationOutcome::new(issues).to_json();
         writer.push(&Entry {
             resource: Some(Cow::Owned(outcome)),
             search_mode: Some("outcome"),
@@ -181,6 +184,33 @@ pub fn bundle(services: &Services, path: &str, query: &Parsed, page: &SearchPage
         });
     }
     writer.finish()
+}
+
+/// What is said where one match includes more than a page takes.
+fn cut() -> Issue {
+    let text = format!(
+        "The match includes more than {INCLUDED_MAX} resources, or more than {ITERATIONS_MAX} steps \
+         lead to; the rest is left out. The links 'related' find what refers to the match."
+    );
+    Issue::warning(IssueType::TooCostly, text)
+}
+
+/// The searches for what refers to a match, page by page.
+fn related(services: &Services, query: &Parsed, of: &Stored) -> impl Iterator<Item = String> {
+    let reverse = query.applied.iter().filter(|(name, _)| {
+        let (code, _) = name.split_once(':').unwrap_or((name, ""));
+        code == "_revinclude"
+    });
+    reverse.filter_map(|(_, value)| {
+        let mut parts = value.split(':');
+        let (source, code) = (parts.next()?, parts.next().filter(|code| *code != "*")?);
+        let pair = (code.to_owned(), of.key.to_string());
+        Some(format!(
+            "{}/{source}?{}",
+            services.base_url,
+            url::encode(&[pair])
+        ))
+    })
 }
 
 fn entry<'a>(services: &Services, stored: &'a Stored, mode: &'static str) -> Entry<'a> {

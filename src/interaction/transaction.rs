@@ -117,8 +117,8 @@ async fn get(services: &Services, url: &str) -> Result<Answer, Error> {
         Get::Read(key) => Ok(Answer::Read(read::read(services, &key).await?)),
         Get::Vread(key, version) => Ok(Answer::Read(read::vread(services, &key, version).await?)),
         Get::Search(resource_type, query) => {
-            let resource_type = services.resource_type(&resource_type)?;
-            let found = search::search(services, &resource_type, &query, Handling::Default).await?;
+            let types = services.resource_type(&resource_type)?.into();
+            let found = search::search(services, &types, &query, Handling::Default).await?;
             Ok(Answer::Bundle(found))
         }
     }

@@ -92,6 +92,8 @@ impl Change {
 /// A search that must single out a resource.
 #[derive(Clone, Debug)]
 pub struct Condition {
+    /// The type of the resource.
+    pub resource_type: ResourceType,
     /// The search.
     pub search: Search,
     /// Its canonical text: who claims it first goes on.
@@ -231,7 +233,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             ..
         } => {
             let resource_type = document.resource_type(services)?;
-            agrees(&resource_type, &condition.search.resource_type)?;
+            agrees(&resource_type, &condition.resource_type)?;
             let id = match (document.id(), id) {
                 (None, Some(id)) => id.clone(),
                 _ => id_of(services, document)?,
@@ -239,7 +241,7 @@ pub fn prepare(context: &Context, mut change: Change) -> Result<Prepared, Error>
             (resource_type, Some(document), Some(id))
         }
         Change::Delete { key, .. } => (key.resource_type.clone(), None, None),
-        Change::DeleteWhere { condition } => (condition.search.resource_type.clone(), None, None),
+        Change::DeleteWhere { condition } => (condition.resource_type.clone(), None, None),
     };
     let Some(document) = document else {
         let patients = Patients {
@@ -506,7 +508,7 @@ pub async fn single(
     };
     let SearchPage { mut matches, .. } = transaction.search(&search).await?;
     if matches.len() > 1 {
-        return Err(Error::MultipleMatches(search.resource_type.to_string()));
+        return Err(Error::MultipleMatches(condition.resource_type.to_string()));
     }
     Ok(matches.pop())
 }

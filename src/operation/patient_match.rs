@@ -164,7 +164,7 @@ async fn candidates(
     services: &Services,
     described: &Described,
 ) -> Result<(Vec<Stored>, bool), Error> {
-    let patient = services.resource_type("Patient")?;
+    let patient = services.resource_type("Patient")?.into();
     let mut found = BTreeMap::new();
     let mut is_cut = described.searches.len() == SEARCHES_MAX;
     for query in &described.searches {

@@ -28,6 +28,7 @@ use crate::rest::negotiate::{
 use crate::rest::outcome::Refusal;
 use crate::rest::policy::policy;
 use crate::rest::respond;
+use crate::search::expression::Types;
 use crate::store::{HistoryQuery, HistoryScope};
 
 type Shared = State<Arc<Services>>;
@@ -177,11 +178,17 @@ pub(super) async fn search(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Answer {
-    let query = query.unwrap_or_default();
-    let resource_type = services.resource_type(&resource_type)?;
-    let handling = prefer_handling(&headers);
-    let found = searching::search(&services, &resource_type, &query, handling).await?;
-    Ok(respond::json(StatusCode::OK, found))
+    let types = services.resource_type(&resource_type)?.into();
+    answer_search(&services, &types, &query.unwrap_or_default(), &headers).await
+}
+
+/// `GET [base]?…`
+pub(super) async fn search_system(
+    State(services): Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Answer {
+    answer_search(&services, &Types::ALL, &query.unwrap_or_default(), &headers).await
 }
 
 /// `POST [base]/[type]/_search`
@@ -192,27 +199,57 @@ pub(super) async fn search_by_post(
     headers: HeaderMap,
     body: Read,
 ) -> Answer {
+    let types = services.resource_type(&resource_type)?.into();
+    answer_form(&services, &types, query.as_deref(), &headers, body).await
+}
+
+/// `POST [base]/_search`
+pub(super) async fn search_system_by_post(
+    State(services): Shared,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Read,
+) -> Answer {
+    answer_form(&services, &Types::ALL, query.as_deref(), &headers, body).await
+}
+
+/// A search whose parameters stand in the URL and in a form.
+async fn answer_form(
+    services: &Services,
+    types: &Types,
+    query: Option<&str>,
+    headers: &HeaderMap,
+    body: Read,
+) -> Answer {
     let form = body.map_err(too_large)?;
     if !form.is_empty() {
-        readable_form(&headers)?;
+        readable_form(headers)?;
     }
     let form = std::str::from_utf8(&form)
         .map_err(|_| invalid(IssueType::Value, "the form is not UTF-8"))?;
-    let query = match query.as_deref() {
+    let query = match query {
         None | Some("") => form.to_owned(),
         Some(query) if form.is_empty() => query.to_owned(),
         Some(query) => format!("{query}&{form}"),
     };
-    let layout = Layout::of(&query, &headers)?;
-    let resource_type = services.resource_type(&resource_type)?;
-    let handling = prefer_handling(&headers);
-    let found = searching::search(&services, &resource_type, &query, handling).await?;
-    let mut response = respond::json(StatusCode::OK, found);
+    let layout = Layout::of(&query, headers)?;
+    let mut response = answer_search(services, types, &query, headers).await?;
     response.extensions_mut().insert(layout);
     Ok(response)
 }
 
-/// `GET [base]/Patient/[id]/[type]?…`
+async fn answer_search(
+    services: &Services,
+    types: &Types,
+    query: &str,
+    headers: &HeaderMap,
+) -> Answer {
+    let handling = prefer_handling(headers);
+    let found = searching::search(services, types, query, handling).await?;
+    Ok(respond::json(StatusCode::OK, found))
+}
+
+/// `GET [base]/[compartment]/[id]/[type]?…`, or `*` for all types.
 pub(super) async fn search_compartment(
     State(services): Shared,
     Segments((compartment, id, member)): Segments<(String, String, String)>,
@@ -224,24 +261,13 @@ pub(super) async fn search_compartment(
     }
     let query = query.unwrap_or_default();
     let key = services.key(&compartment, &id)?;
-    if key.resource_type.as_str() != "Patient" {
-        return Err(Error::NotSupported(format!(
-            "the compartment of a {compartment} is not supported; that of a Patient is"
-        ))
-        .into());
-    }
-    let member = services.resource_type(&member)?;
+    let types = match member.as_str() {
+        "*" => Types::ALL,
+        member => services.resource_type(member)?.into(),
+    };
     let handling = prefer_handling(&headers);
-    let found = searching::compartment(&services, &key.id, &member, &query, handling).await?;
+    let found = searching::compartment(&services, &key, &types, &query, handling).await?;
     Ok(respond::json(StatusCode::OK, found))
-}
-
-/// `GET [base]?…`
-pub(super) async fn search_system() -> Answer {
-    Err(Error::NotSupported(
-        "search across types is not supported; search one type: /fhir/Patient?…".into(),
-    )
-    .into())
 }
 
 /// `GET [base]/[type]/[id]/_history`

@@ -2,15 +2,17 @@
 //!
 //! <https://hl7.org/fhir/R4/search.html>. Parsing is `search::query`, SQL is `store::search_sql`.
 
+use std::fmt;
+
 use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::value::ParameterId;
 
-/// A search over the resources of one type.
+/// A search over the resources of one type, several types or all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Search {
-    /// The type searched.
-    pub resource_type: ResourceType,
+    /// The types searched.
+    pub types: Types,
     /// All of these must hold.
     pub filters: Vec<Filter>,
     /// Order of the matches; by the store's key (oldest first) where empty, and to break ties.
@@ -27,12 +29,73 @@ pub struct Search {
     pub total: Total,
 }
 
+/// Types of resources: one, several, or all there are.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Types(Vec<ResourceType>);
+
+impl Types {
+    /// All types.
+    pub const ALL: Self = Self(Vec::new());
+
+    /// These types, each once; all types where there are none.
+    pub fn new(mut types: Vec<ResourceType>) -> Self {
+        types.sort_unstable();
+        types.dedup();
+        Self(types)
+    }
+
+    /// Whether all types are meant.
+    pub fn is_all(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The types by name; empty where all are meant.
+    pub fn named(&self) -> &[ResourceType] {
+        &self.0
+    }
+
+    /// The type, if it is one.
+    pub fn only(&self) -> Option<&ResourceType> {
+        match self.0.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// Whether the type is among them.
+    pub fn contains(&self, resource_type: &ResourceType) -> bool {
+        self.is_all() || self.0.contains(resource_type)
+    }
+}
+
+impl From<ResourceType> for Types {
+    fn from(only: ResourceType) -> Self {
+        Self(vec![only])
+    }
+}
+
+/// The names, separated by commas, as in `_type`; `*` for all.
+impl fmt::Display for Types {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_all() {
+            return formatter.write_str("*");
+        }
+        for (place, resource_type) in self.0.iter().enumerate() {
+            let comma = if place > 0 { "," } else { "" };
+            write!(formatter, "{comma}{resource_type}")?;
+        }
+        Ok(())
+    }
+}
+
 /// How much of the number of matches is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Total {
     /// Not counted.
     #[default]
     None,
+    /// Counted as far as that is cheap, beside the page.
+    Estimate,
     /// Counted, beside the page.
     Accurate,
     /// Only the number (`_summary=count`, `_count=0`).
@@ -68,15 +131,51 @@ pub enum Filter {
     Chain {
         /// The reference parameter.
         parameter: ParameterId,
-        /// The target type.
-        target: ResourceType,
+        /// The types of the target.
+        target: Types,
         /// What holds of the target.
         filters: Vec<Filter>,
     },
+    /// A reverse chain (`_has`): a match of the inner filters points here.
+    Has {
+        /// The type that refers.
+        source: ResourceType,
+        /// Its reference parameter.
+        parameter: ParameterId,
+        /// What holds of the resource that refers.
+        filters: Vec<Filter>,
+    },
+    /// All of these hold.
+    And(Vec<Filter>),
+    /// One of these holds.
+    Or(Vec<Filter>),
+    /// This does not hold.
+    Not(Box<Filter>),
+    /// The resource is of one of these types, and the filter of its type holds: what a parameter
+    /// means where several types are searched.
+    ByType(Vec<(ResourceType, Filter)>),
     /// In the compartment of a patient.
     Compartment(LogicalId),
     /// Nothing can match (an id that is none, a date range that is empty).
     Nothing,
+}
+
+impl Filter {
+    /// Whether other resources than the one in hand decide.
+    pub fn looks_further(&self) -> bool {
+        match self {
+            Self::Chain { .. } | Self::Has { .. } => true,
+            Self::And(filters) | Self::Or(filters) => filters.iter().any(Self::looks_further),
+            Self::Not(filter) => filter.looks_further(),
+            Self::ByType(branches) => branches.iter().any(|(_, filter)| filter.looks_further()),
+            Self::Id(_)
+            | Self::LastUpdated(_)
+            | Self::Any { .. }
+            | Self::Missing { .. }
+            | Self::Compartment(_)
+            | Self::Nothing => false,
+        }
+    }
 }
 
 /// The table that holds a parameter's values.
@@ -165,6 +264,10 @@ pub enum StringMatching {
     Contains,
     /// `:exact`: as sent, case and accents included.
     Exact,
+    /// The value is the text.
+    Whole,
+    /// The value ends with the text.
+    Ends,
 }
 
 /// How URIs are compared.
@@ -267,10 +370,12 @@ pub enum SortValue {
 /// `_include=Source:parameter[:target]`, and the same of `_revinclude`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Include {
-    /// The type that holds the reference.
-    pub source: ResourceType,
-    /// The reference parameter; `None` is `*`.
-    pub parameter: Option<ParameterId>,
+    /// The type that holds the reference; `None` is any.
+    pub source: Option<ResourceType>,
+    /// The reference parameters; none stand for all references.
+    pub parameters: Vec<ParameterId>,
     /// Only targets of this type.
     pub target: Option<ResourceType>,
+    /// `:iterate`: of what was included, too.
+    pub iterate: bool,
 }

@@ -3,7 +3,7 @@
 //! <https://hl7.org/fhir/R4/search.html#prefix>. This is what a filter means; the stores' contract
 //! suite holds their SQL against it. Finding candidates is left to who asks.
 
-use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
+use fhir_model::key::{LogicalId, ResourceType};
 
 use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
@@ -16,6 +16,8 @@ use crate::search::value::{
 /// A resource as far as filters look at it.
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate<'a> {
+    /// Its type.
+    pub resource_type: &'a ResourceType,
     /// Its logical id.
     pub id: &'a LogicalId,
     /// When its current version was written, in microseconds.
@@ -26,11 +28,12 @@ pub struct Candidate<'a> {
     pub values: &'a SearchValues,
 }
 
-/// Whether a resource matches a filter; `resolve` gives the targets of its references.
-pub fn matches<'a, R>(candidate: Candidate<'a>, filter: &Filter, resolve: &R) -> bool
-where
-    R: Fn(&ResourceKey) -> Option<Candidate<'a>>,
-{
+/// Whether a resource matches a filter; `world` is what references lead to, and what refers to it.
+pub fn matches(candidate: Candidate<'_>, filter: &Filter, world: &[Candidate<'_>]) -> bool {
+    let all = |candidate: &Candidate<'_>, filters: &[Filter]| {
+        let mut filters = filters.iter();
+        filters.all(|filter| matches(*candidate, filter, world))
+    };
     match filter {
         Filter::Id(ids) => ids.contains(candidate.id),
         Filter::LastUpdated(date) => {
@@ -54,28 +57,38 @@ where
             parameter,
             target,
             filters,
-        } => local_targets(candidate.values, *parameter, target)
-            .filter_map(|key| resolve(&key))
-            .any(|found| filters.iter().all(|filter| matches(found, filter, resolve))),
+        } => world
+            .iter()
+            .filter(|other| target.contains(other.resource_type))
+            .any(|other| refers(candidate, *parameter, *other) && all(other, filters)),
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => world
+            .iter()
+            .filter(|other| other.resource_type == source)
+            .any(|other| refers(*other, *parameter, candidate) && all(other, filters)),
+        Filter::And(filters) => all(&candidate, filters),
+        Filter::Or(filters) => filters
+            .iter()
+            .any(|filter| matches(candidate, filter, world)),
+        Filter::Not(filter) => !matches(candidate, filter, world),
+        Filter::ByType(branches) => branches
+            .iter()
+            .any(|(of, filter)| of == candidate.resource_type && matches(candidate, filter, world)),
         Filter::Compartment(patient) => candidate.patients.contains(patient),
         Filter::Nothing => false,
     }
 }
 
-fn local_targets(
-    values: &SearchValues,
-    parameter: ParameterId,
-    target: &ResourceType,
-) -> impl Iterator<Item = ResourceKey> {
-    let references = values.references.iter();
-    references
-        .filter(move |reference| reference.parameter == parameter)
-        .filter_map(move |reference| match &reference.target {
-            Target::Local(resource_type, id) if resource_type == target => {
-                Some(ResourceKey::new(resource_type.clone(), id.clone()))
-            }
-            _ => None,
-        })
+/// Whether a resource refers to another by a parameter.
+fn refers(from: Candidate<'_>, parameter: ParameterId, to: Candidate<'_>) -> bool {
+    from.values.references.iter().any(|reference| {
+        let is_target = |of: &ResourceType, id: &LogicalId| of == to.resource_type && id == to.id;
+        reference.parameter == parameter
+            && matches!(&reference.target, Target::Local(of, id) if is_target(of, id))
+    })
 }
 
 fn has_value(values: &SearchValues, parameter: ParameterId, kind: ValueKind) -> bool {
@@ -174,6 +187,8 @@ fn string_matches(value: &Text, text: &str, matching: StringMatching) -> bool {
         StringMatching::StartsWith => value.normalised.starts_with(text),
         StringMatching::Contains => value.normalised.contains(text),
         StringMatching::Exact => value.exact == text,
+        StringMatching::Whole => value.normalised == text,
+        StringMatching::Ends => value.normalised.ends_with(text),
     }
 }
 

@@ -8,19 +8,22 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use fhir_model::definition::Definitions;
+use fhir_model::definition::{Definitions, TypeId};
 use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::ResourceType;
 use fhir_model::reference::BaseUrl;
 
-use crate::search::expression::{Cursor, Search};
+use crate::search::expression::{Cursor, Search, Types};
 use crate::search::query::refusal::Refusal;
 use crate::search::query::result::{Parser, RESULT_PARAMETERS};
 use crate::search::value::ParameterId;
 
+mod boolean;
+mod chain;
 mod criterion;
 mod escape;
 mod filter;
+mod include;
 mod name;
 mod page;
 mod refusal;
@@ -35,14 +38,21 @@ pub const PARAMETERS_MAX: usize = 64;
 /// The most alternatives (`a,b,c`) of one parameter.
 pub const ALTERNATIVES_MAX: usize = 500;
 
-/// The most links of a chain: `a.b.c.d` has three.
-pub const CHAIN_LINKS_MAX: usize = 3;
+/// The most links of a chain, forth or back: `a.b.c.d` has three.
+pub const CHAIN_LINKS_MAX: usize = 8;
+
+/// The most meanings that the parameters of one search may have: a parameter has one for each type
+/// that it is asked of.
+pub const BRANCHES_MAX: usize = 1_000;
 
 /// The most keys of a `_sort`.
 pub const SORT_KEYS_MAX: usize = 5;
 
 /// The name of the parameter that carries where the previous page ended.
 pub const PAGE: &str = "_page";
+
+/// The name of the parameter that chooses types in a search over all.
+const TYPE: &str = "_type";
 
 /// `Prefer: handling`: what becomes of parameters that are not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -73,6 +83,14 @@ pub struct Context<'a> {
     pub count_max: u32,
     /// The present, for "approximately" (`ap`).
     pub now: DateTime<Utc>,
+}
+
+impl Context<'_> {
+    /// The name of a type of resource.
+    fn type_name(&self, type_id: TypeId) -> Result<ResourceType, Refusal> {
+        let name = self.definitions.type_name(type_id);
+        ResourceType::parse(name).map_err(|_| Refusal::unsupported(name))
+    }
 }
 
 /// A query that was understood.
@@ -114,7 +132,7 @@ impl Parsed {
 
     /// Tells searches apart that have other matches or another order.
     fn fingerprint(&self) -> u32 {
-        let mut text = self.search.resource_type.as_str().to_owned();
+        let mut text = self.search.types.to_string();
         for (name, value) in &self.applied {
             let shapes_only = RESULT_PARAMETERS.iter().any(|(code, _)| code == name);
             if !shapes_only || name == "_sort" {
@@ -128,29 +146,64 @@ impl Parsed {
     }
 }
 
-/// Reads the parameters of a search over resources of one type, names and values URL-decoded.
+/// Reads the parameters of a search, names and values URL-decoded. A search over all types may choose
+/// some of them by `_type`.
 ///
 /// # Errors
 /// With every error there is, if there is one.
 pub fn parse(
     context: &Context<'_>,
-    resource_type: &ResourceType,
+    types: &Types,
     parameters: &[(String, String)],
 ) -> Result<Parsed, Vec<Issue>> {
-    let Some(type_id) = context.definitions.resource_type(resource_type.as_str()) else {
-        let text = format!("There are no resources of type {resource_type}.");
-        return Err(vec![Issue::error(IssueType::NotSupported, text)]);
-    };
     if parameters.len() > PARAMETERS_MAX {
         return Err(vec![
             Refusal::limit("parameters", PARAMETERS_MAX).into_error(),
         ]);
     }
-    let mut parser = Parser::new(context, type_id, resource_type.clone());
-    for (name, value) in parameters {
-        parser.take(name, value);
+    let is_choice = |(name, _): &&(String, String)| types.is_all() && name == TYPE;
+    let choices: Vec<_> = parameters.iter().filter(is_choice).collect();
+    let types = match choices.as_slice() {
+        [] => types.clone(),
+        [(_, value)] => chosen(value).map_err(|refusal| vec![refusal.into_error()])?,
+        _ => {
+            let reason = "is given more than once";
+            return Err(vec![Refusal::value(TYPE, reason).into_error()]);
+        }
+    };
+    let mut parser = Parser::new(context, type_ids(context, &types)?, types);
+    for parameter in parameters {
+        if is_choice(&parameter) {
+            parser.note(parameter);
+        } else {
+            parser.take(&parameter.0, &parameter.1);
+        }
     }
     parser.finish()
+}
+
+/// The types that `_type` names.
+fn chosen(value: &str) -> Result<Types, Refusal> {
+    let names = value.split(',').map(ResourceType::parse);
+    names
+        .collect::<Result<_, _>>()
+        .map(Types::new)
+        .map_err(|_| Refusal::value(TYPE, "names no type of resource"))
+}
+
+fn type_ids(context: &Context<'_>, types: &Types) -> Result<Vec<TypeId>, Vec<Issue>> {
+    let definitions = context.definitions;
+    if types.is_all() {
+        return Ok(definitions.concrete_resource_types().collect());
+    }
+    let ids = types.named().iter().map(|resource_type| {
+        let type_id = definitions.resource_type(resource_type.as_str());
+        type_id.ok_or_else(|| {
+            let text = format!("There are no resources of type {resource_type}.");
+            vec![Issue::error(IssueType::NotSupported, text)]
+        })
+    });
+    ids.collect()
 }
 
 #[cfg(test)]

@@ -4,16 +4,14 @@
 //! [`PROBE_ROWS_MAX`] rows; a sparse one drives the statement, and where all are dense the
 //! resources are walked in order and checked one by one, which fills a page soon.
 
-use std::collections::{BTreeSet, HashSet};
-
-use fhir_model::key::ResourceKey;
-
 use crate::search::expression::{
-    Cursor, Filter, Include, Search, Sort, SortBy, SortValue, Total, ValueKind,
+    Cursor, Filter, Search, Sort, SortBy, SortValue, Total, ValueKind,
 };
-use crate::store::entries::Entries;
+use crate::store::find::include::Held;
+pub use crate::store::find::include::{INCLUDED_MAX, ITERATIONS_MAX};
 use crate::store::search_sql::{
-    has_rows, is_ordered, push_check, push_ordered, push_rows, push_sort_value,
+    has_rows, is_ordered, push_check, push_ordered, push_probe, push_rows, push_sort_value,
+    push_type,
 };
 use crate::store::sql::{Connection, Dialect, Row, Sql};
 use crate::store::{Error, SearchPage, Stored, read};
@@ -21,8 +19,8 @@ use crate::store::{Error, SearchPage, Stored, read};
 /// Rows of an index that are looked at to tell a sparse filter from a dense one.
 const PROBE_ROWS_MAX: i64 = 1_000;
 
-/// The most resources that `_include`, and again `_revinclude`, add to a page.
-pub const INCLUDED_MAX: usize = 1_000;
+/// Matches that `_total=estimate` counts at most: where there are more, it says that many.
+const ESTIMATE_MAX: i64 = 10_000;
 
 /// What a statement goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,27 +67,45 @@ pub(crate) async fn search(
     let rows = connection
         .fetch(page_of(connection.dialect(), search, &plan))
         .await?;
-    let count = usize::try_from(search.count).unwrap_or(usize::MAX);
-    for row in rows.iter().take(count) {
+    let wanted = usize::try_from(search.count).unwrap_or(usize::MAX);
+    for row in rows.iter().take(wanted) {
         page.matches.push(read::stored(row)?);
     }
-    if rows.len() > count {
-        let last = rows.get(count - 1).zip(page.matches.last());
+    if include::is_wanted(search) {
+        include(connection, search, &rows, &mut page).await?;
+    }
+    if rows.len() > page.matches.len() {
+        let last = rows
+            .get(page.matches.len().saturating_sub(1))
+            .zip(page.matches.last());
         page.next = last
             .map(|(row, stored)| cursor(search, row, stored))
             .transpose()?;
     }
-    if !search.includes.is_empty() {
-        let mut entries = Vec::with_capacity(page.matches.len());
-        for row in rows.iter().take(count) {
-            entries.push(Entries::from_json(row.text(read::STORED_WIDTH)?)?);
-        }
-        include(connection, search, &entries, &mut page).await?;
-    }
-    if !search.revincludes.is_empty() && !page.matches.is_empty() {
-        revinclude(connection, search, &mut page).await?;
-    }
     Ok(page)
+}
+
+/// Adds what the matches include. Where that is too much the page is made shorter, so that the next
+/// one leads to the rest, down to a single match.
+async fn include(
+    connection: &mut Connection<'_>,
+    search: &Search,
+    rows: &[Row],
+    page: &mut SearchPage,
+) -> Result<(), Error> {
+    let matches = rows.iter().zip(&page.matches);
+    let mut held = matches
+        .map(|(row, stored)| Held::new(row, stored, read::STORED_WIDTH))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut found = include::gather(connection, search, &held).await?;
+    while found.is_cut && held.len() > 1 {
+        held.truncate(held.len().div_ceil(2));
+        found = include::gather(connection, search, &held).await?;
+    }
+    page.matches.truncate(held.len());
+    page.included = found.resources;
+    page.is_cut = found.is_cut;
+    Ok(())
 }
 
 async fn plan(connection: &mut Connection<'_>, search: &Search) -> Result<Plan, Error> {
@@ -146,16 +162,7 @@ async fn probe(
         .filter_map(|candidate| search.filters.get(*candidate));
     for (place, filter) in filters.enumerate() {
         sql.push(if place > 0 { ", " } else { "" });
-        sql.push("(SELECT count(*) FROM (SELECT 1 FROM (");
-        push_rows(
-            &mut sql,
-            filter,
-            &search.resource_type,
-            Some(PROBE_ROWS_MAX),
-        );
-        sql.push(") found LIMIT ")
-            .bind(PROBE_ROWS_MAX)
-            .push(") capped)");
+        push_probe(&mut sql, filter, &search.types, PROBE_ROWS_MAX);
     }
     let row = connection
         .fetch_first(sql)
@@ -182,17 +189,16 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
             sql.push("resource r WHERE ");
         }
     }
-    let is_walk = plan.driver == Driver::Walk;
+    // the resources of one type have an index that is in the order of keys
+    let is_walk = plan.driver == Driver::Walk && search.types.only().is_some();
     // on SQLite a `+` keeps a condition from choosing the index
     let aside = if is_walk {
         ""
     } else {
         sql.dialect.pick("+", "")
     };
-    sql.push("r.text IS NOT NULL AND ")
-        .push(aside)
-        .push("r.resource_type = ");
-    sql.bind(search.resource_type.as_str());
+    sql.push("r.text IS NOT NULL AND ");
+    push_type(sql, aside, "r", &search.types);
     for (place, filter) in search.filters.iter().enumerate() {
         if plan.driver == Driver::Ordered(place) {
             continue;
@@ -206,10 +212,10 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
                 sql.dialect.pick("+", "")
             });
             sql.push("r.row_key IN (");
-            push_rows(sql, filter, &search.resource_type, None);
+            push_rows(sql, filter, &search.types, None);
             sql.push(")");
         } else {
-            push_check(sql, filter, &search.resource_type, "r");
+            push_check(sql, filter, &search.types, "r");
         }
     }
     if ordered.is_some() {
@@ -219,10 +225,16 @@ fn push_matches(sql: &mut Sql, search: &Search, plan: &Plan) -> &'static str {
     }
 }
 
+/// Counts the matches; for an estimate no more than [`ESTIMATE_MAX`].
 fn total(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
     let mut sql = Sql::new(dialect);
+    let is_estimate = search.total == Total::Estimate;
     sql.push("SELECT count(*)");
+    sql.push(if is_estimate { " FROM (SELECT 1" } else { "" });
     push_matches(&mut sql, search, plan);
+    if is_estimate {
+        sql.push(" LIMIT ").bind(ESTIMATE_MAX).push(") counted");
+    }
     sql
 }
 
@@ -232,7 +244,7 @@ fn page_of(dialect: Dialect, search: &Search, plan: &Plan) -> Sql {
     let is_sorted = !search.sort.is_empty();
     sql.push(if is_sorted { "SELECT r.* FROM (" } else { "" });
     sql.push("SELECT ").push(read::STORED_COLUMNS);
-    if !search.includes.is_empty() {
+    if include::is_wanted(search) {
         sql.push(dialect.pick(", r.entries", ", r.entries::text"));
     }
     for (place, sort) in search.sort.iter().enumerate() {
@@ -341,7 +353,7 @@ fn bind_sort_value(sql: &mut Sql, value: &SortValue) {
 }
 
 fn cursor(search: &Search, row: &Row, last: &Stored) -> Result<Cursor, Error> {
-    let first = read::STORED_WIDTH + usize::from(!search.includes.is_empty());
+    let first = read::STORED_WIDTH + usize::from(include::is_wanted(search));
     let value = |(place, sort): (usize, &Sort)| sort_value(row, first + place, sort.by);
     let values = search
         .sort
@@ -369,104 +381,6 @@ fn sort_value(row: &Row, column: usize, by: SortBy) -> Result<Option<SortValue>,
     })
 }
 
-/// Adds what the matches refer to, each once.
-async fn include(
-    connection: &mut Connection<'_>,
-    search: &Search,
-    entries: &[Entries],
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let mut targets: BTreeSet<(&str, &str)> = BTreeSet::new();
-    for include in search
-        .includes
-        .iter()
-        .filter(|i| i.source == search.resource_type)
-    {
-        let parameter = include.parameter.map(|parameter| parameter.0);
-        let is_wanted = |(target_type, _): &(&str, &str)| {
-            include
-                .target
-                .as_ref()
-                .is_none_or(|target| target.as_str() == *target_type)
-        };
-        for entries in entries {
-            targets.extend(entries.local_references(parameter).filter(is_wanted));
-        }
-    }
-    for stored in &page.matches {
-        let ResourceKey { resource_type, id } = &stored.key;
-        targets.remove(&(resource_type.as_str(), id.as_str()));
-    }
-    if targets.is_empty() {
-        return Ok(());
-    }
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    read::push_keyed(&mut sql, targets.into_iter().take(INCLUDED_MAX));
-    sql.push(" WHERE r.text IS NOT NULL ORDER BY r.row_key");
-    add_included(connection, sql, page).await
-}
-
-/// Adds what refers to the matches, each once.
-async fn revinclude(
-    connection: &mut Connection<'_>,
-    search: &Search,
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(read::STORED_COLUMNS);
-    sql.push(" FROM resource r WHERE r.text IS NOT NULL AND r.row_key IN (");
-    let is_possible = |include: &&Include| {
-        include
-            .target
-            .as_ref()
-            .is_none_or(|target| *target == search.resource_type)
-    };
-    let mut parts = 0;
-    for include in search.revincludes.iter().filter(is_possible) {
-        sql.push(if parts > 0 { " UNION " } else { "" });
-        parts += 1;
-        sql.push("SELECT s.row_key FROM search_reference s WHERE ");
-        match include.parameter {
-            Some(parameter) => sql.push("s.parameter = ").bind(i64::from(parameter.0)),
-            None => sql
-                .push("s.row_key IN (SELECT i.row_key FROM resource i WHERE i.resource_type = ")
-                .bind(include.source.as_str())
-                .push(")"),
-        };
-        sql.push(" AND s.target_type = ")
-            .bind(search.resource_type.as_str());
-        sql.push(" AND s.target_id IN ");
-        sql.bind_ids(page.matches.iter().map(|stored| stored.key.id.as_str()));
-    }
-    if parts == 0 {
-        return Ok(());
-    }
-    let limit = i64::try_from(INCLUDED_MAX + page.matches.len()).unwrap_or(i64::MAX);
-    sql.push(") ORDER BY r.row_key LIMIT ").bind(limit);
-    add_included(connection, sql, page).await
-}
-
-async fn add_included(
-    connection: &mut Connection<'_>,
-    sql: Sql,
-    page: &mut SearchPage,
-) -> Result<(), Error> {
-    let there = page
-        .matches
-        .iter()
-        .chain(&page.included)
-        .map(|stored| stored.row);
-    let mut seen: HashSet<i64> = there.collect();
-    let room = page.included.len() + INCLUDED_MAX;
-    for row in connection.fetch(sql).await? {
-        let stored = read::stored(&row)?;
-        if page.included.len() < room && seen.insert(stored.row) {
-            page.included.push(stored);
-        }
-    }
-    Ok(())
-}
-
+mod include;
 #[cfg(test)]
 mod tests;

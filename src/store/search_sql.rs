@@ -8,11 +8,15 @@ use fhir_model::key::ResourceType;
 
 use crate::search::expression::{
     Criterion, DateCriterion, Filter, Prefix, ReferenceCriterion, StringMatching, TokenCriterion,
-    UriMatching, ValueKind,
+    Types, UriMatching, ValueKind,
 };
 use crate::search::value::ParameterId;
 use crate::store::entries::{indexed_text, indexed_time, system_hash};
 use crate::store::sql::{Bind, Dialect, Sql};
+
+mod chain;
+
+pub(crate) use chain::push_probe;
 
 /// Criteria of one filter that are looked up one by one; more are looked up in one pass. SQLite
 /// takes 500 parts in a `UNION`.
@@ -192,6 +196,20 @@ impl Condition<'_> {
             StringMatching::Exact => {
                 self.compare(1, " = ", indexed_text(text));
             }
+            StringMatching::Whole => {
+                self.compare(0, " = ", indexed_text(text));
+            }
+            StringMatching::Ends if text.is_empty() => {
+                self.push("1 = 1");
+            }
+            StringMatching::Ends => {
+                let text = indexed_text(text);
+                let length = i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
+                let (before, sign) = self.sql.dialect.pick(("substr(", -1), ("right(", 1));
+                self.push(before).column(0).push(", ");
+                self.sql.push_number(sign * length);
+                self.push(") = ").bind(text);
+            }
         }
     }
 
@@ -362,7 +380,7 @@ fn is_indexed(criterion: &Criterion) -> bool {
         criterion,
         Criterion::Token(TokenCriterion::System(_))
             | Criterion::String {
-                matching: StringMatching::Contains | StringMatching::Exact,
+                matching: StringMatching::Contains | StringMatching::Exact | StringMatching::Ends,
                 ..
             }
             | Criterion::Uri {
@@ -387,13 +405,16 @@ fn is_indexed(criterion: &Criterion) -> bool {
 /// Whether a filter can be said as rows of an index.
 pub(crate) fn has_rows(filter: &Filter) -> bool {
     match filter {
-        Filter::Id(_) | Filter::LastUpdated(_) | Filter::Chain { .. } | Filter::Compartment(_) => {
-            true
+        Filter::Id(_) | Filter::LastUpdated(_) | Filter::Compartment(_) => true,
+        Filter::Chain { filters, .. } | Filter::Has { filters, .. } | Filter::And(filters) => {
+            chain::driver(filters).is_some()
         }
+        Filter::Or(filters) => filters.iter().all(has_rows),
+        Filter::ByType(branches) => branches.iter().all(|(_, filter)| has_rows(filter)),
         Filter::Any {
             criteria, negated, ..
         } => !negated && criteria.iter().all(is_indexed),
-        Filter::Missing { .. } | Filter::Nothing => false,
+        Filter::Missing { .. } | Filter::Not(_) | Filter::Nothing => false,
     }
 }
 
@@ -451,12 +472,7 @@ pub(crate) fn is_ordered(filter: &Filter) -> bool {
 }
 
 /// Adds a `SELECT` of the keys that a filter finds, at most `limit` of each criterion.
-pub(crate) fn push_rows(
-    sql: &mut Sql,
-    filter: &Filter,
-    resource_type: &ResourceType,
-    limit: Option<i64>,
-) {
+pub(crate) fn push_rows(sql: &mut Sql, filter: &Filter, types: &Types, limit: Option<i64>) {
     match filter {
         Filter::Any {
             parameter,
@@ -464,15 +480,15 @@ pub(crate) fn push_rows(
             ..
         } => push_index(sql, *parameter, criteria, limit),
         Filter::Id(ids) => {
-            sql.push("SELECT i.row_key FROM resource i WHERE i.resource_type = ");
-            sql.bind(resource_type.as_str()).push(" AND i.id IN ");
+            sql.push("SELECT i.row_key FROM resource i WHERE ");
+            push_type(sql, "", "i", types);
+            sql.push(" AND i.id IN ");
             sql.bind_ids(ids.iter().map(fhir_model::key::LogicalId::as_str));
         }
         Filter::LastUpdated(date) => {
-            sql.push("SELECT i.row_key FROM resource i WHERE i.text IS NOT NULL ");
-            sql.push("AND i.resource_type = ")
-                .bind(resource_type.as_str())
-                .push(" AND ");
+            sql.push("SELECT i.row_key FROM resource i WHERE i.text IS NOT NULL AND ");
+            push_type(sql, "", "i", types);
+            sql.push(" AND ");
             push_instant(sql, "i.last_updated", *date);
             push_limit(sql, limit);
         }
@@ -481,28 +497,23 @@ pub(crate) fn push_rows(
             target,
             filters,
         } => {
-            sql.push("SELECT s.row_key FROM resource t ");
-            sql.push(sql.dialect.pick("CROSS JOIN", "JOIN"))
-                .push(" search_reference s ON ");
-            sql.push("s.parameter = ").bind(i64::from(parameter.0));
-            sql.push(" AND s.target_id = t.id AND s.target_type = ")
-                .bind(target.as_str());
-            sql.push(" WHERE t.text IS NOT NULL AND ");
-            let is_driven = filters.iter().any(has_rows) && sql.dialect == Dialect::Sqlite;
-            sql.push(if is_driven { "+" } else { "" });
-            sql.push("t.resource_type = ").bind(target.as_str());
-            for filter in filters {
-                sql.push(" AND ");
-                if has_rows(filter) {
-                    sql.push("t.row_key IN (");
-                    push_rows(sql, filter, target, None);
-                    sql.push(")");
-                } else {
-                    push_check(sql, filter, target, "t");
-                }
-            }
+            chain::push_chain_rows(sql, *parameter, target, filters);
             push_limit(sql, limit);
         }
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => {
+            chain::push_has_rows(sql, *parameter, &source.clone().into(), filters, types);
+            push_limit(sql, limit);
+        }
+        Filter::And(filters) => {
+            chain::push_and_rows(sql, filters, types);
+            push_limit(sql, limit);
+        }
+        Filter::Or(filters) => chain::push_or_rows(sql, filters, types, limit),
+        Filter::ByType(branches) => chain::push_rows_by_type(sql, branches, limit),
         Filter::Compartment(patient) => {
             sql.push("SELECT s.row_key FROM compartment s WHERE s.patient = ");
             sql.bind(patient.as_str());
@@ -516,10 +527,26 @@ pub(crate) fn push_rows(
                 .bind(i64::from(parameter.0));
             push_limit(sql, limit);
         }
-        Filter::Nothing => {
+        Filter::Not(_) | Filter::Nothing => {
             sql.push("SELECT i.row_key FROM resource i WHERE 1 = 0");
         }
     }
+}
+
+/// Adds the condition that the resource `alias` is of one of these types. On SQLite `aside` may be
+/// a `+`, which keeps it from choosing the index.
+pub(crate) fn push_type(sql: &mut Sql, aside: &str, alias: &str, types: &Types) {
+    if types.is_all() {
+        sql.push("1 = 1");
+        return;
+    }
+    sql.push(aside).push(alias).push(".resource_type");
+    match types.only() {
+        Some(only) => sql.push(" = ").bind(only.as_str()),
+        None => sql
+            .push(" IN ")
+            .bind_list(types.named().iter().map(ResourceType::as_str)),
+    };
 }
 
 fn push_limit(sql: &mut Sql, limit: Option<i64>) {
@@ -572,12 +599,7 @@ fn push_any(sql: &mut Sql, place: Place, criteria: &[Criterion]) {
 }
 
 /// Adds a condition that checks a filter on the resource `alias`.
-pub(crate) fn push_check(
-    sql: &mut Sql,
-    filter: &Filter,
-    resource_type: &ResourceType,
-    alias: &str,
-) {
+pub(crate) fn push_check(sql: &mut Sql, filter: &Filter, types: &Types, alias: &str) {
     match filter {
         Filter::Id(ids) => {
             sql.push(alias).push(".id IN ");
@@ -612,11 +634,26 @@ pub(crate) fn push_check(
             push_values(sql, alias, *kind, *parameter);
             sql.push(")");
         }
-        Filter::Chain { .. } => {
-            sql.push(alias).push(".row_key IN (");
-            push_rows(sql, filter, resource_type, None);
+        Filter::Chain {
+            parameter,
+            target,
+            filters,
+        } => chain::push_chain_check(sql, *parameter, target, filters, alias),
+        Filter::Has {
+            source,
+            parameter,
+            filters,
+        } => {
+            chain::push_has_check(sql, *parameter, &source.clone().into(), filters, alias);
+        }
+        Filter::And(filters) => chain::push_all(sql, filters, " AND ", types, alias),
+        Filter::Or(filters) => chain::push_all(sql, filters, " OR ", types, alias),
+        Filter::Not(filter) => {
+            sql.push("NOT (");
+            push_check(sql, filter, types, alias);
             sql.push(")");
         }
+        Filter::ByType(branches) => chain::push_by_type(sql, branches, alias),
         Filter::Compartment(patient) => {
             sql.push("EXISTS (SELECT 1 FROM compartment s WHERE s.patient = ");
             sql.bind(patient.as_str())

@@ -159,10 +159,10 @@ impl Buffer {
     /// it does not, and so leave their neighbours' rows to be written together.
     fn may_change(&self, search: &Search) -> bool {
         let includes = !search.includes.is_empty() || !search.revincludes.is_empty();
-        let reaches_further = includes || has_chain(&search.filters);
+        let reaches_further = includes || search.filters.iter().any(Filter::looks_further);
         let is_concerned = |pending: &Pending| {
             let is_new = pending.version.version == VersionId::FIRST;
-            let is_of_type = pending.version.key.resource_type == search.resource_type;
+            let is_of_type = search.types.contains(&pending.version.key.resource_type);
             let may_match = !is_new || matches_all(&pending.entries, &search.filters);
             reaches_further || (is_of_type && may_match)
         };
@@ -878,12 +878,6 @@ const PURGE_CURRENT: &[&str] = &[
      (SELECT resource_type, id FROM resource WHERE row_key = $1)",
     "DELETE FROM resource WHERE row_key = $1",
 ];
-
-fn has_chain(filters: &[Filter]) -> bool {
-    filters
-        .iter()
-        .any(|filter| matches!(filter, Filter::Chain { .. }))
-}
 
 fn matches_all(entries: &Entries, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| entries.may_match(filter))

@@ -256,7 +256,7 @@ async fn count(store: &Store, resource_type: &str) -> usize {
 
 fn search(resource_type: &str, filters: Vec<Filter>) -> Search {
     Search {
-        resource_type: ResourceType::parse(resource_type).unwrap(),
+        types: ResourceType::parse(resource_type).unwrap().into(),
         filters,
         sort: Vec::new(),
         count: 10,

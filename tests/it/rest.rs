@@ -13,6 +13,7 @@ mod operation;
 mod read;
 mod refusal;
 mod search;
+mod search_shape;
 mod terminology;
 mod terminology_server;
 mod transaction;

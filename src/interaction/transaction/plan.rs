@@ -154,7 +154,7 @@ impl Plan {
                         IssueType::NotFound,
                         format!(
                             "a conditional reference to {} matches nothing",
-                            condition.search.resource_type
+                            condition.resource_type
                         ),
                     )
                 })?;
@@ -326,7 +326,8 @@ impl Plan {
             }
             Get::Search(resource_type, query) => {
                 let resource_type = services.resource_type(&resource_type)?;
-                let query = search::parse(services, &resource_type, &query, Handling::Default)?;
+                let types = resource_type.clone().into();
+                let query = search::parse(services, &types, &query, Handling::Default)?;
                 let page = transaction.search(&query.search).await?;
                 Ok(Answer::Bundle(search::bundle(
                     services,

@@ -13,7 +13,7 @@ use fhir_model::key::{LogicalId, ResourceKey, ResourceType};
 use fhir_model::tree::Tree;
 
 use crate::error::Error;
-use crate::interaction::Services;
+use crate::interaction::{Services, compartment};
 use crate::operation::everything::request::Request;
 use crate::operation::reference::{self, Target};
 use crate::search::value::ParameterId;
@@ -97,7 +97,7 @@ impl Walk {
     /// A walk from the place that the request names.
     ///
     /// # Errors
-    /// [`Error::Internal`] without the definition of the compartment.
+    /// [`Error::NotSupported`] without a definition of the compartment.
     pub(super) fn new(
         services: Arc<Services>,
         whose: Stored,
@@ -250,7 +250,7 @@ impl Walk {
 
     /// Whether resources of this one's type are in no patient's compartment.
     fn is_outside(&self, key: &ResourceKey) -> bool {
-        is_shared(&self.services, &key.resource_type)
+        compartment::is_shared(&self.services, &key.resource_type)
     }
 
     /// Whether anything outside may be wanted.
@@ -258,7 +258,7 @@ impl Walk {
         let of_encounter = self.whose.key.resource_type.as_str() == "Encounter";
         let mut types = self.request.types.iter();
         self.request.types.is_empty()
-            || types.any(|one| is_shared(&self.services, one))
+            || types.any(|one| compartment::is_shared(&self.services, one))
             || (of_encounter && self.request.types.iter().any(|one| one.as_str() == "Patient"))
     }
 
@@ -341,34 +341,10 @@ fn members(services: &Services, key: &ResourceKey) -> Result<Members, Error> {
     if key.resource_type.as_str() == "Patient" {
         return Ok(Members::Patient(key.id.clone()));
     }
-    let definitions = &services.definitions;
-    let compartment = definitions.compartment(key.resource_type.as_str());
-    let compartment = compartment
-        .ok_or_else(|| Error::Internal("a compartment has no definition".into()))?;
-    let parameters = definitions.concrete_resource_types().flat_map(|type_id| {
-        let codes = definitions.compartment_parameters(compartment, type_id);
-        let name = definitions.type_name(type_id);
-        codes
-            .iter()
-            .map(move |code| ParameterId::new(name, definitions.text(*code)))
-    });
     Ok(Members::Referring {
         target: key.clone(),
-        parameters: parameters.collect(),
+        parameters: compartment::parameters(services, key)?,
     })
-}
-
-/// Whether resources of a type are in no patient's compartment.
-fn is_shared(services: &Services, resource_type: &ResourceType) -> bool {
-    let definitions = &services.definitions;
-    let compartment = definitions.compartment("Patient");
-    let type_id = definitions.resource_type(resource_type.as_str());
-    let (Some(compartment), Some(type_id)) = (compartment, type_id) else {
-        return false;
-    };
-    let is_patient = type_id == compartment.code;
-    let codes = definitions.compartment_parameters(compartment, type_id);
-    !is_patient && codes.is_empty()
 }
 
 fn length(stored: &Stored) -> usize {

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
-use fhir_model::key::{ResourceKey, ResourceType};
+use fhir_model::key::ResourceType;
 use fhir_model::tree::{Limits, Tree};
 use flate2::read::GzDecoder;
 use serde_json::Value;
@@ -449,20 +449,21 @@ fn finds(resource_type: &str, extracted: &Extracted, parameter: ParameterId, val
     };
     let searched = ResourceType::parse(resource_type).unwrap();
     let pairs = [(code.to_owned(), value.to_owned())];
-    let parsed = parse(&context, &searched, &pairs).unwrap_or_else(|issues| panic!("{issues:?}"));
+    let parsed = parse(&context, &searched.clone().into(), &pairs)
+        .unwrap_or_else(|issues| panic!("{issues:?}"));
     let id = LogicalId::parse("a").unwrap();
     let candidate = Candidate {
+        resource_type: &searched,
         id: &id,
         last_updated: 0,
         patients: &extracted.patients,
         values: &extracted.values,
     };
-    let unresolved = |_: &ResourceKey| None;
     parsed
         .search
         .filters
         .iter()
-        .all(|filter| matches(candidate, filter, &unresolved))
+        .all(|filter| matches(candidate, filter, &[]))
 }
 
 /// Reference parameters whose expression is a path without choices: a walk along the JSON finds

@@ -1,7 +1,9 @@
 //! Parameters that select: what each asks of a match.
 //!
-//! <https://hl7.org/fhir/R4/search.html#modifiers>, <https://hl7.org/fhir/R4/search.html#chaining>.
-//! Reading single values is left to `criterion`.
+//! <https://hl7.org/fhir/R4/search.html#modifiers>. Chains are left to `chain`, `_filter` to `boolean`,
+//! reading single values to `criterion`.
+
+use std::cell::Cell;
 
 use fhir_model::definition::TypeId;
 use fhir_model::key::{LogicalId, ResourceType};
@@ -12,22 +14,18 @@ use crate::search::query::criterion::{self, Modifier, Reader, is_known};
 use crate::search::query::escape::split;
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
-use crate::search::query::{ALTERNATIVES_MAX, CHAIN_LINKS_MAX, Context};
+use crate::search::query::{ALTERNATIVES_MAX, BRANCHES_MAX, Context};
 
-/// The most types that are named where a chain must say which it means.
-const NAMED_TARGETS_MAX: usize = 5;
+/// Parameters that mean the same for every type.
+pub(super) const FOR_ALL_TYPES: &[&str] = &["_filter", "_has", "_id", "_lastUpdated", "_list"];
 
 /// Parameters of the standard that this server refuses rather than ignores, as they are filters.
 const UNSUPPORTED: &[&str] = &[
     "_contained",
     "_containedType",
     "_content",
-    "_filter",
-    "_has",
-    "_list",
     "_query",
     "_text",
-    "_type",
 ];
 
 /// Reads parameters that select.
@@ -36,33 +34,83 @@ pub(super) struct Filters<'a> {
     pub(super) context: &'a Context<'a>,
     /// How many links of a chain lead here.
     pub(super) links: usize,
+    /// Counts what parameters mean for each type.
+    pub(super) branches: &'a Cell<usize>,
 }
 
 impl Filters<'_> {
-    /// The filter that a parameter of a resource type stands for.
-    pub(super) fn read(self, type_id: TypeId, name: &str, value: &str) -> Result<Filter, Refusal> {
+    /// The filter that a parameter of these resource types stands for.
+    pub(super) fn read(self, types: &[TypeId], name: &str, value: &str) -> Result<Filter, Refusal> {
+        if let Some(asked) = name.strip_prefix("_has:") {
+            return self.has(types, asked, value);
+        }
         let parts = Name::parse(name);
         if UNSUPPORTED.contains(&parts.code) {
             return Err(Refusal::unsupported(parts.code));
         }
         match parts.code {
-            "_id" => return column(parts, || ids(name, value)),
-            "_lastUpdated" => return column(parts, || self.last_updated(name, value)),
-            _ => {}
+            "_id" => column(parts, || ids(name, value)),
+            "_lastUpdated" => column(parts, || self.last_updated(name, value)),
+            "_list" => column(parts, || self.list(value)),
+            "_filter" => column(parts, || self.boolean(types, value)),
+            "_has" => self.has(types, parts.modifier.unwrap_or_default(), value),
+            "_type" => {
+                let reason = "chooses types in a search across types, and this is one of a type";
+                Err(Refusal::value("_type", reason))
+            }
+            _ => self.by_type(types, |type_id| {
+                let parameter = self.parameter(type_id, parts.code)?;
+                match parts.chained {
+                    Some(chained) => self.chain(parameter, parts, chained, value),
+                    None => self.any(parameter, parts, value),
+                }
+            }),
         }
-        let definitions = self.context.definitions;
-        let parameter = match parameter::find(definitions, type_id, parts.code) {
-            Lookup::Supported(parameter) => parameter,
-            Lookup::Unsupported => return Err(Refusal::unsupported(parts.code)),
-            Lookup::Unknown => return Err(self.unknown(type_id, parts.code)),
-        };
-        if self.context.unindexed.contains(&parameter.id) {
-            return Err(Refusal::unindexed(parameter.code));
+    }
+
+    /// What a parameter means for each type; one filter if it is the same for all.
+    pub(super) fn by_type(
+        self,
+        types: &[TypeId],
+        read: impl Fn(TypeId) -> Result<Filter, Refusal>,
+    ) -> Result<Filter, Refusal> {
+        if let [only] = types {
+            return read(*only);
         }
-        match parts.chained {
-            Some(chained) => self.chain(parameter, parts, chained, value),
-            None => self.any(parameter, parts, value),
+        self.branches.set(self.branches.get() + types.len());
+        if self.branches.get() > BRANCHES_MAX {
+            return Err(Refusal::limit(
+                "types for which its parameters mean something else",
+                BRANCHES_MAX,
+            ));
         }
+        let branches = types.iter().map(|of| Ok((self.name(*of)?, read(*of)?)));
+        let mut branches: Vec<(ResourceType, Filter)> = branches.collect::<Result<_, _>>()?;
+        branches.sort_by(|(one, _), (other, _)| one.cmp(other));
+        Ok(match branches.as_slice() {
+            [(_, first), rest @ ..] if rest.iter().all(|(_, filter)| filter == first) => {
+                first.clone()
+            }
+            [] => Filter::Nothing,
+            _ => Filter::ByType(branches),
+        })
+    }
+
+    /// The parameter of a type.
+    pub(super) fn parameter(&self, type_id: TypeId, code: &str) -> Result<Parameter<'_>, Refusal> {
+        match parameter::find(self.context.definitions, type_id, code) {
+            Lookup::Supported(found) if self.context.unindexed.contains(&found.id) => {
+                Err(Refusal::unindexed(found.code))
+            }
+            Lookup::Supported(found) => Ok(found),
+            Lookup::Unsupported => Err(Refusal::unsupported(code)),
+            Lookup::Unknown => Err(self.unknown(type_id, code)),
+        }
+    }
+
+    /// The name of a type.
+    pub(super) fn name(self, type_id: TypeId) -> Result<ResourceType, Refusal> {
+        self.context.type_name(type_id)
     }
 
     fn unknown(self, type_id: TypeId, code: &str) -> Refusal {
@@ -71,7 +119,7 @@ impl Filters<'_> {
         }
         let definitions = self.context.definitions;
         let own = parameter::all(definitions, type_id).map(|parameter| parameter.code);
-        let mut known: Vec<&str> = parameter::COLUMNS.iter().copied().chain(own).collect();
+        let mut known: Vec<&str> = FOR_ALL_TYPES.iter().copied().chain(own).collect();
         known.sort_unstable();
         Refusal::unknown(code, definitions.type_name(type_id), &known)
     }
@@ -88,7 +136,7 @@ impl Filters<'_> {
             .map_err(|reason| Refusal::value(name, &reason))
     }
 
-    fn any(
+    pub(super) fn any(
         self,
         parameter: Parameter<'_>,
         parts: Name<'_>,
@@ -130,75 +178,17 @@ impl Filters<'_> {
         })
     }
 
-    fn chain(
+    /// The type that a modifier of a reference names.
+    pub(super) fn type_of_modifier(
         self,
         parameter: Parameter<'_>,
-        parts: Name<'_>,
-        chained: &str,
-        value: &str,
-    ) -> Result<Filter, Refusal> {
-        if self.links == CHAIN_LINKS_MAX {
-            return Err(Refusal::limit("links in a chain", CHAIN_LINKS_MAX));
-        }
-        if parameter.kind != ValueKind::Reference {
-            let reason = "is asked for by a chain, but the parameter is no reference";
-            return Err(Refusal::value(parameter.code, reason));
-        }
-        let target = match parts.modifier {
-            Some(modifier) => match self.modifier(parameter, modifier)? {
-                Modifier::Type(target) => target,
-                _ => return Err(unsupported_modifier(parameter, modifier)),
-            },
-            None => self.only_target(parameter, chained)?,
+        modifier: &str,
+    ) -> Result<TypeId, Refusal> {
+        let type_id = match self.modifier(parameter, modifier)? {
+            Modifier::Type(target) => self.context.definitions.resource_type(target.as_str()),
+            _ => None,
         };
-        let definitions = self.context.definitions;
-        let Some(target_id) = definitions.resource_type(target.as_str()) else {
-            return Err(Refusal::value(parameter.code, "names no type of resource"));
-        };
-        let inner = Self {
-            links: self.links + 1,
-            ..self
-        };
-        let filter = inner.read(target_id, chained, value)?;
-        Ok(Filter::Chain {
-            parameter: parameter.id,
-            target,
-            filters: vec![filter],
-        })
-    }
-
-    /// The one type that the reference may point at and that has the chained parameter.
-    fn only_target(self, parameter: Parameter<'_>, chained: &str) -> Result<ResourceType, Refusal> {
-        let definitions = self.context.definitions;
-        let targets = parameter.targets(definitions);
-        if let [only] = targets.as_slice() {
-            return Ok(only.clone());
-        }
-        let code = Name::parse(chained).code;
-        let has_parameter = |target: &&ResourceType| {
-            let target = definitions.resource_type(target.as_str());
-            parameter::COLUMNS.contains(&code)
-                || target.is_some_and(|target| definitions.search_parameter(target, code).is_some())
-        };
-        let candidates: Vec<&ResourceType> = targets.iter().filter(has_parameter).collect();
-        match candidates.as_slice() {
-            [only] => Ok((*only).clone()),
-            [] if !targets.is_empty() => Err(Refusal::value(
-                parameter.code,
-                &format!("refers to no type that has the parameter '{code}'"),
-            )),
-            several => {
-                let types = match several.len() {
-                    1..=NAMED_TARGETS_MAX => {
-                        let names = several.iter().map(|target| target.as_str());
-                        names.collect::<Vec<_>>().join(", ")
-                    }
-                    _ => "many types".to_owned(),
-                };
-                let reason = format!("may refer to {types}; say which, as in subject:Patient.name");
-                Err(Refusal::value(parameter.code, &reason))
-            }
-        }
+        type_id.ok_or_else(|| unsupported_modifier(parameter, modifier))
     }
 }
 
@@ -230,7 +220,7 @@ fn ids(name: &str, value: &str) -> Result<Filter, Refusal> {
     })
 }
 
-fn alternatives<'v>(name: &str, value: &'v str) -> Result<Vec<&'v str>, Refusal> {
+pub(super) fn alternatives<'v>(name: &str, value: &'v str) -> Result<Vec<&'v str>, Refusal> {
     let alternatives: Vec<&str> = split(value, ',').take(ALTERNATIVES_MAX + 1).collect();
     if alternatives.len() > ALTERNATIVES_MAX {
         return Err(Refusal::limit(

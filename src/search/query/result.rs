@@ -1,65 +1,71 @@
 //! A whole query, and the parameters that shape its result instead of selecting.
 //!
-//! <https://hl7.org/fhir/R4/search.html#return>. Parameters that select are left to `filter`.
+//! <https://hl7.org/fhir/R4/search.html#return>. Parameters that select are left to `filter`, what
+//! is included to `include`.
+
+use std::cell::Cell;
 
 use fhir_model::definition::TypeId;
 use fhir_model::issue::Issue;
-use fhir_model::key::ResourceType;
 
-use crate::search::expression::{Include, Search, Sort, SortBy, Total, ValueKind};
+use crate::search::expression::{Filter, Search, Sort, SortBy, Total, Types};
 use crate::search::parameter::{self, Lookup};
 use crate::search::query::filter::Filters;
 use crate::search::query::name::Name;
 use crate::search::query::refusal::Refusal;
 use crate::search::query::{
-    Context, PAGE, PAGE_TOKEN_CHARS_MAX, Parsed, SORT_KEYS_MAX, Summary, page,
+    Context, PAGE, PAGE_TOKEN_CHARS_MAX, Parsed, SORT_KEYS_MAX, Summary, include, page,
 };
-use crate::search::value::ParameterId;
 
 /// A query half read.
 pub(super) struct Parser<'a> {
     context: &'a Context<'a>,
-    type_id: TypeId,
+    types: Vec<TypeId>,
     parsed: Parsed,
     errors: Vec<Issue>,
     page: Option<String>,
+    branches: Cell<usize>,
     /// The result parameters seen that may be given once only.
     seen: Vec<&'static str>,
 }
 
 /// Reads a parameter that shapes the result, and gives back its value as applied.
-type ResultParameter = fn(&mut Parser<'_>, &str) -> Result<String, Refusal>;
+type ResultParameter = fn(&mut Parser<'_>, Name<'_>, &str) -> Result<String, Refusal>;
 
 /// The parameters that select nothing: <https://hl7.org/fhir/R4/search.html#return>. The form of the
 /// answer is left to REST.
 pub(super) const RESULT_PARAMETERS: &[(&str, ResultParameter)] = &[
-    ("_count", |parser, value| parser.count(value)),
-    ("_elements", |parser, value| parser.elements(value)),
-    ("_format", |_, value| Ok(value.to_owned())),
-    ("_include", |parser, value| parser.include(value)),
-    (PAGE, |parser, value| parser.page(value)),
-    ("_pretty", |_, value| Ok(value.to_owned())),
-    ("_revinclude", |parser, value| parser.revinclude(value)),
-    ("_sort", |parser, value| parser.sort(value)),
-    ("_summary", |parser, value| parser.summary(value)),
-    ("_total", |parser, value| parser.total(value)),
+    ("_count", |parser, _, value| parser.count(value)),
+    ("_elements", |parser, _, value| parser.elements(value)),
+    ("_format", |_, _, value| Ok(value.to_owned())),
+    ("_include", |parser, name, value| {
+        parser.include(name, value)
+    }),
+    (PAGE, |parser, _, value| parser.page(value)),
+    ("_pretty", |_, _, value| Ok(value.to_owned())),
+    ("_revinclude", |parser, name, value| {
+        parser.revinclude(name, value)
+    }),
+    ("_sort", |parser, _, value| parser.sort(value)),
+    ("_summary", |parser, _, value| parser.summary(value)),
+    ("_total", |parser, _, value| parser.total(value)),
 ];
 
 /// The result parameters that may be given more than once.
 const REPEATABLE: &[&str] = &["_elements", "_include", "_revinclude", "_sort"];
 
+/// The result parameters that may have a modifier.
+const WITH_MODIFIER: &[&str] = &["_include", "_revinclude"];
+
 impl<'a> Parser<'a> {
-    pub(super) fn new(
-        context: &'a Context<'a>,
-        type_id: TypeId,
-        resource_type: ResourceType,
-    ) -> Self {
+    /// For a search over these types, which are `named` in it.
+    pub(super) fn new(context: &'a Context<'a>, types: Vec<TypeId>, named: Types) -> Self {
         Self {
             context,
-            type_id,
+            types,
             parsed: Parsed {
                 search: Search {
-                    resource_type,
+                    types: named,
                     filters: Vec::new(),
                     sort: Vec::new(),
                     count: context.count_default.min(context.count_max),
@@ -75,6 +81,7 @@ impl<'a> Parser<'a> {
             },
             errors: Vec::new(),
             page: None,
+            branches: Cell::new(0),
             seen: Vec::new(),
         }
     }
@@ -91,14 +98,19 @@ impl<'a> Parser<'a> {
         }
     }
 
+    /// Notes a parameter that was applied before.
+    pub(super) fn note(&mut self, parameter: &(String, String)) {
+        self.parsed.applied.push(parameter.clone());
+    }
+
     fn apply(&mut self, name: &str, value: &str) -> Result<String, Refusal> {
         let parts = Name::parse(name);
         if let Some((code, read)) = RESULT_PARAMETERS.iter().find(|row| row.0 == parts.code) {
-            if let Some(modifier) = parts.modifier {
+            if let Some(modifier) = parts.modifier.filter(|_| !WITH_MODIFIER.contains(code)) {
                 return Err(Refusal::modifier(code, modifier, &[]));
             }
             self.once(code)?;
-            return read(self, value);
+            return read(self, parts, value);
         }
         if value.is_empty() {
             return Err(Refusal::empty(name));
@@ -106,9 +118,13 @@ impl<'a> Parser<'a> {
         let filters = Filters {
             context: self.context,
             links: 0,
+            branches: &self.branches,
         };
-        let filter = filters.read(self.type_id, name, value)?;
-        self.parsed.search.filters.push(filter);
+        match filters.read(&self.types, name, value)? {
+            // each may drive the search
+            Filter::And(all) => self.parsed.search.filters.extend(all),
+            filter => self.parsed.search.filters.push(filter),
+        }
         Ok(value.to_owned())
     }
 
@@ -189,8 +205,8 @@ impl<'a> Parser<'a> {
     fn total(&mut self, value: &str) -> Result<String, Refusal> {
         self.parsed.search.total = match value {
             "none" => Total::None,
-            // An exact number is a good estimate.
-            "estimate" | "accurate" => Total::Accurate,
+            "estimate" => Total::Estimate,
+            "accurate" => Total::Accurate,
             _ => {
                 let reason = "is none of none, estimate, accurate";
                 return Err(Refusal::value("_total", reason));
@@ -234,7 +250,11 @@ impl<'a> Parser<'a> {
             "_lastUpdated" => return Ok(SortBy::LastUpdated),
             _ => {}
         }
-        match parameter::find(self.context.definitions, self.type_id, code) {
+        let [only] = self.types.as_slice() else {
+            let reason = "is _id and _lastUpdated, and nothing else, in a search of several types";
+            return Err(Refusal::value("_sort", reason));
+        };
+        match parameter::find(self.context.definitions, *only, code) {
             Lookup::Supported(found) if self.context.unindexed.contains(&found.id) => {
                 Err(Refusal::unindexed(found.code))
             }
@@ -246,73 +266,22 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn include(&mut self, value: &str) -> Result<String, Refusal> {
-        let searched = self.parsed.search.resource_type.clone();
-        let include = if value == "*" {
-            Include {
-                source: searched,
-                parameter: None,
-                target: None,
-            }
-        } else {
-            self.read_include("_include", value)?
-        };
-        if include.source != self.parsed.search.resource_type {
-            let reason = "starts with another type than the one searched";
-            return Err(Refusal::value("_include", reason));
-        }
+    fn include(&mut self, name: Name<'_>, value: &str) -> Result<String, Refusal> {
+        let include = self.includes().forth(name.modifier, value)?;
         self.parsed.search.includes.push(include);
         Ok(value.to_owned())
     }
 
-    fn revinclude(&mut self, value: &str) -> Result<String, Refusal> {
-        let include = self.read_include("_revinclude", value)?;
+    fn revinclude(&mut self, name: Name<'_>, value: &str) -> Result<String, Refusal> {
+        let include = self.includes().back(name.modifier, value)?;
         self.parsed.search.revincludes.push(include);
         Ok(value.to_owned())
     }
 
-    /// `Source:parameter[:target]`, the parameter may be `*`.
-    fn read_include(&self, name: &str, value: &str) -> Result<Include, Refusal> {
-        let mut parts = value.split(':');
-        let (source, code) = (parts.next().unwrap_or_default(), parts.next());
-        let target = parts.next().map(|target| self.resource_type(name, target));
-        let (Some(code), None) = (code, parts.next()) else {
-            let reason = "is not of the form Type:parameter or Type:parameter:target";
-            return Err(Refusal::value(name, reason));
-        };
-        let (source, source_id) = self.resource_type(name, source)?;
-        let target = target.transpose()?.map(|(target, _)| target);
-        let parameter = match code {
-            "*" => None,
-            code => Some(self.reference_parameter(name, source_id, code)?),
-        };
-        Ok(Include {
-            source,
-            parameter,
-            target,
-        })
-    }
-
-    fn resource_type(&self, name: &str, text: &str) -> Result<(ResourceType, TypeId), Refusal> {
-        let type_id = self.context.definitions.resource_type(text);
-        let resource_type = ResourceType::parse(text).ok();
-        resource_type
-            .zip(type_id)
-            .ok_or_else(|| Refusal::value(name, "names no type of resource"))
-    }
-
-    fn reference_parameter(
-        &self,
-        name: &str,
-        source: TypeId,
-        code: &str,
-    ) -> Result<ParameterId, Refusal> {
-        match parameter::find(self.context.definitions, source, code) {
-            Lookup::Supported(found) if found.kind == ValueKind::Reference => Ok(found.id),
-            _ => {
-                let reason = "names no reference parameter of the type it starts with";
-                Err(Refusal::value(name, reason))
-            }
+    fn includes(&self) -> include::Reader<'_> {
+        include::Reader {
+            context: self.context,
+            types: &self.types,
         }
     }
 }

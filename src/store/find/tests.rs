@@ -25,7 +25,7 @@ async fn database() -> SqliteConnection {
 
 fn search_for(filters: Vec<Filter>) -> Search {
     Search {
-        resource_type: ResourceType::parse("Observation").unwrap(),
+        types: ResourceType::parse("Observation").unwrap().into(),
         filters,
         sort: Vec::new(),
         count: 10,

@@ -84,12 +84,29 @@ impl World {
                 let Value::Reference(Target::Local(resource_type, id)) = value else {
                     return false;
                 };
-                resource_type == target
+                target.contains(resource_type)
                     && self.0.iter().any(|other| {
-                        other.key.resource_type == *target
+                        other.key.resource_type == *resource_type
                             && other.key.id == *id
                             && filters.iter().all(|filter| self.matches(other, filter))
                     })
+            }),
+            Filter::Has {
+                source,
+                parameter,
+                filters,
+            } => self.0.iter().any(|other| {
+                let this =
+                    Target::Local(resource.key.resource_type.clone(), resource.key.id.clone());
+                other.key.resource_type == *source
+                    && values(&other.values, *parameter).contains(&Value::Reference(this))
+                    && filters.iter().all(|filter| self.matches(other, filter))
+            }),
+            Filter::And(filters) => filters.iter().all(|filter| self.matches(resource, filter)),
+            Filter::Or(filters) => filters.iter().any(|filter| self.matches(resource, filter)),
+            Filter::Not(filter) => !self.matches(resource, filter),
+            Filter::ByType(branches) => branches.iter().any(|(of, filter)| {
+                *of == resource.key.resource_type && self.matches(resource, filter)
             }),
             Filter::Compartment(patient) => resource.patients.contains(patient),
             Filter::Nothing => false,
@@ -111,6 +128,8 @@ fn value_matches(value: &Value, criterion: &Criterion) -> bool {
                 StringMatching::StartsWith => normalised.starts_with(text),
                 StringMatching::Contains => normalised.contains(text),
                 StringMatching::Exact => exact == text,
+                StringMatching::Whole => normalised == text,
+                StringMatching::Ends => normalised.ends_with(text.as_str()),
             }
         }
         (Value::Date(low, high), Criterion::Date(date)) => date_matches(*low, *high, *date),

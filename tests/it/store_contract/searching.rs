@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use baton::search::expression::{
     Criterion, DateCriterion, Filter, Include, Prefix, ReferenceCriterion, Search, Sort, SortBy,
-    StringMatching, TokenCriterion, Total, UriMatching, ValueKind,
+    StringMatching, TokenCriterion, Total, Types, UriMatching, ValueKind,
 };
 use baton::search::value::{
     DateRange, Number, ParameterId, Quantity, Reference, SearchValues, Target, Text, Token, Uri,
@@ -62,7 +62,11 @@ const URIS: [&str; 4] = ["http://a/b", "http://a/b/c", "http://a", "urn:uuid:1"]
 const IDS: [&str; 4] = ["1", "2", "3", "9"];
 
 fn parameter(kind: ValueKind) -> ParameterId {
-    ParameterId::new("Observation", &format!("{kind:?}"))
+    parameter_of("Observation", kind)
+}
+
+fn parameter_of(name: &str, kind: ValueKind) -> ParameterId {
+    ParameterId::new(name, &format!("{kind:?}"))
 }
 
 /// Numbers that look random and are the same in every run.
@@ -88,14 +92,16 @@ impl Dice {
 }
 
 fn random_target(dice: &mut Dice) -> Target {
-    match dice.roll(4) {
+    match dice.roll(5) {
         0 => Target::Url(dice.one(&URIS).to_owned()),
         1 => Target::Local(resource_type("Group"), id(dice.one(&IDS))),
+        2 => Target::Local(resource_type("Observation"), id(dice.one(&IDS))),
         _ => Target::Local(resource_type("Patient"), id(dice.one(&IDS))),
     }
 }
 
-fn random_values(dice: &mut Dice) -> SearchValues {
+fn random_values(dice: &mut Dice, name: &str) -> SearchValues {
+    let parameter = |kind| parameter_of(name, kind);
     let mut values = SearchValues::default();
     for _ in 0..dice.few() {
         let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
@@ -136,9 +142,8 @@ fn random_values(dice: &mut Dice) -> SearchValues {
     for _ in 0..dice.few() {
         let (low, high) = dice.one(&NUMBERS);
         let (system, code) = (dice.one(&SYSTEMS).to_owned(), dice.one(&CODES).to_owned());
-        let parameter = parameter(ValueKind::Quantity);
         values.quantities.push(Quantity {
-            parameter,
+            parameter: parameter(ValueKind::Quantity),
             system,
             code,
             low,
@@ -169,14 +174,14 @@ async fn populate(store: &Store) -> World {
     let mut world = Vec::new();
     for patient in ["1", "2", "3"] {
         let mut version = new_version(&format!("Patient/{patient}"), 1, "patient");
-        version.values = random_values(&mut dice);
+        version.values = random_values(&mut dice, "Patient");
         version.patients = vec![id(patient)];
         world.push(version);
     }
     for number in 0..120 {
         let mut version = new_version(&format!("Observation/{number}"), 1, "observation");
         version.last_updated = instant(i64::try_from(dice.roll(20)).unwrap());
-        version.values = random_values(&mut dice);
+        version.values = random_values(&mut dice, "Observation");
         version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
         world.push(version);
     }
@@ -185,7 +190,7 @@ async fn populate(store: &Store) -> World {
     for version in world.iter_mut().skip(3) {
         if dice.roll(3) == 0 {
             version.version = version.version.next();
-            version.values = random_values(&mut dice);
+            version.values = random_values(&mut dice, "Observation");
             version.patients = (0..dice.roll(3)).map(|_| id(dice.one(&IDS))).collect();
             updates.push(version.clone());
         }
@@ -234,6 +239,8 @@ fn criteria() -> Vec<Criterion> {
             StringMatching::StartsWith,
             StringMatching::Contains,
             StringMatching::Exact,
+            StringMatching::Whole,
+            StringMatching::Ends,
         ] {
             criteria.push(Criterion::String {
                 text: text.to_owned(),
@@ -330,7 +337,7 @@ fn expected(world: &World, search: &Search) -> Vec<String> {
     let mut found: Vec<&NewVersion> = world
         .0
         .iter()
-        .filter(|resource| resource.key.resource_type == search.resource_type)
+        .filter(|resource| search.types.contains(&resource.key.resource_type))
         .filter(|resource| {
             search
                 .filters
@@ -428,13 +435,13 @@ async fn every_criterion_finds_what_the_oracle_finds() {
     .await;
 }
 
-fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filter {
-    match dice.roll(10) {
+fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str) -> Filter {
+    match dice.roll(14) {
         0 => Filter::Compartment(id(dice.one(&IDS))),
         1 => {
             let kind = dice.one(&KINDS);
             Filter::Missing {
-                parameter: parameter(kind),
+                parameter: parameter_of(of, kind),
                 kind,
                 missing: dice.roll(2) == 0,
             }
@@ -453,13 +460,7 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filte
                 high,
             })
         }
-        4 if depth > 0 => Filter::Chain {
-            parameter: parameter(ValueKind::Reference),
-            target: resource_type("Patient"),
-            filters: (0..=dice.roll(2))
-                .map(|_| random_filter(dice, criteria, depth - 1))
-                .collect(),
-        },
+        4..=8 if depth > 0 => random_combination(dice, criteria, depth - 1, of),
         _ => {
             let first = dice.one(criteria);
             let wanted = kind(&first);
@@ -472,12 +473,57 @@ fn random_filter(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filte
                 .chain((0..dice.few()).map(|_| dice.one(&alike)))
                 .collect();
             Filter::Any {
-                parameter: parameter(wanted),
+                parameter: parameter_of(of, wanted),
                 criteria,
                 negated: dice.roll(4) == 0,
             }
         }
     }
+}
+
+/// A filter made of filters.
+fn random_combination(dice: &mut Dice, criteria: &[Criterion], depth: usize, of: &str) -> Filter {
+    let some = |dice: &mut Dice, of: &str| -> Vec<Filter> {
+        (0..=dice.roll(2))
+            .map(|_| random_filter(dice, criteria, depth, of))
+            .collect()
+    };
+    match dice.roll(6) {
+        0 => {
+            let parameter = parameter_of(of, ValueKind::Reference);
+            let target = dice.one(&["Patient", "Patient", "Observation"]);
+            let filters = some(dice, target);
+            let target = resource_type(target).into();
+            Filter::Chain {
+                parameter,
+                target,
+                filters,
+            }
+        }
+        1 => Filter::Chain {
+            parameter: parameter_of(of, ValueKind::Reference),
+            target: Types::new(TWO_TYPES.map(resource_type).into()),
+            filters: vec![random_branches(dice, criteria, depth)],
+        },
+        2 => {
+            let source = dice.one(&TWO_TYPES);
+            Filter::Has {
+                source: resource_type(source),
+                parameter: parameter_of(source, ValueKind::Reference),
+                filters: some(dice, source),
+            }
+        }
+        3 => Filter::And(some(dice, of)),
+        4 => Filter::Or(some(dice, of)),
+        _ => Filter::Not(Box::new(random_filter(dice, criteria, depth, of))),
+    }
+}
+
+const TWO_TYPES: [&str; 2] = ["Observation", "Patient"];
+
+fn random_branches(dice: &mut Dice, criteria: &[Criterion], depth: usize) -> Filter {
+    let branch = |of| (resource_type(of), random_filter(dice, criteria, depth, of));
+    Filter::ByType(TWO_TYPES.map(branch).into())
 }
 
 fn random_sort(dice: &mut Dice) -> Sort {
@@ -500,7 +546,7 @@ async fn combinations_find_what_the_oracle_finds_in_order() {
         let mut dice = Dice(7);
         for _ in 0..400 {
             let filters = (0..dice.roll(4))
-                .map(|_| random_filter(&mut dice, &criteria, 2))
+                .map(|_| random_filter(&mut dice, &criteria, 3, "Observation"))
                 .collect();
             let sort = (0..dice.roll(3)).map(|_| random_sort(&mut dice)).collect();
             let count = dice.one(&[3, 10, 200]);
@@ -519,11 +565,47 @@ async fn combinations_find_what_the_oracle_finds_in_order() {
     .await;
 }
 
-fn include(source: &str, parameter: Option<ParameterId>, target: Option<&str>) -> Include {
+#[tokio::test]
+async fn searches_of_several_types_find_what_the_oracle_finds_in_order() {
+    on_each_engine(async |store| {
+        let world = populate(&store).await;
+        let criteria = criteria();
+        let mut dice = Dice(11);
+        for round in 0..200 {
+            let filters = (0..dice.roll(3))
+                .map(|_| random_branches(&mut dice, &criteria, 2))
+                .collect();
+            let by = dice.one(&[SortBy::Id, SortBy::LastUpdated]);
+            let sort = (0..dice.roll(2)).map(|_| Sort {
+                by,
+                descending: false,
+            });
+            let types = match round % 2 {
+                0 => Types::new(TWO_TYPES.map(resource_type).into()),
+                _ => Types::ALL,
+            };
+            check(
+                &store,
+                &world,
+                &Search {
+                    types,
+                    sort: sort.collect(),
+                    count: dice.one(&[3, 10, 200]),
+                    ..search(filters)
+                },
+            )
+            .await;
+        }
+    })
+    .await;
+}
+
+fn include(source: &str, parameters: &[ParameterId], target: Option<&str>) -> Include {
     Include {
-        source: resource_type(source),
-        parameter,
+        source: Some(resource_type(source)),
+        parameters: parameters.into(),
         target: target.map(resource_type),
+        iterate: false,
     }
 }
 
@@ -581,35 +663,54 @@ async fn includes_follow_references_both_ways() {
             let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
             assert_eq!(included(&store, &search).await, expected, "{search:?}");
         };
-        let forth = |parameter, target| vec![include("Observation", parameter, target)];
+        let forth =
+            |parameters: &[ParameterId], target| vec![include("Observation", parameters, target)];
         check(
             "Observation",
-            forth(Some(subject), None),
+            forth(&[subject], None),
             false,
             &["Patient/p"],
         )
         .await;
         check(
             "Observation",
-            forth(None, None),
+            forth(&[], None),
             false,
             &["Patient/p", "Practitioner/d"],
         )
         .await;
         check(
             "Observation",
-            forth(None, Some("Practitioner")),
+            forth(&[], Some("Practitioner")),
             false,
             &["Practitioner/d"],
         )
         .await;
-        check("Patient", forth(Some(subject), None), false, &[]).await;
+        check("Patient", forth(&[subject], None), false, &[]).await;
         let two = &["Observation/1", "Observation/2"];
-        check("Patient", forth(Some(subject), None), true, two).await;
-        check("Patient", forth(None, Some("Patient")), true, two).await;
-        check("Patient", forth(Some(performer), None), true, &[]).await;
-        check("Practitioner", forth(None, None), true, &["Observation/1"]).await;
-        check("Practitioner", forth(None, Some("Patient")), true, &[]).await;
+        check("Patient", forth(&[subject], None), true, two).await;
+        check(
+            "Patient",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            two,
+        )
+        .await;
+        check("Patient", forth(&[performer], None), true, &[]).await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], None),
+            true,
+            &["Observation/1"],
+        )
+        .await;
+        check(
+            "Practitioner",
+            forth(&[subject, performer], Some("Patient")),
+            true,
+            &[],
+        )
+        .await;
     })
     .await;
 }

@@ -20,7 +20,7 @@ use crate::support::database::on_each_engine;
 /// The search for a code of a type.
 pub(super) fn by_code(name: &str, code: &str) -> Search {
     Search {
-        resource_type: resource_type(name),
+        types: resource_type(name).into(),
         filters: vec![Filter::Any {
             parameter: code_parameter(name),
             criteria: vec![Criterion::Token(TokenCriterion::SystemAndCode(
