@@ -126,16 +126,34 @@ type Cap = (fn(&Findings) -> bool, Grade);
 /// The highest grade where something is so, whatever the points.
 const CAPS: &[Cap] = &[
     // A merge of two birth dates or genders is never made without somebody who looks.
-    (|it| it.is(Trait::BirthDate, Likeness::Different) && has_identifier(it), Grade::Probable),
-    (|it| it.is(Trait::Gender, Likeness::Different), Grade::Probable),
+    (
+        |it| it.is(Trait::BirthDate, Likeness::Different) && has_identifier(it),
+        Grade::Probable,
+    ),
+    (
+        |it| it.is(Trait::Gender, Likeness::Different),
+        Grade::Probable,
+    ),
     // Without an identifier …
     // … siblings share a family name, twins a birth date, and a household its phone.
-    (|it| !has_identifier(it) && it.is(Trait::Given, Likeness::Different), Grade::Possible),
-    (|it| !has_identifier(it) && it.is(Trait::BirthDate, Likeness::Different), Grade::Possible),
+    (
+        |it| !has_identifier(it) && it.is(Trait::Given, Likeness::Different),
+        Grade::Possible,
+    ),
+    (
+        |it| !has_identifier(it) && it.is(Trait::BirthDate, Likeness::Different),
+        Grade::Possible,
+    ),
     // … other identifiers of the same system were given to other patients, or to one twice.
-    (|it| it.is(Trait::Identifier, Likeness::Different), Grade::Probable),
+    (
+        |it| it.is(Trait::Identifier, Likeness::Different),
+        Grade::Probable,
+    ),
     // … names and birth date that are whole, and a place or phone, are the least to be certain.
-    (|it| !has_identifier(it) && !is_described(it), Grade::Probable),
+    (
+        |it| !has_identifier(it) && !is_described(it),
+        Grade::Probable,
+    ),
 ];
 
 fn has_identifier(findings: &Findings) -> bool {

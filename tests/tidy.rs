@@ -38,7 +38,13 @@ const FLOORS: &[(&str, u32)] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Modules without effects: no waiting, no clock, no files, no network, no database.
-const PURE: &[&str] = &["access", "adt", "patient_match", "plan_definition", "search"];
+const PURE: &[&str] = &[
+    "access",
+    "adt",
+    "patient_match",
+    "plan_definition",
+    "search",
+];
 
 /// What a pure module or crate must not name.
 const EFFECTS: &[&str] = &[

@@ -71,7 +71,11 @@ impl Checker<'_> {
                 is_end = page.next.is_none();
                 after = page.next.or(after);
             }
-            let last = if is_end { i64::MAX } else { after.unwrap_or(i64::MAX) };
+            let last = if is_end {
+                i64::MAX
+            } else {
+                after.unwrap_or(i64::MAX)
+            };
             self.checked += expected.len();
             let span = Span {
                 first,

@@ -116,11 +116,7 @@ pub(super) async fn run(options: Export) -> anyhow::Result<ExitCode> {
 }
 
 /// The manifest of an export that goes on, or of a new one.
-async fn begin(
-    services: &Services,
-    options: &Export,
-    is_folder: bool,
-) -> anyhow::Result<Manifest> {
+async fn begin(services: &Services, options: &Export, is_folder: bool) -> anyhow::Result<Manifest> {
     // Before the place in the feed, so that the next export leaves nothing out.
     let now = Clock::System.now();
     let mut manifest = Manifest {
@@ -164,7 +160,10 @@ async fn begin(
     let same = (begun.format, begun.history) == (manifest.format, manifest.history)
         && begun.since == manifest.since
         && (options.types.is_empty()
-            || options.types.iter().all(|name| begun.types.contains_key(name)));
+            || options
+                .types
+                .iter()
+                .all(|name| begun.types.contains_key(name)));
     ensure!(
         same,
         "the folder holds an export with other options that is not complete"
@@ -208,7 +207,9 @@ impl Writer<'_> {
             }
             progress.complete = page.next.is_none();
             progress.after = page.next.or(progress.after);
-            self.manifest.types.insert(name.to_owned(), progress.clone());
+            self.manifest
+                .types
+                .insert(name.to_owned(), progress.clone());
             if progress.complete || self.unkept > UNKEPT_BYTES_MAX {
                 self.keep()?;
             }

@@ -271,8 +271,14 @@ impl Importer<'_> {
                 self.counts.written += 1;
                 continue;
             }
-            let text = format!("{place}: entry {number} is answered {}", status.unwrap_or("-"));
-            self.refuse(&text, &[Issue::error(IssueType::Processing, "the entry failed")])?;
+            let text = format!(
+                "{place}: entry {number} is answered {}",
+                status.unwrap_or("-")
+            );
+            self.refuse(
+                &text,
+                &[Issue::error(IssueType::Processing, "the entry failed")],
+            )?;
         }
         Ok(())
     }
@@ -405,6 +411,10 @@ fn position(path: &Path) -> Option<String> {
     let modified = metadata.modified().ok()?;
     let text = format!("{}\n{}\n{modified:?}", whole.display(), metadata.len());
     let digest = Sha256::digest(text.as_bytes());
-    let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     Some(format!("{POSITION}{hex}"))
 }

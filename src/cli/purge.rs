@@ -38,7 +38,9 @@ pub(super) async fn run(options: Purge) -> anyhow::Result<ExitCode> {
         .split_once('/')
         .context("name the resource as TYPE/ID")?;
     let request = Request {
-        key: services.key(resource_type, id).context("that is no TYPE/ID")?,
+        key: services
+            .key(resource_type, id)
+            .context("that is no TYPE/ID")?,
         what: if options.history {
             What::History
         } else {

@@ -9,9 +9,9 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::interaction::operations::{self, Operation, Scope};
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, transaction};
-use crate::interaction::operations::{self, Operation, Scope};
 
 mod resource;
 mod terminology;
@@ -29,7 +29,8 @@ pub const TYPE_INTERACTIONS: &[&str] = &[
 ];
 
 /// What the server as a whole can do: codes of system-restful-interaction.
-pub const SYSTEM_INTERACTIONS: &[&str] = &["transaction", "batch", "history-system", "search-system"];
+pub const SYSTEM_INTERACTIONS: &[&str] =
+    &["transaction", "batch", "history-system", "search-system"];
 
 /// How conditional interactions are done, the same for every type.
 const CONDITIONAL: &[(&str, &str)] = &[

@@ -130,7 +130,15 @@ const REQUESTS: &[Request] = &[
         method: "get",
         path: "/{type}",
         about: "Searches a type",
-        parameters: &["type", "search", "_count", "_sort", "_include", "_revinclude", "_total"],
+        parameters: &[
+            "type",
+            "search",
+            "_count",
+            "_sort",
+            "_include",
+            "_revinclude",
+            "_total",
+        ],
         body: None,
         answers: &[("200", Some("Bundle"))],
     },
@@ -176,15 +184,55 @@ const REQUESTS: &[Request] = &[
 const PARAMETERS: &[(&str, &str, &str, &str)] = &[
     ("id", "path", "string", "The logical id of the resource"),
     ("version", "path", "string", "The id of the version"),
-    ("If-Match", "header", "string", "Only at this version: W/\"3\""),
-    ("If-None-Match", "header", "string", "The version that is known already"),
-    ("If-None-Exist", "header", "string", "Only when this search finds nothing"),
-    ("Prefer", "header", "string", "return=minimal, representation or OperationOutcome"),
+    (
+        "If-Match",
+        "header",
+        "string",
+        "Only at this version: W/\"3\"",
+    ),
+    (
+        "If-None-Match",
+        "header",
+        "string",
+        "The version that is known already",
+    ),
+    (
+        "If-None-Exist",
+        "header",
+        "string",
+        "Only when this search finds nothing",
+    ),
+    (
+        "Prefer",
+        "header",
+        "string",
+        "return=minimal, representation or OperationOutcome",
+    ),
     ("_count", "query", "integer", "Entries on a page"),
-    ("_since", "query", "string", "Only what was written at or after this instant"),
-    ("_sort", "query", "string", "Parameters to sort by, - before those that descend"),
-    ("_include", "query", "string", "What matches refer to: Type:parameter"),
-    ("_revinclude", "query", "string", "What refers to matches: Type:parameter"),
+    (
+        "_since",
+        "query",
+        "string",
+        "Only what was written at or after this instant",
+    ),
+    (
+        "_sort",
+        "query",
+        "string",
+        "Parameters to sort by, - before those that descend",
+    ),
+    (
+        "_include",
+        "query",
+        "string",
+        "What matches refer to: Type:parameter",
+    ),
+    (
+        "_revinclude",
+        "query",
+        "string",
+        "What refers to matches: Type:parameter",
+    ),
     ("_total", "query", "string", "none, estimate or accurate"),
 ];
 
@@ -199,7 +247,11 @@ pub fn document(services: &Services) -> Value {
     };
     add("/metadata".to_owned(), "get", metadata());
     for request in REQUESTS.iter().filter(|request| request.is_served()) {
-        add(request.path.to_owned(), request.method, request.describe(services, None));
+        add(
+            request.path.to_owned(),
+            request.method,
+            request.describe(services, None),
+        );
         if request.path.starts_with("/{type}") {
             for name in SPELLED_OUT {
                 let path = request.path.replacen("{type}", name, 1);
@@ -392,7 +444,10 @@ fn by_get(operation: &Operation, path: &str, in_path: &[&str]) -> Value {
         // Operations on terminology have many, which their definitions tell.
         None => vec![reference("parameters", "search")],
     };
-    if let Some(parameters) = described.get_mut("parameters").and_then(Value::as_array_mut) {
+    if let Some(parameters) = described
+        .get_mut("parameters")
+        .and_then(Value::as_array_mut)
+    {
         parameters.extend(own);
     }
     described
@@ -459,7 +514,9 @@ fn answer(body: Option<&str>) -> Value {
 fn parameters(services: &Services) -> Value {
     let definitions = &services.definitions;
     let types = definitions.concrete_resource_types();
-    let types: Vec<&str> = types.map(|type_id| definitions.type_name(type_id)).collect();
+    let types: Vec<&str> = types
+        .map(|type_id| definitions.type_name(type_id))
+        .collect();
     let mut parameters = json!({
         "type": {
             "name": "type",
@@ -528,9 +585,19 @@ mod tests {
     fn requests_have_names_for_generated_code() {
         for (method, path, resource_type, expected) in [
             ("get", "/{type}/{id}", Some("Patient"), "getPatientById"),
-            ("get", "/{type}/{id}/_history/{version}", None, "getTypeByIdHistoryVersion"),
+            (
+                "get",
+                "/{type}/{id}/_history/{version}",
+                None,
+                "getTypeByIdHistoryVersion",
+            ),
             ("post", "/Patient/$match", None, "postPatientMatch"),
-            ("post", "/{type}/{id}/$meta-add", None, "postTypeByIdMetaAdd"),
+            (
+                "post",
+                "/{type}/{id}/$meta-add",
+                None,
+                "postTypeByIdMetaAdd",
+            ),
         ] {
             assert_eq!(operation_id(method, path, resource_type), expected);
         }
@@ -541,7 +608,10 @@ mod tests {
         let known: Vec<&str> = PARAMETERS.iter().map(|(name, ..)| *name).collect();
         for request in REQUESTS {
             for name in request.parameters {
-                assert!(["type", "search"].contains(name) || known.contains(name), "{name}");
+                assert!(
+                    ["type", "search"].contains(name) || known.contains(name),
+                    "{name}"
+                );
             }
             for part in request.path.split(['{', '}']).skip(1).step_by(2) {
                 assert!(request.parameters.contains(&part), "{}", request.path);

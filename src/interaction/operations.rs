@@ -180,12 +180,7 @@ static OWN: &[Operation] = &[
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
         about: "Profiles, tags and security labels: of a resource, or all that are in use.",
         types: &[],
-        scopes: &[
-            Scope::System,
-            Scope::Type,
-            Scope::Instance,
-            Scope::Version,
-        ],
+        scopes: &[Scope::System, Scope::Type, Scope::Instance, Scope::Version],
         affects_state: false,
         parameters: Some(&[]),
         is_offered: |_| true,
@@ -372,7 +367,9 @@ mod tests {
     fn definitions_are_those_of_the_standard_or_our_own() {
         for operation in all() {
             let is_known = operation.definition.starts_with("http://hl7.org/fhir/")
-                || operation.definition.starts_with("http://baton.health/fhir/");
+                || operation
+                    .definition
+                    .starts_with("http://baton.health/fhir/");
             assert!(is_known, "{}", operation.definition);
             assert!(operation.about.ends_with('.'), "{}", operation.name);
         }

@@ -10,13 +10,11 @@ use fhir_validation::Level;
 use futures_util::stream::BoxStream;
 
 use crate::error::Error;
-use crate::interaction::write::Document;
 use crate::interaction::operations::{Act, On, Operation, Parameter};
+use crate::interaction::write::Document;
 use crate::interaction::{Context, invalid};
 use crate::operation::meta::Edit;
-use crate::operation::{
-    document, everything, meta, patient_match, purge, terminology, validate,
-};
+use crate::operation::{document, everything, meta, patient_match, purge, terminology, validate};
 
 /// Parameters of a query that shape the answer whatever the operation.
 const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];

@@ -16,9 +16,9 @@ use fhir_model::tree::push_json_string;
 
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
+use crate::interaction::operations::On;
 use crate::interaction::write::{self, Change, Document, fresh_id, instant_text};
 use crate::interaction::{Services, invalid, read};
-use crate::interaction::operations::On;
 use crate::operation::call::{Answer, Call};
 use crate::operation::reference::{self, Target};
 use crate::store::Stored;
@@ -91,8 +91,10 @@ async fn collect(services: &Services, composition: Stored) -> Result<Vec<Stored>
         let batch: Vec<(ResourceKey, Option<VersionId>)> =
             queue.drain(..queue.len().min(READ_MAX)).collect();
         for stored in read_batch(services, &batch).await? {
-            for found in reference::all(reference::tree(services, &stored)?.root(), &services.own_base)
-            {
+            for found in reference::all(
+                reference::tree(services, &stored)?.root(),
+                &services.own_base,
+            ) {
                 if let Target::Local(key, version) = found.target
                     && seen.insert(key.clone())
                 {
@@ -220,7 +222,10 @@ async fn store(call: Call, text: &str) -> Result<Answer, Error> {
         id: Some(id),
     };
     let written = write::commit(&call.context, vec![change], "document").await?;
-    let stored = written.into_iter().next().and_then(|written| written.stored);
+    let stored = written
+        .into_iter()
+        .next()
+        .and_then(|written| written.stored);
     let stored = stored.ok_or_else(|| Error::Internal("a create stored nothing".into()))?;
     Ok(Answer::Stored {
         location: format!("{}/{}", services.base_url, stored.key),

@@ -16,8 +16,8 @@ use futures_util::stream;
 
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
-use crate::interaction::{Services, invalid, read, url};
 use crate::interaction::operations::On;
+use crate::interaction::{Services, invalid, read, url};
 use crate::operation::call::{Answer, Call};
 use crate::store::Stored;
 
@@ -37,7 +37,10 @@ const PIECE_BYTES: usize = 64 << 10;
 pub async fn everything(call: Call) -> Result<Answer, Error> {
     let services = Arc::clone(&call.context.services);
     let On::Instance(key) = &call.on else {
-        return Err(invalid(IssueType::Invalid, "a resource is named in the URL"));
+        return Err(invalid(
+            IssueType::Invalid,
+            "a resource is named in the URL",
+        ));
     };
     let request = Request::read(&services, &call.input)?;
     let whose = read::read(&services, key).await?;
@@ -49,7 +52,9 @@ pub async fn everything(call: Call) -> Result<Answer, Error> {
     let walk = Walk::new(Arc::clone(&services), whose, request)?;
     match page {
         None => Ok(Answer::Stream(stream(services, key, walk))),
-        Some(count) => paged(&services, key, walk, count).await.map(Answer::Resource),
+        Some(count) => paged(&services, key, walk, count)
+            .await
+            .map(Answer::Resource),
     }
 }
 
@@ -80,7 +85,10 @@ async fn paged(
         pairs.extend(page.map(|page| (request::PAGE.to_owned(), page)));
         self_link(services, key, &pairs)
     };
-    let mut links = vec![("self", link(walk.request.page.as_ref().map(Place::to_string)))];
+    let mut links = vec![(
+        "self",
+        link(walk.request.page.as_ref().map(Place::to_string)),
+    )];
     links.extend(next.map(|next| ("next", link(Some(next)))));
     let now = services.clock.now();
     let mut writer = Writer::new("searchset", &services.ids.next(now), now, None, &links);

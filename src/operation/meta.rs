@@ -11,10 +11,10 @@ use fhir_model::key::ResourceKey;
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
+use crate::interaction::operations::On;
 use crate::interaction::read::present;
 use crate::interaction::write::{self, Change, Document, Written};
 use crate::interaction::{Context, Services, conformance, find, invalid, read};
-use crate::interaction::operations::On;
 use crate::operation::call::{Answer, Call};
 use crate::search::expression::ValueKind;
 use crate::search::value::ParameterId;
@@ -55,7 +55,9 @@ pub async fn meta(call: Call) -> Result<Answer, Error> {
         On::Version(key, version) => read::vread(services, key, *version).await?,
     };
     let resource = value(&stored)?;
-    Ok(answer(resource.get("meta").cloned().unwrap_or_else(|| json!({}))))
+    Ok(answer(
+        resource.get("meta").cloned().unwrap_or_else(|| json!({})),
+    ))
 }
 
 /// All labels that are in use, by the system or by a type.
@@ -98,7 +100,10 @@ fn answer(meta: Value) -> Answer {
 /// As an update; [`Error::Invalid`] without a `meta`.
 pub async fn change(call: Call, edit: Edit) -> Result<Answer, Error> {
     let On::Instance(key) = call.on else {
-        return Err(invalid(IssueType::Invalid, "a resource is named in the URL"));
+        return Err(invalid(
+            IssueType::Invalid,
+            "a resource is named in the URL",
+        ));
     };
     let sent = call.input.part("meta").ok_or_else(|| {
         invalid(
@@ -133,10 +138,7 @@ impl Work for Relabel {
     type Output = Written;
     type Error = Error;
 
-    async fn run<'a>(
-        &'a mut self,
-        transaction: &'a mut Transaction<'_>,
-    ) -> Result<Written, Error> {
+    async fn run<'a>(&'a mut self, transaction: &'a mut Transaction<'_>) -> Result<Written, Error> {
         let found = transaction.read(std::slice::from_ref(&self.key)).await?;
         let found = found.into_iter().next().flatten();
         let stored = present(found.ok_or_else(|| Error::NotFound(self.key.clone()))?)?;
@@ -200,7 +202,10 @@ fn delete(meta: &mut Map<String, Value>, labels: &Map<String, Value>) {
 }
 
 fn items<'m>(meta: &'m Map<String, Value>, set: &str) -> impl Iterator<Item = &'m Value> {
-    meta.get(set).and_then(Value::as_array).into_iter().flatten()
+    meta.get(set)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 /// A profile is known by its URL, a label by system and code.
@@ -230,7 +235,12 @@ mod tests {
         let a = json!({ "system": "s", "code": "a" });
         let shown = json!({ "system": "s", "code": "a", "display": "A", "version": "2" });
         let b = json!({ "code": "b" });
-        check(Edit::Add, &json!({}), &json!({ "tag": [a] }), &json!({ "tag": [a] }));
+        check(
+            Edit::Add,
+            &json!({}),
+            &json!({ "tag": [a] }),
+            &json!({ "tag": [a] }),
+        );
         check(
             Edit::Add,
             &json!({ "tag": [a] }),

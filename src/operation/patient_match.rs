@@ -240,8 +240,10 @@ mod tests {
         let shown: Vec<String> = searches
             .iter()
             .map(|query| {
-                let pairs: Vec<String> =
-                    query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                let pairs: Vec<String> = query
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect();
                 pairs.join("&")
             })
             .collect();

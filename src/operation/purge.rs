@@ -14,8 +14,8 @@ use fhir_model::key::ResourceKey;
 use crate::access::Caller;
 use crate::clock::Instant;
 use crate::error::Error;
-use crate::interaction::{conformance, invalid};
 use crate::interaction::operations::On;
+use crate::interaction::{conformance, invalid};
 use crate::operation::call::{Answer, Call};
 use crate::search::expression::ValueKind;
 use crate::search::parameter;
@@ -43,7 +43,10 @@ pub struct Request {
 /// As [`purge`].
 pub async fn by_rest(call: Call) -> Result<Answer, Error> {
     let On::Instance(key) = &call.on else {
-        return Err(invalid(IssueType::Invalid, "a resource is named in the URL"));
+        return Err(invalid(
+            IssueType::Invalid,
+            "a resource is named in the URL",
+        ));
     };
     let services = &call.context.services;
     let request = Request {
@@ -60,7 +63,9 @@ pub async fn by_rest(call: Call) -> Result<Answer, Error> {
     let count = purge(&services.store, &services.definitions, request).await?;
     let text = format!("{key}: {count} versions are purged");
     let issue = Issue::information(IssueType::Informational, text);
-    Ok(Answer::Resource(OperationOutcome::new(vec![issue]).to_json()))
+    Ok(Answer::Resource(
+        OperationOutcome::new(vec![issue]).to_json(),
+    ))
 }
 
 /// Purges; returns how many versions that were.
@@ -130,8 +135,7 @@ impl Purging {
         if self.request.force {
             return Ok(());
         }
-        let referring: Result<_, store::Error> =
-            transaction.referring(key, &self.parameters).await;
+        let referring: Result<_, store::Error> = transaction.referring(key, &self.parameters).await;
         match referring? {
             None => Ok(()),
             Some(other) => Err(Error::Conflict(format!(

@@ -13,9 +13,9 @@ use serde_json::Value;
 
 use crate::clock::Ids;
 use crate::error::Error;
+use crate::interaction::operations::On;
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, read};
-use crate::interaction::operations::On;
 use crate::operation::call::{Answer, Call};
 
 /// Calls an operation on a type or a stored resource.

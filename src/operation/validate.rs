@@ -3,8 +3,8 @@
 
 use crate::error::Error;
 use crate::interaction::invalid;
-use crate::interaction::validate::{self, Mode, Question};
 use crate::interaction::operations::On;
+use crate::interaction::validate::{self, Mode, Question};
 use crate::operation::call::{Answer, Call};
 use fhir_model::issue::IssueType;
 

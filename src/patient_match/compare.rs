@@ -24,10 +24,14 @@ pub(super) fn findings(one: &Person, other: &Person) -> [Likeness; 7] {
         identifiers(one, other),
         best(&one.families, &other.families, |a, b| name(a, b)),
         best(&one.givens, &other.givens, |a, b| given(a, b)),
-        both(one.birth_date.as_ref(), other.birth_date.as_ref(), |a, b| {
-            date(a, b)
+        both(
+            one.birth_date.as_ref(),
+            other.birth_date.as_ref(),
+            |a, b| date(a, b),
+        ),
+        both(one.gender.as_ref(), other.gender.as_ref(), |a, b| {
+            same(a, b)
         }),
-        both(one.gender.as_ref(), other.gender.as_ref(), |a, b| same(a, b)),
         best(&one.telecoms, &other.telecoms, |a, b| same(a, b)),
         best(&one.addresses, &other.addresses, address),
     ]
@@ -190,10 +194,8 @@ fn distance(one: &str, other: &str) -> usize {
             let added = cell(&row, j) + 1;
             let taken = cell(&above, j + 1) + 1;
             let mut least = changed.min(added).min(taken);
-            let is_swap = i > 0
-                && j > 0
-                && one.get(i - 1) == Some(b)
-                && other.get(j - 1) == Some(a);
+            let is_swap =
+                i > 0 && j > 0 && one.get(i - 1) == Some(b) && other.get(j - 1) == Some(a);
             if is_swap {
                 least = least.min(cell(&before, j - 1) + 1);
             }
@@ -225,7 +227,12 @@ const SOUNDS: &[(&str, char)] = &[
 /// American Soundex of a folded name; none for a name in another script.
 fn soundex(name: &str) -> Option<String> {
     let letters = || name.chars().filter(char::is_ascii_lowercase);
-    let digit = |letter: char| SOUNDS.iter().find(|(of, _)| of.contains(letter)).map(|it| it.1);
+    let digit = |letter: char| {
+        SOUNDS
+            .iter()
+            .find(|(of, _)| of.contains(letter))
+            .map(|it| it.1)
+    };
     let first = letters().next()?;
     let mut code = String::from(first);
     let mut last = digit(first);
@@ -299,9 +306,8 @@ mod tests {
 
     #[test]
     fn given_names_may_be_initials_or_second_names() {
-        let list = |names: &str| -> Vec<String> {
-            names.split_whitespace().map(str::to_owned).collect()
-        };
+        let list =
+            |names: &str| -> Vec<String> { names.split_whitespace().map(str::to_owned).collect() };
         for (one, other, expected) in [
             ("anna", "anna maria", Likeness::Same),
             ("a.", "anna", Likeness::Alike),

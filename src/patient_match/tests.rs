@@ -59,7 +59,8 @@ fn check(one: &str, other: &str, expected: Grade) {
     assert!((0.0..=1.0).contains(&found.score));
 }
 
-const ANNA: &str = "Miller, Anna, 1950-01-31, female, (555) 010-1234, 10001-1234, 1 Main St, urn:a|1";
+const ANNA: &str =
+    "Miller, Anna, 1950-01-31, female, (555) 010-1234, 10001-1234, 1 Main St, urn:a|1";
 
 #[test]
 fn the_table_holds_every_trait_once() {
@@ -75,7 +76,11 @@ fn an_identifier_of_one_system_is_certain() {
     check(ANNA, "-, -, -, -, -, -, -, urn:a|1", Grade::Certain);
     check(ANNA, ANNA, Grade::Certain);
     // after a marriage
-    check(ANNA, "Jones, Anna, 1950-01-31, female, -, -, -, urn:a|1", Grade::Certain);
+    check(
+        ANNA,
+        "Jones, Anna, 1950-01-31, female, -, -, -, urn:a|1",
+        Grade::Certain,
+    );
     // the same number of another authority, or of none
     check(ANNA, "-, -, -, -, -, -, -, urn:b|1", Grade::CertainlyNot);
     check(ANNA, "-, -, -, -, -, -, -, 1", Grade::CertainlyNot);
@@ -83,9 +88,21 @@ fn an_identifier_of_one_system_is_certain() {
 
 #[test]
 fn an_identifier_that_is_contradicted_is_looked_at() {
-    check(ANNA, "Miller, Anna, 1985-12-01, female, -, -, -, urn:a|1", Grade::Probable);
-    check(ANNA, "Miller, Anna, 1950-01-31, male, -, -, -, urn:a|1", Grade::Probable);
-    check(ANNA, "Miller, Anna, 1950-01-31, female, 555-010-1234, 10001, 1 Main St, urn:a|2", Grade::Probable);
+    check(
+        ANNA,
+        "Miller, Anna, 1985-12-01, female, -, -, -, urn:a|1",
+        Grade::Probable,
+    );
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-31, male, -, -, -, urn:a|1",
+        Grade::Probable,
+    );
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-31, female, 555-010-1234, 10001, 1 Main St, urn:a|2",
+        Grade::Probable,
+    );
 }
 
 #[test]
@@ -98,27 +115,67 @@ fn names_and_birth_date_alone_are_never_certain() {
 
 #[test]
 fn names_birth_date_and_a_phone_or_address_are() {
-    check(ANNA, "Miller, Anna, 1950-01-31, female, +1 555 010 1234", Grade::Certain);
-    check(ANNA, "Miller, Anna, 1950-01-31, female, -, 10001, 1 Main St", Grade::Certain);
-    check(ANNA, "MILLER, Anna Maria, 1950-01-31, female, 5550101234", Grade::Certain);
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-31, female, +1 555 010 1234",
+        Grade::Certain,
+    );
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-31, female, -, 10001, 1 Main St",
+        Grade::Certain,
+    );
+    check(
+        ANNA,
+        "MILLER, Anna Maria, 1950-01-31, female, 5550101234",
+        Grade::Certain,
+    );
     // a postal code has thousands of people
-    check(ANNA, "Miller, Anna, 1950-01-31, female, -, 10001", Grade::Probable);
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-31, female, -, 10001",
+        Grade::Probable,
+    );
 }
 
 #[test]
 fn slips_of_hands_lower_the_grade() {
-    check(ANNA, "Millar, Ana, 1950-01-31, female, 555 010 1234, 10001, 1 Main St", Grade::Certain);
+    check(
+        ANNA,
+        "Millar, Ana, 1950-01-31, female, 555 010 1234, 10001, 1 Main St",
+        Grade::Certain,
+    );
     check(ANNA, "Millar, Anna, 1950-01-31, female", Grade::Possible);
-    check(ANNA, "Miller, Anna, 1950-01-13, female, 555 010 1234, 10001, 1 Main St", Grade::Possible);
-    check(ANNA, "Miller, Anna, 1950-01-30, female, 555 010 1234, 10001, 1 Main St", Grade::Probable);
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-13, female, 555 010 1234, 10001, 1 Main St",
+        Grade::Possible,
+    );
+    check(
+        ANNA,
+        "Miller, Anna, 1950-01-30, female, 555 010 1234, 10001, 1 Main St",
+        Grade::Probable,
+    );
 }
 
 #[test]
 fn families_are_not_one_patient() {
     // a sister, a daughter of the same name, a spouse
-    check(ANNA, "Miller, Berta, 1950-01-31, female, 555 010 1234, 10001, 1 Main St", Grade::Possible);
-    check(ANNA, "Miller, Anna, 1985-12-01, female, 555 010 1234, 10001, 1 Main St", Grade::CertainlyNot);
-    check(ANNA, "Miller, Paul, 1948-05-05, male, 555 010 1234, 10001, 1 Main St", Grade::CertainlyNot);
+    check(
+        ANNA,
+        "Miller, Berta, 1950-01-31, female, 555 010 1234, 10001, 1 Main St",
+        Grade::Possible,
+    );
+    check(
+        ANNA,
+        "Miller, Anna, 1985-12-01, female, 555 010 1234, 10001, 1 Main St",
+        Grade::CertainlyNot,
+    );
+    check(
+        ANNA,
+        "Miller, Paul, 1948-05-05, male, 555 010 1234, 10001, 1 Main St",
+        Grade::CertainlyNot,
+    );
 }
 
 #[test]

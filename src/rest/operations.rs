@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{RawPathParams, RawQuery, State};
+use axum::handler::Handler as _;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use axum::routing::{MethodRouter, get, post};
-use axum::handler::Handler as _;
 use axum::{Extension, Router};
 use fhir_model::format::Format;
 use fhir_model::issue::IssueType;
@@ -20,9 +20,9 @@ use fhir_model::key::VersionId;
 use futures_util::StreamExt as _;
 
 use crate::error::{Error, chain};
-use crate::interaction::write::Document;
 use crate::interaction::capabilities::{self, Mode};
 use crate::interaction::operations::{self, On};
+use crate::interaction::write::Document;
 use crate::interaction::{Services, invalid, openapi as description, url};
 use crate::operation::call::{Answer, Call, Input};
 use crate::rest::Shared;
@@ -43,11 +43,13 @@ pub(super) fn add_routes(router: Router<Shared>) -> Router<Shared> {
     let names: BTreeMap<&str, bool> = operations::all()
         .map(|operation| (operation.name, operation.affects_state))
         .collect();
-    names.into_iter().fold(router, |router, (name, affects_state)| {
-        PLACES.iter().fold(router, |router, place| {
-            router.route(&format!("{place}/${name}"), methods(name, affects_state))
+    names
+        .into_iter()
+        .fold(router, |router, (name, affects_state)| {
+            PLACES.iter().fold(router, |router, place| {
+                router.route(&format!("{place}/${name}"), methods(name, affects_state))
+            })
         })
-    })
 }
 
 /// Where an operation may be called; the registry says which of them it has.

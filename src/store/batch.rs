@@ -525,7 +525,11 @@ fn push_json(json: &mut String, value: &Bind) {
 
 fn push_json_hex(json: &mut String, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let digit = |half: u8| DIGITS.get(usize::from(half)).map_or('0', |it| char::from(*it));
+    let digit = |half: u8| {
+        DIGITS
+            .get(usize::from(half))
+            .map_or('0', |it| char::from(*it))
+    };
     json.reserve(bytes.len() * 2 + 2);
     json.push('"');
     for byte in bytes {

@@ -269,8 +269,13 @@ async fn compare_documents(
 ) -> Result<(), Error> {
     let mut sql = Sql::new(connection.dialect());
     sql.push("SELECT r.row_key");
-    sql.push(connection.dialect().pick(", r.entries", ", r.entries::text"));
-    sql.push(" FROM resource r WHERE r.row_key BETWEEN ").bind(span.first);
+    sql.push(
+        connection
+            .dialect()
+            .pick(", r.entries", ", r.entries::text"),
+    );
+    sql.push(" FROM resource r WHERE r.row_key BETWEEN ")
+        .bind(span.first);
     sql.push(" AND ").bind(span.last);
     let mut kept: HashMap<i64, String> = HashMap::new();
     for row in connection.fetch(sql).await? {

@@ -282,7 +282,9 @@ fn sqlite_arguments(binds: Vec<Bind>) -> Result<SqliteArguments, Error> {
             Bind::Bytes(value) => arguments.add(value),
             Bind::NoBytes => arguments.add(None::<Vec<u8>>),
             Bind::Integers(values) => arguments.add(json_array(&values)),
-            Bind::Reals(_) | Bind::Texts(_) | Bind::Blobs(_) => Err("columns are for PostgreSQL".into()),
+            Bind::Reals(_) | Bind::Texts(_) | Bind::Blobs(_) => {
+                Err("columns are for PostgreSQL".into())
+            }
         }
         .map_err(encoding)?;
     }

@@ -333,7 +333,9 @@ impl Writer {
         command(connection, "BEGIN IMMEDIATE")
             .await
             .map_err(Failed::Before)?;
-        let written = run(connection, keys, texts, works).await.map_err(Failed::Before);
+        let written = run(connection, keys, texts, works)
+            .await
+            .map_err(Failed::Before);
         let committed = match written {
             Ok(has_changes) => match command(connection, "COMMIT").await {
                 Ok(()) => Ok(has_changes),

@@ -58,9 +58,7 @@ fn dictionary(id: NonZeroU32) -> Option<&'static Dictionary> {
 /// Makes a dictionary known to this process; gives its number.
 fn introduce(bytes: &[u8]) -> Result<NonZeroU32, Error> {
     let id = zstd_safe::get_dict_id_from_dict(bytes).ok_or(Error::Corrupt("dictionary"))?;
-    let mut known = DICTIONARIES
-        .write()
-        .unwrap_or_else(PoisonError::into_inner);
+    let mut known = DICTIONARIES.write().unwrap_or_else(PoisonError::into_inner);
     known.entry(id).or_insert_with(|| {
         Box::leak(Box::new(Dictionary {
             encoder: EncoderDictionary::copy(bytes, LEVEL),

@@ -50,7 +50,8 @@ impl Store {
         let mut sql = Sql::new(Dialect::Postgres);
         sql.push("SELECT ((pg_snapshot_xmin(pg_current_snapshot())::text::bigint + ");
         sql.bind(self.epoch()).push(") << ");
-        sql.push_number(SEQUENCES_PER_TRANSACTION_BITS).push(") - 1");
+        sql.push_number(SEQUENCES_PER_TRANSACTION_BITS)
+            .push(") - 1");
         let row = connection.fetch_first(sql).await?;
         row.ok_or(Error::Corrupt("feed"))?.integer(0)
     }
@@ -95,13 +96,17 @@ fn push_current(sql: &mut Sql, walk: &Walk, after: i64) {
     sql.push("SELECT r.row_key, r.resource_type, r.id");
     for column in ["version", "last_updated", "kind", "text"] {
         sql.push(", CASE WHEN r.sequence <= ").bind(walk.snapshot);
-        sql.push(" THEN r.").push(column).push(" ELSE v.").push(column);
+        sql.push(" THEN r.")
+            .push(column)
+            .push(" ELSE v.")
+            .push(column);
         sql.push(" END AS ").push(column);
     }
     sql.push(", r.row_key AS place FROM resource r LEFT JOIN resource_version v ON r.sequence > ");
     sql.bind(walk.snapshot);
     sql.push(" AND v.sequence = (SELECT max(w.sequence) FROM resource_version w WHERE ");
-    sql.push("w.row_key = r.row_key AND w.sequence <= ").bind(walk.snapshot);
+    sql.push("w.row_key = r.row_key AND w.sequence <= ")
+        .bind(walk.snapshot);
     sql.push(") WHERE r.text IS NOT NULL AND r.resource_type = ");
     sql.bind(walk.resource_type.as_str());
     sql.push(" AND r.row_key > ").bind(after);
@@ -109,7 +114,8 @@ fn push_current(sql: &mut Sql, walk: &Walk, after: i64) {
     sql.push(" OR v.text IS NOT NULL)");
     if let Some(since) = walk.since {
         // a version of the snapshot is older than the current one
-        sql.push(" AND r.last_updated >= ").bind(since.timestamp_micros());
+        sql.push(" AND r.last_updated >= ")
+            .bind(since.timestamp_micros());
         sql.push(" AND coalesce(v.last_updated, r.last_updated) >= ");
         sql.bind(since.timestamp_micros());
     }
@@ -145,10 +151,14 @@ async fn page(connection: &mut Connection<'_>, inner: Sql) -> Result<WalkPage, E
          sum(length(p.text)) OVER (ORDER BY p.place) - length(p.text) AS before FROM (",
     );
     sql.push(" ORDER BY place LIMIT ").bind(PAGE_ROWS_MAX);
-    sql.push(") p) q WHERE coalesce(before, 0) < ").bind(PAGE_BYTES_MAX);
+    sql.push(") p) q WHERE coalesce(before, 0) < ")
+        .bind(PAGE_BYTES_MAX);
     sql.push(" ORDER BY place");
     let rows = connection.fetch(sql).await?;
-    let next = rows.last().map(|row| row.integer(STORED_WIDTH)).transpose()?;
+    let next = rows
+        .last()
+        .map(|row| row.integer(STORED_WIDTH))
+        .transpose()?;
     let versions: Result<_, _> = rows.iter().map(read::stored).collect();
     Ok(WalkPage {
         versions: versions?,

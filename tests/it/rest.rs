@@ -4,6 +4,7 @@
 //! audit trail and the change feed.
 
 mod capabilities;
+mod compartment;
 mod conditional;
 mod create;
 mod delete;

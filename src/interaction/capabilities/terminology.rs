@@ -28,7 +28,10 @@ const EXPANSION: &[&str] = &[
 /// The statement.
 pub(super) fn capabilities(services: &Services) -> Value {
     let mut statement = head(services, "TerminologyCapabilities");
-    let expansion: Vec<Value> = EXPANSION.iter().map(|name| json!({ "name": name })).collect();
+    let expansion: Vec<Value> = EXPANSION
+        .iter()
+        .map(|name| json!({ "name": name }))
+        .collect();
     let more = json!({
         "codeSystem": code_systems(services),
         "expansion": {

@@ -72,7 +72,11 @@ fn one(step: Step<'_>, rows: &mut Rows) -> Result<Written, Error> {
         Change::Delete {
             expected: Some(expected),
             ..
-        } if step.before.as_ref().is_some_and(|it| it.version > *expected) => {
+        } if step
+            .before
+            .as_ref()
+            .is_some_and(|it| it.version > *expected) =>
+        {
             Ok(Written::new(Outcome::Absent, step.before))
         }
         _ => step.take(rows),

@@ -194,7 +194,10 @@ impl Walk {
         for stored in read {
             let care_date = self.request.care_date(&stored.key.resource_type);
             let is_wanted = self.request.wants(&stored.key.resource_type)
-                && self.request.since.is_none_or(|since| stored.last_updated >= since);
+                && self
+                    .request
+                    .since
+                    .is_none_or(|since| stored.last_updated >= since);
             if !looks && (care_date.is_none() || !is_wanted) {
                 wanted.extend(is_wanted.then_some(stored));
                 continue;
@@ -224,7 +227,10 @@ impl Walk {
         let type_id = self.services.type_id(&stored.key.resource_type)?;
         let extractor = &self.services.extractor;
         let values = extractor.extract(Element::of(tree.root()), type_id).values;
-        let mut dates = values.dates.iter().filter(|date| date.parameter == parameter);
+        let mut dates = values
+            .dates
+            .iter()
+            .filter(|date| date.parameter == parameter);
         let has_date = dates.clone().next().is_some();
         Ok(!has_date || dates.any(|date| date.low < high && date.high > low))
     }
@@ -259,7 +265,12 @@ impl Walk {
         let mut types = self.request.types.iter();
         self.request.types.is_empty()
             || types.any(|one| compartment::is_shared(&self.services, one))
-            || (of_encounter && self.request.types.iter().any(|one| one.as_str() == "Patient"))
+            || (of_encounter
+                && self
+                    .request
+                    .types
+                    .iter()
+                    .any(|one| one.as_str() == "Patient"))
     }
 
     async fn next_outside(

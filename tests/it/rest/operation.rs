@@ -24,9 +24,15 @@ fn parameters(values: &[(&str, &str, Value)]) -> Value {
 #[tokio::test]
 async fn what_is_not_offered_is_refused_in_words() {
     on_each_store("", NOW, async |baton| {
-        baton.put("/Patient/anna", &patient("anna", "Miller")).await.expect(201);
+        baton
+            .put("/Patient/anna", &patient("anna", "Miller"))
+            .await
+            .expect(201);
         for (request, expected) in [
-            ("GET /$nothing", "404 not-supported $nothing is not a resource type of FHIR R4"),
+            (
+                "GET /$nothing",
+                "404 not-supported $nothing is not a resource type of FHIR R4",
+            ),
             (
                 "GET /Patient/$everything",
                 "404 not-supported there is no operation $everything on Patient (there is \
@@ -56,19 +62,34 @@ async fn what_is_not_offered_is_refused_in_words() {
                 "GET /Patient/anna/$everything?start=2020&start=2021",
                 "400 invalid the parameter start may be given once",
             ),
-            ("GET /Patientx/$meta", "404 not-supported Patientx is not a resource type of FHIR R4"),
-            ("GET /Patient/none/$meta", "404 not-found Patient/none is not known"),
+            (
+                "GET /Patientx/$meta",
+                "404 not-supported Patientx is not a resource type of FHIR R4",
+            ),
+            (
+                "GET /Patient/none/$meta",
+                "404 not-found Patient/none is not known",
+            ),
         ] {
-            assert_eq!(baton.request(request).send().await.refusal(), expected, "{request}");
+            assert_eq!(
+                baton.request(request).send().await.refusal(),
+                expected,
+                "{request}"
+            );
         }
-        let wrong = baton.post("/Patient/anna/$meta", &patient("anna", "Miller")).await;
+        let wrong = baton
+            .post("/Patient/anna/$meta", &patient("anna", "Miller"))
+            .await;
         assert_eq!(
             wrong.refusal(),
             "400 invalid $meta takes a resource of type Parameters"
         );
         let unnamed = json!({ "resourceType": "Parameters", "parameter": [{ "valueCode": "x" }] });
         let unnamed = baton.post("/Patient/anna/$meta-add", &unnamed).await;
-        assert_eq!(unnamed.refusal(), "400 required Parameters.parameter[0] has no name");
+        assert_eq!(
+            unnamed.refusal(),
+            "400 required Parameters.parameter[0] has no name"
+        );
     })
     .await;
 }
@@ -76,14 +97,21 @@ async fn what_is_not_offered_is_refused_in_words() {
 #[tokio::test]
 async fn an_answer_comes_as_it_is_wanted() {
     on_each_store("", NOW, async |baton| {
-        baton.put("/Patient/anna", &patient("anna", "Miller")).await.expect(201);
+        baton
+            .put("/Patient/anna", &patient("anna", "Miller"))
+            .await
+            .expect(201);
         let xml = baton.get("/Patient/anna/$meta?_format=xml").await;
         assert_eq!(xml.status, 200);
         assert!(xml.text.contains("<Parameters xmlns"), "{}", xml.text);
         let body = "<Parameters xmlns=\"http://hl7.org/fhir\"><parameter><name value=\"meta\"/>\
                     <valueMeta><tag><code value=\"x\"/></tag></valueMeta></parameter></Parameters>";
         let request = baton.request("POST /Patient/anna/$meta-add");
-        let added = request.text("application/fhir+xml", body).send().await.expect(200);
+        let added = request
+            .text("application/fhir+xml", body)
+            .send()
+            .await
+            .expect(200);
         assert_eq!(added["parameter"][0]["valueMeta"]["tag"][0]["code"], "x");
     })
     .await;

@@ -1,9 +1,7 @@
 //! What is purged is gone from everywhere but the audit trail; what only refers to it stays.
 
 use baton::search::value::{Reference, Target};
-use baton::store::{
-    CompartmentQuery, HistoryQuery, HistoryScope, Members, Purge, Store, Timer,
-};
+use baton::store::{CompartmentQuery, HistoryQuery, HistoryScope, Members, Purge, Store, Timer};
 
 use super::together::by_code;
 use super::{all_shown, code_parameter, id, instant, key, new_version, script, with_token, write};

@@ -1,8 +1,6 @@
 //! Create, read, vread, update, delete and history.
 
-use baton::store::{
-    CompartmentQuery, Error, HistoryQuery, HistoryScope, Members, Rows, Store,
-};
+use baton::store::{CompartmentQuery, Error, HistoryQuery, HistoryScope, Members, Rows, Store};
 use fhir_model::key::{LogicalId, ResourceType};
 
 use super::{all_shown, instant, key, new_version, resource_type, script, shown, version, write};

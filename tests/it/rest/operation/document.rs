@@ -88,7 +88,11 @@ async fn a_document_is_stored_when_it_is_to_be() {
         let location = answer.header("location").unwrap().to_owned();
         let bundle = answer.expect(200);
         assert!(location.ends_with(&format!("/Bundle/{}", bundle["id"].as_str().unwrap())));
-        let stored = baton.request(&format!("GET {location}")).send().await.expect(200);
+        let stored = baton
+            .request(&format!("GET {location}"))
+            .send()
+            .await
+            .expect(200);
         assert_eq!(stored, bundle);
         is_valid(baton, &stored).await;
     })
@@ -110,7 +114,10 @@ async fn what_is_missing_is_named() {
                  server, which gets nothing from others",
             ),
         ] {
-            baton.put("/Composition/c", &composition(entry)).await.expect(200);
+            baton
+                .put("/Composition/c", &composition(entry))
+                .await
+                .expect(200);
             let answer = baton.get("/Composition/c/$document").await;
             let place = answer.json()["issue"][0]["expression"][0].clone();
             assert_eq!(place, "Composition.section[0].entry[0].reference");
@@ -125,7 +132,10 @@ async fn what_is_missing_is_named() {
                 "/Composition/c/$document?id=c",
                 "400 invalid the composition is named in the URL already: id is not allowed here",
             ),
-            ("/Composition/none/$document", "404 not-found Composition/none is not known"),
+            (
+                "/Composition/none/$document",
+                "404 not-found Composition/none is not known",
+            ),
             (
                 "/Composition/c/$document?graph=urn:x",
                 "400 not-supported graph is not supported: a document has all that its composition \

@@ -112,7 +112,10 @@ async fn everything_of_a_patient_and_nothing_of_others() {
         let posted = json!({ "resourceType": "Parameters", "parameter": [
             { "name": "_type", "valueCode": "Observation" },
         ] });
-        let posted = baton.post("/Patient/anna/$everything", &posted).await.expect(200);
+        let posted = baton
+            .post("/Patient/anna/$everything", &posted)
+            .await
+            .expect(200);
         assert_eq!(keys(&posted), ["Observation/a1", "Observation/a2"]);
         let xml = baton.get("/Patient/anna/$everything?_format=xml").await;
         assert_eq!(xml.text.matches("<fullUrl").count(), all.len());
@@ -168,9 +171,16 @@ async fn everything_comes_in_pages_each_once() {
         let all = [&MEMBERS[..], &OUTSIDE[..]].concat();
         for count in 1..11 {
             let mut found = Vec::new();
-            let mut next = Some(format!("{}/Patient/anna/$everything?_count={count}", baton.base()));
+            let mut next = Some(format!(
+                "{}/Patient/anna/$everything?_count={count}",
+                baton.base()
+            ));
             while let Some(url) = next {
-                let page = baton.request(&format!("GET {url}")).send().await.expect(200);
+                let page = baton
+                    .request(&format!("GET {url}"))
+                    .send()
+                    .await
+                    .expect(200);
                 let keys = keys(&page);
                 assert!(keys.len() <= count, "{keys:?}");
                 found.extend(keys);
@@ -198,7 +208,12 @@ async fn everything_of_an_encounter() {
             "Practitioner/p",
         ];
         check(baton, "/Encounter/e/$everything", &expected).await;
-        check(baton, "/Encounter/e/$everything?_type=Patient", &["Patient/anna"]).await;
+        check(
+            baton,
+            "/Encounter/e/$everything?_type=Patient",
+            &["Patient/anna"],
+        )
+        .await;
     })
     .await;
 }
@@ -209,13 +224,17 @@ const MANY: usize = 3_000;
 #[tokio::test]
 async fn a_long_record_is_sent_whole() {
     on_each_store("", NOW, async |baton| {
-        baton.put("/Patient/anna", &patient("anna", "Miller")).await.expect(201);
+        baton
+            .put("/Patient/anna", &patient("anna", "Miller"))
+            .await
+            .expect(201);
         let note = "x".repeat(1_000);
         let entries: Vec<Value> = (0..MANY)
             .map(|number| {
                 let mut resource = observation(&format!("o{number}"), "anna", "2026-01-11");
                 resource["note"] = json!([{ "text": note }]);
-                resource["performer"][0]["reference"] = json!(format!("Practitioner/p{}", number % 50));
+                resource["performer"][0]["reference"] =
+                    json!(format!("Practitioner/p{}", number % 50));
                 let url = format!("Observation/o{number}");
                 json!({ "resource": resource, "request": { "method": "PUT", "url": url } })
             })
@@ -231,7 +250,11 @@ async fn a_long_record_is_sent_whole() {
         let answer = baton.get("/Patient/anna/$everything").await;
         // sent in pieces, so that nobody knew the length before
         assert_eq!(answer.header("content-length"), None);
-        assert!(answer.text.len() > MANY * note.len(), "{}", answer.text.len());
+        assert!(
+            answer.text.len() > MANY * note.len(),
+            "{}",
+            answer.text.len()
+        );
         let keys = keys(&answer.expect(200));
         assert_eq!(keys.len(), 1 + MANY + 50);
         assert_eq!(keys.iter().collect::<BTreeSet<_>>().len(), keys.len());

@@ -24,7 +24,10 @@ async fn change(baton: &Baton, path: &str, meta: &Value) -> Value {
 #[tokio::test]
 async fn labels_are_read_added_and_taken_off() {
     on_each_store("", NOW, async |baton| {
-        baton.put("/Patient/anna", &patient("anna", "Miller")).await.expect(201);
+        baton
+            .put("/Patient/anna", &patient("anna", "Miller"))
+            .await
+            .expect(201);
         let tag = json!({ "system": "urn:s", "code": "a", "display": "A" });
         let added = change(baton, "/Patient/anna/$meta-add", &json!({ "tag": [tag] })).await;
         assert_eq!(added["tag"], json!([tag]));
@@ -41,13 +44,17 @@ async fn labels_are_read_added_and_taken_off() {
         assert_eq!(taken["tag"], Value::Null);
         assert_eq!(taken["versionId"], "3");
         assert!(baton.search("Patient?_tag=urn:s|a").await.is_empty());
-        baton.check_effects("/Patient/anna", &["create 1", "update 2", "update 3"]).await;
+        baton
+            .check_effects("/Patient/anna", &["create 1", "update 2", "update 3"])
+            .await;
         baton.delete("/Patient/anna").await.expect(204);
         let gone = baton.post("/Patient/anna/$meta-add", &labels(&same)).await;
         assert_eq!(gone.status, 410);
         let never = baton.post("/Patient/never/$meta-add", &labels(&same)).await;
         assert_eq!(never.status, 404);
-        let nothing = baton.post("/Patient/anna/$meta-add", &parameters(&[])).await;
+        let nothing = baton
+            .post("/Patient/anna/$meta-add", &parameters(&[]))
+            .await;
         assert_eq!(
             nothing.refusal(),
             "400 required Parameters with a parameter \"meta\" (valueMeta) are expected"
@@ -71,11 +78,15 @@ async fn labels_in_use_are_listed() {
             if id == "c" {
                 patient["meta"] = json!({ "security": [{ "system": "urn:s", "code": "R" }] });
             }
-            baton.put(&format!("/Patient/{id}"), &patient).await.expect(201);
+            baton
+                .put(&format!("/Patient/{id}"), &patient)
+                .await
+                .expect(201);
         }
         let of_type = returned(&baton.read("/Patient/$meta").await);
-        let mut codes: Vec<&str> =
-            each(&of_type, "tag").map(|tag| tag["code"].as_str().unwrap()).collect();
+        let mut codes: Vec<&str> = each(&of_type, "tag")
+            .map(|tag| tag["code"].as_str().unwrap())
+            .collect();
         codes.sort_unstable();
         assert_eq!(codes, ["x", "y"]);
         assert_eq!(of_type["security"][0]["code"], "R");
@@ -89,7 +100,10 @@ async fn labels_in_use_are_listed() {
 #[tokio::test]
 async fn nobody_s_label_is_lost() {
     on_each_store("", NOW, async |baton| {
-        baton.put("/Patient/anna", &patient("anna", "Miller")).await.expect(201);
+        baton
+            .put("/Patient/anna", &patient("anna", "Miller"))
+            .await
+            .expect(201);
         let adding = (0..16).map(|number| async move {
             let tag = json!({ "tag": [{ "system": "urn:s", "code": format!("t{number}") }] });
             change(baton, "/Patient/anna/$meta-add", &tag).await

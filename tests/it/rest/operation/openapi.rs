@@ -25,7 +25,9 @@ fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)> {
     let paths = document["paths"].as_object().unwrap();
     paths.iter().flat_map(|(path, methods)| {
         let methods = methods.as_object().unwrap();
-        methods.iter().map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
+        methods
+            .iter()
+            .map(move |(method, operation)| (path.as_str(), method.as_str(), operation))
     })
 }
 
@@ -55,22 +57,35 @@ async fn the_description_keeps_the_rules_of_openapi() {
         let mut ids = BTreeSet::new();
         for (path, method, operation) in operations(&document) {
             let place = format!("{method} {path}");
-            assert!(path.starts_with('/') && METHODS.contains(&method), "{place}");
-            assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{place}");
+            assert!(
+                path.starts_with('/') && METHODS.contains(&method),
+                "{place}"
+            );
+            assert!(
+                ids.insert(operation["operationId"].as_str().unwrap()),
+                "{place}"
+            );
             let mut in_path = BTreeSet::new();
             let mut names = BTreeSet::new();
             for parameter in each(operation, "parameters") {
                 let parameter = resolved(&document, parameter);
                 let (name, at) = (parameter["name"].as_str(), parameter["in"].as_str());
-                assert!(names.insert((name.unwrap(), at.unwrap())), "{place} {name:?} twice");
+                assert!(
+                    names.insert((name.unwrap(), at.unwrap())),
+                    "{place} {name:?} twice"
+                );
                 assert!(parameter["schema"].is_object(), "{place} {name:?}");
                 if at == Some("path") {
                     assert_eq!(parameter["required"], true, "{place}");
                     in_path.insert(name.unwrap().to_owned());
                 }
             }
-            let of_path: BTreeSet<String> =
-                path.split(['{', '}']).skip(1).step_by(2).map(str::to_owned).collect();
+            let of_path: BTreeSet<String> = path
+                .split(['{', '}'])
+                .skip(1)
+                .step_by(2)
+                .map(str::to_owned)
+                .collect();
             assert_eq!(in_path, of_path, "{place}");
             let responses = operation["responses"].as_object().unwrap();
             assert!(!responses.is_empty());
@@ -103,8 +118,9 @@ async fn the_description_says_what_the_statement_claims() {
     on_each_store("", NOW, async |baton| {
         let document = document(baton).await;
         let statement = baton.read("/metadata").await;
-        let known: BTreeSet<(&str, &str)> =
-            operations(&document).map(|(path, method, _)| (path, method)).collect();
+        let known: BTreeSet<(&str, &str)> = operations(&document)
+            .map(|(path, method, _)| (path, method))
+            .collect();
         for (code, path, method) in [
             ("read", "/{type}/{id}", "get"),
             ("patch", "/{type}/{id}", "patch"),

@@ -133,7 +133,10 @@ async fn a_description_must_say_something() {
     on_each_store("", NOW, async |baton| {
         let nothing = json!({ "resourceType": "Patient", "name": [{ "family": "Miller" }] });
         let refusal = baton.post("/Patient/$match", &nothing).await.refusal();
-        assert!(refusal.starts_with("400 required too little is said of the patient"), "{refusal}");
+        assert!(
+            refusal.starts_with("400 required too little is said of the patient"),
+            "{refusal}"
+        );
         let wrong = json!({ "resourceType": "Practitioner" });
         let refusal = baton.post("/Patient/$match", &wrong).await.refusal();
         assert_eq!(refusal, "400 invalid the resource is no Patient");
