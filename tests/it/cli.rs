@@ -384,7 +384,9 @@ fn purge_takes_a_resource_away_for_ever() {
     let line = PATIENT.replace('\n', " ");
     std::fs::write(&file, format!("{line}\n")).unwrap();
     let file = file.to_str().unwrap();
-    let imported = run(&["import", file, "--data", data], "");
+    let rejects = folder.path().join("rejects.ndjson");
+    let rejects = rejects.to_str().unwrap();
+    let imported = run(&["import", file, "--data", data, "--rejects", rejects], "");
     assert_eq!(imported.code, 0, "{}", imported.complained);
     let purged = run(&["purge", "Patient/anna", "--data", data], "");
     assert_eq!(

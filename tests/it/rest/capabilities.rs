@@ -249,7 +249,7 @@ async fn every_claimed_compartment_and_system_interaction_is_served() {
             .collect();
         for (code, path) in [
             ("history-system", "/_history"),
-            ("search-system", "?_type=Patient"),
+            ("search-system", "/?_type=Patient"),
         ] {
             assert!(codes.contains(&code));
             baton.get(path).await.expect(200);
