@@ -208,10 +208,15 @@ fn distance(one: &str, other: &str) -> usize {
 
 /// So different two names may be written that sound alike.
 const SOUND_DISTANCE_MAX: usize = 3;
+/// Letters of a name whose sound says something: many short names have one code.
+const SOUND_LETTERS_MIN: usize = 4;
 
 fn sounds_alike(one: &str, other: &str) -> bool {
+    let letters = one.chars().count().min(other.chars().count());
     let sounds = soundex(one).zip(soundex(other));
-    sounds.is_some_and(|(one, other)| one == other) && distance(one, other) <= SOUND_DISTANCE_MAX
+    letters >= SOUND_LETTERS_MIN
+        && sounds.is_some_and(|(one, other)| one == other)
+        && distance(one, other) <= SOUND_DISTANCE_MAX
 }
 
 /// Letters and the digit that stands for them in Soundex.

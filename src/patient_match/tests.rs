@@ -169,7 +169,7 @@ fn families_are_not_one_patient() {
     check(
         ANNA,
         "Miller, Anna, 1985-12-01, female, 555 010 1234, 10001, 1 Main St",
-        Grade::CertainlyNot,
+        Grade::Possible,
     );
     check(
         ANNA,
