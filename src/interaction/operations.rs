@@ -364,6 +364,19 @@ mod tests {
     }
 
     #[test]
+    fn our_own_definitions_are_published() {
+        let own = crate::definitions::own_resource("OperationDefinition", "purge").unwrap();
+        let operation = all().find(|operation| operation.name == "purge").unwrap();
+        assert!(own.json.contains(operation.definition));
+        for parameter in operation.parameters.unwrap() {
+            assert!(
+                own.json
+                    .contains(&format!("\"name\": \"{}\"", parameter.name))
+            );
+        }
+    }
+
+    #[test]
     fn definitions_are_those_of_the_standard_or_our_own() {
         for operation in all() {
             let is_known = operation.definition.starts_with("http://hl7.org/fhir/")
