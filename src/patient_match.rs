@@ -92,7 +92,7 @@ pub struct Findings([Likeness; 7]);
 
 impl Findings {
     /// What is found in one trait.
-    pub fn of(&self, wanted: Trait) -> Likeness {
+    pub fn of(self, wanted: Trait) -> Likeness {
         let place = WEIGHTS.iter().position(|(known, ..)| *known == wanted);
         place
             .and_then(|place| self.0.get(place))
@@ -100,15 +100,15 @@ impl Findings {
             .unwrap_or(Likeness::Unknown)
     }
 
-    fn is(&self, wanted: Trait, likeness: Likeness) -> bool {
+    fn is(self, wanted: Trait, likeness: Likeness) -> bool {
         self.of(wanted) == likeness
     }
 
-    fn agrees(&self, wanted: Trait) -> bool {
+    fn agrees(self, wanted: Trait) -> bool {
         matches!(self.of(wanted), Likeness::Same | Likeness::Alike)
     }
 
-    fn points(&self) -> i32 {
+    fn points(self) -> i32 {
         let weights = WEIGHTS.iter().zip(self.0);
         weights
             .map(|((_, same, alike, different), likeness)| match likeness {
@@ -121,7 +121,7 @@ impl Findings {
     }
 }
 
-type Cap = (fn(&Findings) -> bool, Grade);
+type Cap = (fn(Findings) -> bool, Grade);
 
 /// The highest grade where something is so, whatever the points.
 const CAPS: &[Cap] = &[
@@ -156,11 +156,11 @@ const CAPS: &[Cap] = &[
     ),
 ];
 
-fn has_identifier(findings: &Findings) -> bool {
+fn has_identifier(findings: Findings) -> bool {
     findings.is(Trait::Identifier, Likeness::Same)
 }
 
-fn is_described(findings: &Findings) -> bool {
+fn is_described(findings: Findings) -> bool {
     findings.agrees(Trait::Family)
         && findings.agrees(Trait::Given)
         && findings.is(Trait::BirthDate, Likeness::Same)
@@ -180,7 +180,7 @@ pub fn compare(one: &Person, other: &Person) -> Match {
     let score = f64::from(findings.points().clamp(0, POINTS_FULL)) / f64::from(POINTS_FULL);
     let reached = GRADES.iter().find(|(_, least)| score >= *least);
     let reached = reached.map_or(Grade::CertainlyNot, |(grade, _)| *grade);
-    let caps = CAPS.iter().filter(|(is_so, _)| is_so(&findings));
+    let caps = CAPS.iter().filter(|(is_so, _)| is_so(findings));
     let grade = caps.map(|(_, grade)| *grade).fold(reached, Grade::min);
     Match { score, grade }
 }

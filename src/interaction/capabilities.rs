@@ -56,7 +56,7 @@ pub enum Mode {
     Full,
     /// Its part about what is normative in R4.
     Normative,
-    /// The TerminologyCapabilities.
+    /// The `TerminologyCapabilities`.
     Terminology,
 }
 

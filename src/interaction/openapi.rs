@@ -1,4 +1,4 @@
-//! The description of the API for tools that know HTTP and not FHIR: OpenAPI 3.1.
+//! The description of the API for tools that know HTTP and not FHIR: `OpenAPI` 3.1.
 //!
 //! <https://spec.openapis.org/oas/v3.1.0>. It is made of what the CapabilityStatement is made of. All
 //! types share generic paths; those that care is managed with have paths of their own, with their

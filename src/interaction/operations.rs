@@ -1,4 +1,4 @@
-//! The table of operations: the routes, the CapabilityStatement and the OpenAPI document come from it.
+//! The table of operations: the routes, the CapabilityStatement and the `OpenAPI` document come from it.
 //!
 //! <https://hl7.org/fhir/R4/operationslist.html>. One row adds an operation everywhere; what it does
 //! is left to the module `operation`, which has an arm for each [`Act`].

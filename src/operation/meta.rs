@@ -45,7 +45,7 @@ pub enum Edit {
 /// `$meta`, on anything.
 ///
 /// # Errors
-/// As a read; [`Error::NotSupported`] never.
+/// As a read of a resource or a version.
 pub async fn meta(call: Call) -> Result<Answer, Error> {
     let services = &call.context.services;
     let stored = match &call.on {
@@ -55,9 +55,8 @@ pub async fn meta(call: Call) -> Result<Answer, Error> {
         On::Version(key, version) => read::vread(services, key, *version).await?,
     };
     let resource = value(&stored)?;
-    Ok(answer(
-        resource.get("meta").cloned().unwrap_or_else(|| json!({})),
-    ))
+    let meta = resource.get("meta").cloned();
+    Ok(answer(&meta.unwrap_or_else(|| json!({}))))
 }
 
 /// All labels that are in use, by the system or by a type.
@@ -79,14 +78,14 @@ async fn labels(services: &Services, resource_type: Option<&str>) -> Result<Answ
         let found = resource.get("meta").and_then(Value::as_object);
         add(&mut meta, found.unwrap_or(&Map::new()));
     }
-    Ok(answer(Value::Object(meta)))
+    Ok(answer(&Value::Object(meta)))
 }
 
 fn value(stored: &Stored) -> Result<Value, Error> {
     find::value(stored).map(Option::unwrap_or_default)
 }
 
-fn answer(meta: Value) -> Answer {
+fn answer(meta: &Value) -> Answer {
     let parameters = json!({
         "resourceType": "Parameters",
         "parameter": [{ "name": "return", "valueMeta": meta }],
@@ -124,7 +123,7 @@ pub async fn change(call: Call, edit: Edit) -> Result<Answer, Error> {
     conformance::take_effect(&services, std::iter::once(&mut written)).await;
     let resource = written.stored.as_ref().map(value).transpose()?;
     let meta = resource.and_then(|resource| resource.get("meta").cloned());
-    Ok(answer(meta.unwrap_or_else(|| json!({}))))
+    Ok(answer(&meta.unwrap_or_else(|| json!({}))))
 }
 
 struct Relabel {

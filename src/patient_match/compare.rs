@@ -44,7 +44,7 @@ pub(super) fn are_of_one_birth(one: &Person, other: &Person) -> bool {
     !is_one && orders.is_some_and(|(one, other)| one != other)
 }
 
-fn same<T: PartialEq>(one: T, other: T) -> Likeness {
+fn same<T: PartialEq + ?Sized>(one: &T, other: &T) -> Likeness {
     if one == other {
         Likeness::Same
     } else {

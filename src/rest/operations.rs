@@ -1,5 +1,5 @@
 //! Routes and handlers of operations, all made of the registry; the CapabilityStatement and the
-//! OpenAPI document, which are too.
+//! `OpenAPI` document, which are too.
 //!
 //! <https://hl7.org/fhir/R4/operations.html#executing>: GET where nothing is changed, POST always;
 //! parameters in the query, in a Parameters resource, or a bare resource.

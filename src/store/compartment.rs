@@ -4,7 +4,7 @@
 //! <https://hl7.org/fhir/R4/compartmentdefinition.html>. A compartment is one range scan: of its own
 //! index for a patient, of a few ranges of references for others.
 
-use fhir_model::key::ResourceKey;
+use fhir_model::key::{ResourceKey, ResourceType};
 
 use crate::search::expression::ValueKind;
 use crate::search::value::ParameterId;
@@ -40,7 +40,7 @@ fn members_sql(dialect: Dialect, query: &CompartmentQuery) -> Sql {
     sql.push(" AND r.text IS NOT NULL");
     if !query.types.is_empty() {
         sql.push(" AND r.resource_type IN ");
-        sql.bind_ids(query.types.iter().map(|one| one.as_str()));
+        sql.bind_ids(query.types.iter().map(ResourceType::as_str));
     }
     if let Some(since) = query.since {
         sql.push(" AND r.last_updated >= ");

@@ -1,4 +1,4 @@
-//! TerminologyCapabilities: `GET [base]/metadata?mode=terminology`.
+//! `TerminologyCapabilities`: `GET [base]/metadata?mode=terminology`.
 //!
 //! <https://hl7.org/fhir/R4/terminologycapabilities.html>. What the operations on terminology can
 //! answer about follows from the code systems that are loaded.
