@@ -209,7 +209,7 @@ fn distance(one: &str, other: &str) -> usize {
 /// So different two names may be written that sound alike.
 const SOUND_DISTANCE_MAX: usize = 3;
 /// Letters of a name whose sound says something: many short names have one code.
-const SOUND_LETTERS_MIN: usize = 4;
+const SOUND_LETTERS_MIN: usize = 3;
 
 fn sounds_alike(one: &str, other: &str) -> bool {
     let letters = one.chars().count().min(other.chars().count());
