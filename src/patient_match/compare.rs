@@ -32,7 +32,7 @@ pub(super) fn findings(one: &Person, other: &Person) -> [Likeness; 7] {
         both(one.gender.as_ref(), other.gender.as_ref(), |a, b| {
             same(a, b)
         }),
-        best(&one.telecoms, &other.telecoms, |a, b| same(a, b)),
+        best(&one.telecoms, &other.telecoms, same),
         best(&one.addresses, &other.addresses, address),
     ]
 }
