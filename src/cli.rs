@@ -20,6 +20,7 @@ mod export;
 mod fhirpath;
 mod import;
 mod packages;
+mod purge;
 mod records;
 mod schema;
 mod validate;
@@ -64,6 +65,8 @@ enum Command {
     Import(import::Import),
     /// Compare everything stored with what it is found by.
     Check(check::Check),
+    /// Take a resource or its history away for ever.
+    Purge(purge::Purge),
 }
 
 /// Where `serve` keeps its records when nobody says otherwise.
@@ -135,7 +138,8 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::Packages(_)
         | Command::Export(_)
         | Command::Import(_)
-        | Command::Check(_) => "warn",
+        | Command::Check(_)
+        | Command::Purge(_) => "warn",
         // Its story has a message that is refused: no news for whoever reads it.
         Command::Demo(_) => "error",
     };
@@ -154,6 +158,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Export(options) => on_runtime(export::run(options)),
         Command::Import(options) => on_runtime(import::run(options)),
         Command::Check(options) => on_runtime(check::run(options)),
+        Command::Purge(options) => on_runtime(purge::run(options)),
     }
 }
 

@@ -131,6 +131,8 @@ pub struct Rest {
     pub connections_max: usize,
     /// Origins whose pages may use the API in a browser.
     pub cors_origins: Vec<String>,
+    /// Whether `$purge` is offered.
+    pub purge: bool,
 }
 
 impl Default for Rest {
@@ -144,6 +146,7 @@ impl Default for Rest {
             header_timeout_secs: 30,
             connections_max: 1024,
             cors_origins: Vec::new(),
+            purge: false,
         }
     }
 }

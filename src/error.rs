@@ -74,6 +74,9 @@ pub enum Error {
     /// The request contradicts what is stored.
     #[error("{0}")]
     Conflict(String),
+    /// A setting of this server withholds it.
+    #[error("{0}")]
+    Forbidden(String),
     /// Baton does not do this.
     #[error("{0}")]
     NotSupported(String),

@@ -32,10 +32,13 @@ pub mod aside;
 pub mod bundle;
 pub mod capabilities;
 pub mod codes;
+pub mod compartment;
 pub mod conformance;
 pub mod find;
 pub mod history;
 pub mod live;
+pub mod openapi;
+pub mod operations;
 pub mod outcome;
 pub mod read;
 pub mod search;
@@ -82,6 +85,8 @@ pub struct Services {
     pub policy: Policy,
     /// Whether a request may ask for less.
     pub weaker_on_request: bool,
+    /// Whether clients may purge.
+    pub purge_by_rest: bool,
     /// Limits on what is parsed.
     pub parse_limits: tree::Limits,
     /// The CapabilityStatement, once made.
@@ -156,6 +161,7 @@ impl Services {
             policy: self.policy,
             terminology_server: self.terminology_server.clone(),
             weaker_on_request: self.weaker_on_request,
+            purge_by_rest: self.purge_by_rest,
             parse_limits: self.parse_limits,
             statement: OnceLock::new(),
             page_counts: self.page_counts,

@@ -20,7 +20,8 @@ pub mod plan_definition;
 pub mod search;
 pub mod terminology_server;
 
-// Floor 4: the store, and the only SQL.
+// Floor 4: who is who, a pure function; the store, and the only SQL.
+pub mod patient_match;
 pub mod store;
 
 // Floor 5: what can go wrong, in a client's terms.

@@ -33,13 +33,13 @@ mod health;
 mod interactions;
 mod listen;
 mod negotiate;
+mod operations;
 mod outcome;
 mod patch;
 mod policy;
 mod render;
 mod respond;
 mod searches;
-mod terminology;
 
 pub use listen::serve;
 
@@ -71,7 +71,7 @@ pub fn router(
     let fhir = Router::new()
         .route("/", post(interactions::bundle).get(searches::system))
         .route("/_search", post(searches::system_by_post))
-        .route("/metadata", get(interactions::capabilities))
+        .route("/metadata", get(operations::capabilities))
         .route("/_history", get(interactions::history_system))
         .route(
             "/_async/{id}",
@@ -88,7 +88,6 @@ pub fn router(
         )
         .route("/{type}/_search", post(searches::of_type_by_post))
         .route("/{type}/_history", get(interactions::history_type))
-        .route("/{type}/$validate", post(interactions::validate_type))
         .route(
             "/{type}/{id}",
             get(interactions::read)
@@ -98,16 +97,12 @@ pub fn router(
         )
         .route("/{type}/{id}/_history", get(interactions::history_instance))
         .route("/{type}/{id}/_history/{version}", get(interactions::vread))
-        .route(
-            "/{type}/{id}/$validate",
-            get(interactions::validate_instance).post(interactions::validate_instance),
-        )
         .route("/{type}/{id}/{member}", get(searches::compartment))
         .route(
             "/{type}/{id}/{member}/_search",
             post(searches::compartment_by_post),
         );
-    let fhir = terminology::add_routes(fhir);
+    let fhir = operations::add_routes(fhir);
     let router = Router::new()
         .nest(BASE, fhir)
         .layer(Extension(workflow))
@@ -118,6 +113,7 @@ pub fn router(
         .layer(middleware::from_fn(move |request, next| {
             within_time(timeout, request, next)
         }))
+        .route("/openapi.json", get(operations::openapi))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .fallback(no_route)

@@ -229,6 +229,7 @@ fn services(
         },
         terminology_server: terminology_server.map(Arc::new),
         weaker_on_request: config.validation.weaker_on_request,
+        purge_by_rest: config.rest.purge,
         parse_limits: tree::Limits {
             depth_max: config.rest.depth_max,
             bytes_max: config.rest.body_bytes_max,

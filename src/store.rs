@@ -20,6 +20,7 @@ macro_rules! reading {
 
 mod batch;
 mod check;
+mod compartment;
 mod deadline;
 mod entries;
 mod find;
@@ -68,9 +69,9 @@ pub use crate::store::transaction::Transaction;
 pub use crate::store::walk::{Walk, WalkPage};
 
 use crate::config;
-use crate::search::expression::{Cursor, Search};
+use crate::search::expression::{Cursor, Search, ValueKind};
 use crate::search::query::PageKey;
-use crate::search::value::SearchValues;
+use crate::search::value::{ParameterId, SearchValues};
 
 /// Bits of a sequence number that count within one PostgreSQL transaction; the bits above are the
 /// transaction. So many change rows, and so many audit rows, fit in one transaction.
@@ -253,14 +254,24 @@ impl Store {
         }
     }
 
-    /// The resources in a patient's compartment after `after`, in the order of their keys.
-    pub async fn compartment(
+    /// A part of the resources of a compartment, in the order of their keys.
+    pub async fn compartment(&self, query: &CompartmentQuery) -> Result<Vec<Stored>, Error> {
+        reading!(self, compartment::members, query)
+    }
+
+    /// Those of these resources that there are, by type and id.
+    pub async fn read_all(&self, keys: &[ResourceKey]) -> Result<Vec<Stored>, Error> {
+        reading!(self, compartment::read_all, keys)
+    }
+
+    /// A resource for each value that these parameters have anywhere, of type token or uri; some may
+    /// have several of them. At most so many values are looked up.
+    pub async fn examples(
         &self,
-        patient: &LogicalId,
-        after: Option<i64>,
-        count: u32,
+        parameters: &[(ParameterId, ValueKind)],
+        count: usize,
     ) -> Result<Vec<Stored>, Error> {
-        reading!(self, read::compartment, patient, after, count)
+        reading!(self, compartment::examples, parameters, count)
     }
 
     /// Runs a work in a transaction of its own, and gives its output once that is durable.
@@ -547,6 +558,44 @@ pub struct HistoryPage {
     /// Number of all versions in scope; `None` when not asked for, and when there are more than
     /// [`VERSIONS_COUNTED_MAX`].
     pub total: Option<u64>,
+}
+
+/// Selects a part of the resources of a compartment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompartmentQuery {
+    /// Whose compartment.
+    pub members: Members,
+    /// Only resources of these types; of all where there is none.
+    pub types: Vec<ResourceType>,
+    /// Only resources written at or after.
+    pub since: Option<DateTime<Utc>>,
+    /// Only resources after this key of the store.
+    pub after: Option<i64>,
+    /// At most so many.
+    pub count: u32,
+}
+
+/// How the resources of a compartment are found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Members {
+    /// By the index of the compartments of patients.
+    Patient(LogicalId),
+    /// By the references of these parameters to a resource.
+    Referring {
+        /// The resource.
+        target: ResourceKey,
+        /// The parameters.
+        parameters: Vec<ParameterId>,
+    },
+}
+
+/// How much of a resource is purged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purge {
+    /// The versions before the current one.
+    History,
+    /// Everything: as if it had never been there.
+    Everything,
 }
 
 /// One page of a search.

@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("plan_definition", 3),
     ("search", 3),
     ("terminology_server", 3),
+    ("patient_match", 4),
     ("store", 4),
     ("error", 5),
     ("interaction", 6),
@@ -39,7 +40,14 @@ const FLOORS: &[(&str, u32)] = &[
 const EXCEPTIONS: &[(&str, &str, &str)] = &[];
 
 /// Modules without effects: no waiting, no clock, no files, no network, no database.
-const PURE: &[&str] = &["access", "adt", "patch", "plan_definition", "search"];
+const PURE: &[&str] = &[
+    "access",
+    "adt",
+    "patch",
+    "patient_match",
+    "plan_definition",
+    "search",
+];
 
 /// What a pure module or crate must not name.
 const EFFECTS: &[&str] = &[

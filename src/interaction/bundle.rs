@@ -21,6 +21,8 @@ pub struct Entry<'a> {
     pub resource: Option<Cow<'a, str>>,
     /// `search.mode`.
     pub search_mode: Option<&'static str>,
+    /// `search.score` and the code of the extension match-grade.
+    pub score: Option<(f64, &'static str)>,
     /// `request.method` and `request.url`.
     pub request: Option<(&'static str, String)>,
     /// `response`.
@@ -97,7 +99,7 @@ impl Writer {
             members.raw("resource", resource);
         }
         if let Some(mode) = entry.search_mode {
-            members.raw("search", &format!(r#"{{"mode":"{mode}"}}"#));
+            members.raw("search", &search(mode, entry.score));
         }
         if let Some((method, url)) = &entry.request {
             members.open("request");
@@ -113,11 +115,35 @@ impl Writer {
         self.text.push('}');
     }
 
-    /// The Bundle.
+    /// Adds another property, as JSON; before the first entry.
+    pub fn raw(&mut self, name: &str, json: &str) {
+        let _ = write!(self.text, r#","{name}":{json}"#);
+    }
+
+    /// What was written since the last time, for who sends it piece by piece.
+    pub fn take(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
+    /// The Bundle, or the rest of it.
     pub fn finish(mut self) -> String {
         self.text
             .push_str(if self.entries > 0 { "]}" } else { "}" });
         self.text
+    }
+}
+
+/// How certain a match of a patient is:
+/// <https://hl7.org/fhir/R4/extension-match-grade.html>.
+const MATCH_GRADE: &str = "http://hl7.org/fhir/StructureDefinition/match-grade";
+
+/// `Bundle.entry.search`.
+fn search(mode: &str, score: Option<(f64, &str)>) -> String {
+    match score {
+        None => format!(r#"{{"mode":"{mode}"}}"#),
+        Some((score, grade)) => format!(
+            r#"{{"extension":[{{"url":"{MATCH_GRADE}","valueCode":"{grade}"}}],"mode":"{mode}","score":{score:.2}}}"#
+        ),
     }
 }
 

@@ -1,23 +1,28 @@
 //! The `capabilities` interaction: the CapabilityStatement, computed from the registries.
 //!
-//! <https://hl7.org/fhir/R4/capabilitystatement.html>. Nothing is claimed that is not served.
+//! <https://hl7.org/fhir/R4/http.html#capabilities>,
+//! <https://hl7.org/fhir/R4/capabilitystatement.html>. Nothing is claimed that is not served: types
+//! and search parameters come from the definitions in force, operations from
+//! [`operations`], interactions from the tables in this file.
 
-use std::collections::HashMap;
+use std::fmt::Write as _;
 
-use fhir_model::definition::{Definitions, Derivation, StructureKind, TypeId};
-use fhir_terminology::OPERATIONS;
 use serde_json::{Value, json};
 
-use crate::interaction::Services;
+use crate::interaction::operations::{self, Operation, Scope};
 use crate::interaction::write::instant_text;
-use crate::search::expression::ValueKind;
+use crate::interaction::{Services, transaction};
 use crate::search::parameter;
 
-/// What every resource type can do.
-const INTERACTIONS: &[&str] = &[
+mod resource;
+mod terminology;
+
+/// What every resource type can do: codes of type-restful-interaction.
+pub const TYPE_INTERACTIONS: &[&str] = &[
     "read",
     "vread",
     "update",
+    "patch",
     "delete",
     "history-instance",
     "history-type",
@@ -25,29 +30,122 @@ const INTERACTIONS: &[&str] = &[
     "search-type",
 ];
 
+/// What the server as a whole can do: codes of system-restful-interaction.
+pub const SYSTEM_INTERACTIONS: &[&str] =
+    &["transaction", "batch", "history-system", "search-system"];
+
+/// How conditional interactions are done, the same for every type.
+const CONDITIONAL: &[(&str, &str)] = &[
+    ("conditionalRead", "full-support"),
+    ("conditionalDelete", "single"),
+];
+
+/// The formats of bodies.
+const FORMATS: &[&str] = &[
+    "json",
+    "application/fhir+json",
+    "xml",
+    "application/fhir+xml",
+];
+
+/// The formats of patches.
+const PATCH_FORMATS: &[&str] = &[
+    "application/json-patch+json",
+    "application/fhir+json",
+    "application/fhir+xml",
+];
+
+/// The parameter `mode`: which statement is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// All of the CapabilityStatement.
+    Full,
+    /// Its part about what is normative in R4.
+    Normative,
+    /// The `TerminologyCapabilities`.
+    Terminology,
+}
+
+impl Mode {
+    /// The mode of this code.
+    pub fn parse(code: &str) -> Option<Self> {
+        match code {
+            "full" => Some(Self::Full),
+            "normative" => Some(Self::Normative),
+            "terminology" => Some(Self::Terminology),
+            _ => None,
+        }
+    }
+}
+
+/// Types that are normative in R4: <https://hl7.org/fhir/R4/resourcelist.html>.
+const NORMATIVE: &[&str] = &[
+    "Binary",
+    "Bundle",
+    "CapabilityStatement",
+    "CodeSystem",
+    "Observation",
+    "OperationDefinition",
+    "OperationOutcome",
+    "Parameters",
+    "Patient",
+    "StructureDefinition",
+    "ValueSet",
+];
+
 /// The CapabilityStatement as JSON text; made at the first call.
 pub fn capabilities(services: &Services) -> String {
     services
         .statement
-        .get_or_init(|| statement(services).to_string())
+        .get_or_init(|| statement(services, |_| true).to_string())
         .clone()
 }
 
-fn statement(services: &Services) -> Value {
-    let guides: Vec<String> = services
-        .guides
-        .iter()
+/// The statement that a mode means, as JSON text.
+pub fn in_mode(services: &Services, mode: Mode) -> String {
+    match mode {
+        Mode::Full => capabilities(services),
+        Mode::Normative => statement(services, |name| NORMATIVE.contains(&name)).to_string(),
+        Mode::Terminology => terminology::capabilities(services).to_string(),
+    }
+}
+
+fn statement(services: &Services, is_wanted: fn(&str) -> bool) -> Value {
+    let resources = resource::all(services, is_wanted);
+    let mut statement = head(services, "CapabilityStatement");
+    let more = json!({
+        "fhirVersion": "4.0.1",
+        "format": FORMATS,
+        "patchFormat": PATCH_FORMATS,
+        "rest": [{
+            "mode": "server",
+            "documentation": documentation(services),
+            "security": {
+                "description": "No authentication is configured: loopback only, unless allowed."
+            },
+            "resource": resources,
+            "interaction": codes(SYSTEM_INTERACTIONS),
+            "operation": offered(services, |operation| {
+                operation.scopes.contains(&Scope::System)
+            }),
+            "compartment": compartments(services),
+        }],
+    });
+    extend(&mut statement, more);
+    let guides = services.guides.iter();
+    let guides: Vec<String> = guides
         .map(|guide| canonical(&guide.url, guide.version.as_deref()))
         .collect();
-    let profiles = supported_profiles(&services.definitions);
-    let referring = referring(services);
-    let resources: Vec<Value> = services
-        .definitions
-        .concrete_resource_types()
-        .map(|type_id| resource(services, type_id, &referring, &profiles))
-        .collect();
-    let mut statement = json!({
-        "resourceType": "CapabilityStatement",
+    if !guides.is_empty() {
+        extend(&mut statement, json!({ "implementationGuide": guides }));
+    }
+    statement
+}
+
+/// What the statements begin with.
+fn head(services: &Services, resource_type: &str) -> Value {
+    json!({
+        "resourceType": resource_type,
         "status": "active",
         "date": instant_text(services.clock.now()),
         "kind": "instance",
@@ -56,156 +154,62 @@ fn statement(services: &Services) -> Value {
             "description": "Baton: FHIR R4 for care management and transitional care",
             "url": services.base_url.as_ref(),
         },
-        "fhirVersion": "4.0.1",
-        "format": ["json", "application/fhir+json", "xml", "application/fhir+xml"],
-        "rest": [{
-            "mode": "server",
-            "documentation": "Validation against the base definitions and profiles on every write.",
-            "security": {
-                "description": "No authentication is configured: loopback only, unless allowed."
-            },
-            "resource": resources,
-            "interaction": [
-                { "code": "transaction" }, { "code": "batch" }, { "code": "history-system" },
-            ],
-        }],
-    });
-    if let Some(statement) = statement.as_object_mut()
-        && !guides.is_empty()
-    {
-        statement.insert("implementationGuide".to_owned(), json!(guides));
-    }
-    statement
+    })
 }
 
-/// Resource type → the profiles of it that are loaded, but for those of the standard itself.
-type Profiles = HashMap<TypeId, Vec<String>>;
-
-fn supported_profiles(definitions: &Definitions) -> Profiles {
-    let mut profiles = Profiles::new();
-    for (_, structure) in definitions.structures() {
-        let url = definitions.text(structure.url);
-        let is_profile = structure.derivation == Some(Derivation::Constraint)
-            && structure.kind == StructureKind::Resource;
-        if is_profile && !url.starts_with(CORE) {
-            let version = structure.version.map(|version| definitions.text(version));
-            let of_type = profiles.entry(structure.type_id).or_default();
-            of_type.push(canonical(url, version));
-        }
+fn extend(object: &mut Value, more: Value) {
+    if let (Some(object), Value::Object(more)) = (object.as_object_mut(), more) {
+        object.extend(more);
     }
-    profiles
 }
 
-/// Where the structures of the standard itself are.
-const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
+fn codes(codes: &[&str]) -> Vec<Value> {
+    codes.iter().map(|code| json!({ "code": code })).collect()
+}
 
 fn canonical(url: &str, version: Option<&str>) -> String {
     version.map_or_else(|| url.to_owned(), |version| format!("{url}|{version}"))
 }
 
-/// Resource type → the parameters (`Type:code`) that refer to it: what `_revinclude` takes.
-type Referring = HashMap<String, Vec<String>>;
-
-fn referring(services: &Services) -> Referring {
-    let definitions = &services.definitions;
-    let mut referring = Referring::new();
-    for type_id in definitions.concrete_resource_types() {
-        let name = definitions.type_name(type_id);
-        let parameters = parameter::all(definitions, type_id);
-        for found in parameters.filter(|found| found.kind == ValueKind::Reference) {
-            for target in found.targets(definitions) {
-                let includes = referring.entry(target.to_string()).or_default();
-                includes.push(format!("{name}:{}", found.code));
-            }
-        }
-    }
-    referring
-}
-
-fn resource(
-    services: &Services,
-    type_id: TypeId,
-    referring: &Referring,
-    profiles: &Profiles,
-) -> Value {
-    let definitions = &services.definitions;
-    let name = definitions.type_name(type_id);
-    let interactions: Vec<Value> = INTERACTIONS
-        .iter()
-        .map(|code| json!({ "code": code }))
-        .collect();
-    let parameters: Vec<_> = parameter::all(definitions, type_id).collect();
-    let mut search_parameters = vec![
-        json!({ "name": "_id", "type": "token" }),
-        json!({ "name": "_lastUpdated", "type": "date" }),
-    ];
-    search_parameters.extend(
-        parameters
-            .iter()
-            .map(|found| json!({ "name": found.code, "type": kind(found.kind) })),
+/// What the elements of a statement have no place for: the limits.
+fn documentation(services: &Services) -> String {
+    let mut text = String::from(
+        "Resources are validated against the base definitions and profiles on every write.",
     );
-    let references = parameters
-        .iter()
-        .filter(|found| found.kind == ValueKind::Reference);
-    let includes: Vec<String> = references
-        .map(|found| format!("{name}:{}", found.code))
-        .collect();
-    let mut resource = json!({
-        "type": name,
-        "profile": format!("http://hl7.org/fhir/StructureDefinition/{name}"),
-        "interaction": interactions,
-        "versioning": "versioned-update",
-        "readHistory": true,
-        "updateCreate": true,
-        "conditionalCreate": true,
-        "conditionalRead": "full-support",
-        "conditionalUpdate": true,
-        "conditionalDelete": "single",
-        "referencePolicy": ["literal", "logical", "local"],
-        "searchParam": search_parameters,
-        "operation": operations(name),
-    });
-    if let Some(resource) = resource.as_object_mut() {
-        if !includes.is_empty() {
-            resource.insert("searchInclude".to_owned(), json!(includes));
-        }
-        if let Some(includes) = referring.get(name) {
-            resource.insert("searchRevInclude".to_owned(), json!(includes));
-        }
-        let configured = services.profiles.get(name).into_iter().flatten();
-        let loaded = profiles.get(&type_id).into_iter().flatten();
-        let mut supported: Vec<&String> = configured.chain(loaded).collect();
-        supported.dedup();
-        if !supported.is_empty() {
-            resource.insert("supportedProfile".to_owned(), json!(supported));
-        }
+    let _ = write!(
+        text,
+        " Limits: a body has {} bytes at most, a Bundle {} entries; a page has {} matches when \
+         _count is absent, {} at most.",
+        services.parse_limits.bytes_max,
+        transaction::ENTRIES_MAX,
+        services.page_counts.default,
+        services.page_counts.max,
+    );
+    text.push_str(" Modifiers of search parameters:");
+    for (kind, modifiers) in parameter::MODIFIERS {
+        let _ = write!(text, " {} {};", resource::kind(*kind), modifiers.join(" "));
     }
-    resource
+    text.push_str(
+        " a reference the type of its target. Beside the parameters that are listed: _has, _filter, _list, _text, _type (system); _sort, \
+         _count, _include, _revinclude (* and :iterate too), _summary, _elements, _total. Not searched \
+         by: near, _content, _query, _contained.",
+    );
+    text
 }
 
-/// The operations on a type.
-fn operations(resource_type: &str) -> Vec<Value> {
-    let validate = json!({
-        "name": "validate",
-        "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate",
-    });
-    let terminology = OPERATIONS
-        .iter()
-        .filter(|operation| operation.resource_type == resource_type)
-        .map(|it| json!({ "name": it.name, "definition": it.definition }));
-    std::iter::once(validate).chain(terminology).collect()
+/// The operations that are offered and are as they are wanted.
+fn offered(services: &Services, is_wanted: impl Fn(&Operation) -> bool) -> Vec<Value> {
+    operations::all()
+        .filter(|operation| is_wanted(operation) && (operation.is_offered)(services))
+        .map(|operation| json!({ "name": operation.name, "definition": operation.definition }))
+        .collect()
 }
 
-/// The code of search-param-type.
-fn kind(kind: ValueKind) -> &'static str {
-    match kind {
-        ValueKind::Token => "token",
-        ValueKind::String => "string",
-        ValueKind::Date => "date",
-        ValueKind::Reference => "reference",
-        ValueKind::Quantity => "quantity",
-        ValueKind::Number => "number",
-        ValueKind::Uri => "uri",
-        ValueKind::Composite => "composite",
-    }
+/// The definitions of the compartments.
+fn compartments(services: &Services) -> Vec<&str> {
+    let definitions = &services.definitions;
+    let compartments = definitions.compartments().iter();
+    compartments
+        .map(|compartment| definitions.text(compartment.url))
+        .collect()
 }

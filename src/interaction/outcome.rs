@@ -23,6 +23,7 @@ pub fn status(error: &Error) -> u16 {
         Error::Conflict(_) => 409,
         Error::TooLarge(_) => 413,
         Error::Entries(entries) => of_entries(entries),
+        Error::Forbidden(_) => 403,
         Error::NotSupported(_) => 501,
         Error::Unavailable(_) | Error::TooCostly => 503,
         Error::Internal(_) => 500,
@@ -59,6 +60,7 @@ pub fn status_line(status: u16) -> String {
         204 => "No Content",
         304 => "Not Modified",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         409 => "Conflict",
@@ -88,6 +90,7 @@ pub fn outcome(error: &Error) -> OperationOutcome {
         }
         Error::Terminology(error) => of_terminology(error).1,
         Error::NotFound(_) | Error::NoMatch(_) | Error::VersionNotFound(..) => IssueType::NotFound,
+        Error::Forbidden(_) => IssueType::Forbidden,
         Error::Gone { .. } => IssueType::Deleted,
         Error::Expired(_) => IssueType::Expired,
         Error::TooCostly => IssueType::TooCostly,

@@ -38,7 +38,11 @@ pub async fn vread(
     }
 }
 
-pub(crate) fn present(stored: Stored) -> Result<Stored, Error> {
+/// A version that is a resource, not the mark of its deletion.
+///
+/// # Errors
+/// [`Error::Gone`] for a deletion.
+pub fn present(stored: Stored) -> Result<Stored, Error> {
     if stored.text.is_none() {
         return Err(Error::Gone {
             key: stored.key,

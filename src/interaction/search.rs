@@ -13,8 +13,8 @@ use fhir_model::tree::push_json_string;
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::write::Condition;
-use crate::interaction::{Services, invalid, url};
-use crate::search::expression::{Filter, Search, Total, Types};
+use crate::interaction::{Services, compartment, invalid, url};
+use crate::search::expression::{Search, Total, Types};
 use crate::search::query::{self, Handling, Parsed, Summary};
 use crate::store::{Claim, INCLUDED_MAX, ITERATIONS_MAX, SearchPage, Stored};
 
@@ -111,10 +111,8 @@ pub fn parse_within(
 ) -> Result<Parsed, Error> {
     let mut parsed = parse(services, &scope.types, query, handling)?;
     if let Some(whose) = &scope.whose {
-        parsed
-            .search
-            .filters
-            .push(Filter::Compartment(whose.id.clone()));
+        let filter = compartment::filter(services, whose, &scope.types)?;
+        parsed.search.filters.push(filter);
     }
     Ok(parsed)
 }

@@ -30,6 +30,8 @@ mod plan;
 mod read;
 mod request;
 
+pub use request::ENTRIES_MAX;
+
 /// Entries of a batch that are under way at once, so that they share commits.
 const BATCH_CONCURRENCY: usize = 16;
 /// Entries of a batch that are prepared together.
@@ -216,7 +218,7 @@ async fn written_earlier(context: &Context) -> Result<HashMap<u32, Written>, Err
 /// An entry of a batch, as far as it is done without the store.
 enum Step {
     Done(Written),
-    Read(Request),
+    Read(Box<Request>),
     Write(Box<Prepared>),
     Refused(Error),
 }
@@ -235,7 +237,9 @@ async fn steps(
             continue;
         }
         steps.push(match request {
-            Ok(request) if matches!(request.verb, Verb::Read(_)) => Some(Step::Read(request)),
+            Ok(request) if matches!(request.verb, Verb::Read(_)) => {
+                Some(Step::Read(Box::new(request)))
+            }
             Ok(request) => match change(&context.services, tree, &request, None) {
                 Ok(change) => {
                     changes.push(change);

@@ -13,7 +13,7 @@ use fhir_validation::{Level, Options};
 use crate::error::Error;
 use crate::interaction::read::read;
 use crate::interaction::write::{Document, issues};
-use crate::interaction::{Services, aside, codes, invalid, url};
+use crate::interaction::{Services, aside, codes, invalid};
 
 /// What the resource is validated for: <https://hl7.org/fhir/R4/valueset-resource-validation-mode.html>.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,28 +50,21 @@ pub struct Question {
 /// The parameters that say how to validate; Parameters may hold `resource` beside them.
 const PARAMETERS: &[&str] = &["mode", "profile"];
 
-/// Parameters of every request, which others see to.
-const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
-
 impl Question {
-    /// What a query string asks.
+    /// A question with these parameters.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for parameters that there are not: what was to be validated otherwise
-    /// must not pass as if it had been.
-    pub fn parse(query: &str, level: Option<Level>) -> Result<Self, Error> {
-        let pairs = url::decode(query);
-        let names = pairs.iter().map(|(name, _)| name.as_str());
-        known(names.filter(|name| !GENERAL.contains(name)), PARAMETERS)?;
+    /// [`Error::Invalid`] for a mode that there is not.
+    pub fn new(
+        mode: Option<&str>,
+        profile: Option<&str>,
+        level: Option<Level>,
+    ) -> Result<Self, Error> {
         let question = Self {
             level,
             ..Self::default()
         };
-        let (mode, profile) = (
-            url::parameter(query, "mode"),
-            url::parameter(query, "profile"),
-        );
-        question.or(mode.as_deref(), profile.as_deref())
+        question.or(mode, profile)
     }
 
     /// With the parameters of a query or a Parameters; what was said before stays.

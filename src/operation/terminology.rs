@@ -13,14 +13,37 @@ use serde_json::Value;
 
 use crate::clock::Ids;
 use crate::error::Error;
+use crate::interaction::operations::On;
 use crate::interaction::write::instant_text;
 use crate::interaction::{Services, read};
+use crate::operation::call::{Answer, Call};
+
+/// Calls an operation on a type or a stored resource.
+///
+/// # Errors
+/// [`Error::Terminology`] when there is no answer.
+pub async fn call(call: Call, operation: &'static Operation) -> Result<Answer, Error> {
+    let mut parameters = match call.input.body() {
+        None => Parameters::default(),
+        Some(body) => {
+            let resource = body.node().tree().to_value(body.node().id());
+            Parameters::from_resource(&resource).map_err(Error::Terminology)?
+        }
+    };
+    parameters.extend(Parameters::from_query(call.input.query().iter().cloned()));
+    let services = Arc::clone(&call.context.services);
+    let answer = match &call.on {
+        On::Instance(key) => on_instance(services, operation, key, parameters).await?,
+        _ => on_type(services, operation, parameters).await?,
+    };
+    Ok(Answer::Resource(answer))
+}
 
 /// Calls an operation on a type. The answer is a resource as JSON text.
 ///
 /// # Errors
 /// [`Error::Terminology`] when there is no answer.
-pub async fn on_type(
+async fn on_type(
     services: Arc<Services>,
     operation: &'static Operation,
     parameters: Parameters,
@@ -45,7 +68,7 @@ pub async fn on_type(
 ///
 /// # Errors
 /// As [`on_type`]; [`Error::NotFound`] and [`Error::Gone`] as a read.
-pub async fn on_instance(
+async fn on_instance(
     services: Arc<Services>,
     operation: &'static Operation,
     key: &ResourceKey,

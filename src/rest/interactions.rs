@@ -17,11 +17,9 @@ use serde::de::DeserializeOwned;
 use crate::access::Caller;
 use crate::error::Error;
 use crate::interaction::transaction::{self, Preferences};
-use crate::interaction::validate::{self, Question};
 use crate::interaction::write::{self, Change, Document, Written};
 use crate::interaction::{
-    Context, Services, aside, capabilities as statement, history, invalid, read as reading,
-    search as searching,
+    Context, Services, aside, history, invalid, read as reading, search as searching,
 };
 use crate::job::Jobs;
 use crate::job::request::{BundleRequest, Request};
@@ -29,7 +27,7 @@ use crate::rest::asynchronous;
 use crate::rest::conditions::{if_match, if_none_exist, is_fresh, of_update};
 use crate::rest::negotiate::{body_format, prefer_handling, prefer_return};
 use crate::rest::outcome::Refusal;
-use crate::rest::policy::{level, policy};
+use crate::rest::policy::policy;
 use crate::rest::respond;
 use crate::store::HistoryScope;
 
@@ -228,52 +226,6 @@ pub(super) async fn bundle(
     Ok(respond::json(StatusCode::OK, answer))
 }
 
-/// `GET [base]/metadata`
-pub(super) async fn capabilities(State(services): Shared) -> Response<Body> {
-    respond::json(StatusCode::OK, statement::capabilities(&services))
-}
-
-/// `POST [base]/[type]/$validate`
-pub(super) async fn validate_type(
-    State(services): Shared,
-    Segments(resource_type): Segments<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let resource_type = services.resource_type(&resource_type)?;
-    let query = query.unwrap_or_default();
-    let question = Question::parse(&query, level(&headers)?)?;
-    let sent = sent(&services, &headers, body)?;
-    let outcome = validate::of_type(&services, &resource_type, sent, question).await?;
-    Ok(respond::json(StatusCode::OK, outcome.to_json()))
-}
-
-/// `GET` and `POST [base]/[type]/[id]/$validate`: the body if there is one, else what is stored.
-pub(super) async fn validate_instance(
-    State(services): Shared,
-    Segments((resource_type, id)): Segments<(String, String)>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Read,
-) -> Answer {
-    let key = services.key(&resource_type, &id)?;
-    let query = query.unwrap_or_default();
-    let question = Question::parse(&query, level(&headers)?)?;
-    let sent = sent(&services, &headers, body)?;
-    let outcome = validate::of_instance(&services, &key, sent, question).await?;
-    Ok(respond::json(StatusCode::OK, outcome.to_json()))
-}
-
-/// The body, if there is one.
-fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Option<Document>, Refusal> {
-    let body = body?;
-    if body.is_empty() {
-        return Ok(None);
-    }
-    document(services, headers, Ok(body)).map(Some)
-}
-
 /// Makes one change, and answers with what became of it.
 pub(super) async fn write(
     services: &Arc<Services>,
@@ -320,7 +272,7 @@ pub(super) fn parse(
         .map_err(|issue| Error::Invalid(vec![issue]))
 }
 
-fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
+pub(super) fn context(services: &Arc<Services>, headers: &HeaderMap) -> Result<Context, Error> {
     Ok(Context {
         services: Arc::clone(services),
         store: services.store.clone(),

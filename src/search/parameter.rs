@@ -22,7 +22,7 @@ const CASE_INSENSITIVE: &[&str] = &["email", "phone", "telecom"];
 
 /// The modifiers of each kind of parameter, beside `:[type]` of a reference:
 /// <https://hl7.org/fhir/R4/search.html#modifiers>.
-const MODIFIERS: &[(ValueKind, &[&str])] = &[
+pub const MODIFIERS: &[(ValueKind, &[&str])] = &[
     (ValueKind::Composite, &["missing"]),
     (ValueKind::Date, &["missing"]),
     (ValueKind::Number, &["missing"]),
@@ -217,6 +217,11 @@ impl<'a> Parameter<'a> {
             let _ = write!(way, " {kind:?} {expression}"); // a String takes everything
         }
         i64::from(ParameterId::new(&way, self.expression).0) | 1 << 32
+    }
+
+    /// The canonical URL of its definition.
+    pub fn definition<'d>(&self, definitions: &'d Definitions) -> &'d str {
+        definitions.text(definitions.search_parameter_of(self.row.parameter).url)
     }
 
     /// Whether tokens of this parameter are kept and looked for in lower case.

@@ -320,24 +320,6 @@ fn history_total(dialect: Dialect, query: &HistoryQuery) -> Sql {
     sql
 }
 
-/// The resources in a patient's compartment, in the order of their keys.
-pub(crate) async fn compartment(
-    connection: &mut Connection<'_>,
-    patient: &LogicalId,
-    after: Option<i64>,
-    count: u32,
-) -> Result<Vec<Stored>, Error> {
-    let mut sql = Sql::new(connection.dialect());
-    sql.push("SELECT ").push(STORED_COLUMNS);
-    sql.push(" FROM compartment s JOIN resource r ON r.row_key = s.row_key WHERE s.patient = ");
-    sql.bind(patient.as_str())
-        .push(" AND s.row_key > ")
-        .bind(after.unwrap_or(i64::MIN));
-    sql.push(" AND r.text IS NOT NULL ORDER BY s.row_key LIMIT ")
-        .bind(i64::from(count));
-    connection.fetch(sql).await?.iter().map(stored).collect()
-}
-
 /// The changes after a place in the feed. On PostgreSQL only those of transactions before which
 /// none is still running: nothing can come to stand before them any more.
 pub(crate) async fn changes_after(

@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 
 use crate::search::expression::Search;
-use crate::search::value::SearchValues;
+use crate::search::value::{ParameterId, SearchValues};
 use crate::store::batch::{Batches, Table};
 use crate::store::entries::Entries;
 use crate::store::keys::Keys;
@@ -28,8 +28,8 @@ use crate::store::transaction::buffer::{
     Buffer, Mark, Pending, TimerChange, add_states, add_timers,
 };
 use crate::store::{
-    AuditRow, Claim, Error, HistoryPage, HistoryQuery, NewVersion, Rows,
-    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, check, find, read,
+    AuditRow, Claim, Error, HistoryPage, HistoryQuery, NewVersion, Purge, Rows,
+    SEQUENCES_PER_TRANSACTION_BITS, SearchPage, Span, Stored, check, compartment, find, read,
 };
 
 /// A transaction: reads, appends, and is kept as a whole or not at all.
@@ -290,6 +290,71 @@ impl<'t> Transaction<'t> {
             [row.into(), json.into()],
         ))
         .await
+    }
+
+    /// Whether a resource refers to this one by one of these parameters, other than itself.
+    pub async fn referring(
+        &mut self,
+        target: &ResourceKey,
+        parameters: &[ParameterId],
+    ) -> Result<Option<ResourceKey>, Error> {
+        self.expose().await?;
+        let mut sql = Sql::new(self.connection.dialect());
+        sql.push("SELECT ").push(read::STORED_COLUMNS);
+        sql.push(" FROM resource r WHERE r.row_key IN (SELECT s.row_key ");
+        compartment::push_referring(&mut sql, target, parameters);
+        sql.push(") AND NOT (r.resource_type = ");
+        sql.bind(target.resource_type.as_str());
+        sql.push(" AND r.id = ").bind(target.id.as_str());
+        sql.push(") LIMIT 1");
+        let rows = self.fetch(sql).await?;
+        let found = rows.first().map(read::stored).transpose()?;
+        Ok(found.map(|stored| stored.key))
+    }
+
+    /// Takes versions of a resource away for ever, with all that is found by them and their rows of
+    /// the feed. Returns how many; audit rows stay.
+    pub async fn purge(&mut self, key: &ResourceKey, what: Purge) -> Result<u64, Error> {
+        self.expose().await?;
+        if !self.known.contains_key(key) {
+            self.load(vec![key.clone()]).await?;
+        }
+        let Some(Some(base)) = self.known.get(key) else {
+            return Ok(0);
+        };
+        let row = base.stored.row;
+        let old = Entries::from_json(&base.entries)?;
+        let count = self.count_versions(row).await?;
+        for text in PURGE_HISTORY {
+            self.purge_by(text, row).await?;
+        }
+        if what == Purge::History {
+            return Ok(count);
+        }
+        let mut batches = Batches::default();
+        Entries::default().replace(old, row, &mut batches);
+        let (savepoint, before) = self.savepoint();
+        let sent = batches.send(&mut self.connection, self.epoch, before).await;
+        self.opened(savepoint, &sent);
+        self.noted(sent)?;
+        for text in PURGE_CURRENT {
+            self.purge_by(text, row).await?;
+        }
+        self.known.insert(key.clone(), None);
+        Ok(count + 1)
+    }
+
+    async fn count_versions(&mut self, row: i64) -> Result<u64, Error> {
+        let text = "SELECT count(*) FROM resource_version WHERE row_key = $1";
+        let sql = Sql::fixed(self.connection.dialect(), text, [row.into()]);
+        let rows = self.fetch(sql).await?;
+        let count = rows.first().map_or(Ok(0), |row| row.integer(0))?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
+    async fn purge_by(&mut self, text: &str, row: i64) -> Result<(), Error> {
+        let sql = Sql::fixed(self.connection.dialect(), text, [row.into()]);
+        self.write(sql).await
     }
 
     async fn fetch(&mut self, sql: Sql) -> Result<Vec<Row>, Error> {
@@ -566,6 +631,21 @@ impl<'t> Transaction<'t> {
         Ok(())
     }
 }
+
+/// Takes the earlier versions of a resource away, by its key.
+const PURGE_HISTORY: &[&str] = &[
+    "DELETE FROM change WHERE sequence IN \
+     (SELECT sequence FROM resource_version WHERE row_key = $1)",
+    "DELETE FROM resource_version WHERE row_key = $1",
+];
+
+/// Takes the current version of a resource away, once nothing else of it is left.
+const PURGE_CURRENT: &[&str] = &[
+    "DELETE FROM change WHERE sequence IN (SELECT sequence FROM resource WHERE row_key = $1)",
+    "DELETE FROM timer WHERE (subject_type, subject_id) IN \
+     (SELECT resource_type, id FROM resource WHERE row_key = $1)",
+    "DELETE FROM resource WHERE row_key = $1",
+];
 
 fn number(version: VersionId) -> Result<Bind, Error> {
     i64::try_from(version.number())

@@ -368,3 +368,39 @@ fn both_commands_read_xml() {
         ended.printed
     );
 }
+
+#[test]
+fn purge_takes_a_resource_away_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_str().unwrap();
+    let refused = run(&["purge", "Patient/anna", "--data", data], "");
+    assert_ne!(refused.code, 0);
+    assert!(
+        refused.complained.contains("there is no"),
+        "{}",
+        refused.complained
+    );
+    let file = folder.path().join("patients.ndjson");
+    let line = PATIENT.replace('\n', " ");
+    std::fs::write(&file, format!("{line}\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let rejects = folder.path().join("rejects.ndjson");
+    let rejects = rejects.to_str().unwrap();
+    let imported = run(&["import", file, "--data", data, "--rejects", rejects], "");
+    assert_eq!(imported.code, 0, "{}", imported.complained);
+    let purged = run(&["purge", "Patient/anna", "--data", data], "");
+    assert_eq!(
+        purged.printed, "Patient/anna: 1 versions purged\n",
+        "{}",
+        purged.complained
+    );
+    let again = run(&["purge", "Patient/anna", "--data", data], "");
+    assert_eq!(again.code, 1);
+    assert!(
+        again.complained.contains("Patient/anna is not known"),
+        "{}",
+        again.complained
+    );
+    let wrong = run(&["purge", "anna", "--data", data], "");
+    assert!(wrong.complained.contains("TYPE/ID"), "{}", wrong.complained);
+}

@@ -5,12 +5,14 @@
 
 mod asynchronous;
 mod capabilities;
+mod compartment;
 mod conditional;
 mod create;
 mod delete;
 mod edges;
 mod format;
 mod history;
+mod operation;
 mod paging;
 mod patch;
 mod races;

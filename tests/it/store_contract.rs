@@ -7,6 +7,7 @@ mod jobs;
 mod oracle;
 mod paging;
 mod processes;
+mod purging;
 mod resources;
 mod searching;
 mod together;

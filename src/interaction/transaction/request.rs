@@ -18,7 +18,7 @@ use crate::patch::Patch;
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// Entries of one Bundle at most: so many changes and audit rows fit in one transaction.
-const ENTRIES_MAX: usize = 30_000;
+pub const ENTRIES_MAX: usize = 30_000;
 
 /// One entry, read.
 #[derive(Clone)]

@@ -1,7 +1,7 @@
 //! Create, read, vread, update, delete and history.
 
-use baton::store::{Error, HistoryQuery, HistoryScope, Rows, Store};
-use fhir_model::key::LogicalId;
+use baton::store::{CompartmentQuery, Error, HistoryQuery, HistoryScope, Members, Rows, Store};
+use fhir_model::key::{LogicalId, ResourceType};
 
 use super::{all_shown, instant, key, new_version, resource_type, script, shown, version, write};
 use crate::support::database::on_each_engine;
@@ -294,14 +294,28 @@ async fn a_compartment_holds_what_names_its_patient() {
         write(&store, vec![in_compartment("Observation/4", 2, "", &[])])
             .await
             .unwrap();
-        let patient = LogicalId::parse("p").unwrap();
-        let first = store.compartment(&patient, None, 1).await.unwrap();
+        let query = |types: &[&str], since, after, count| CompartmentQuery {
+            members: Members::Patient(LogicalId::parse("p").unwrap()),
+            types: types
+                .iter()
+                .map(|name| ResourceType::parse(name).unwrap())
+                .collect(),
+            since,
+            after,
+            count,
+        };
+        let first = store.compartment(&query(&[], None, None, 1)).await.unwrap();
         assert_eq!(all_shown(&first), ["Patient/p v1 patient"]);
-        let rest = store
-            .compartment(&patient, Some(first[0].row), 10)
-            .await
-            .unwrap();
+        let after = Some(first[0].row);
+        let rest = query(&[], None, after, 10);
+        let rest = store.compartment(&rest).await.unwrap();
         assert_eq!(all_shown(&rest), ["Observation/2 v1 two"]);
+        let of_type = query(&["Observation", "Task"], None, None, 10);
+        let of_type = store.compartment(&of_type).await.unwrap();
+        assert_eq!(all_shown(&of_type), ["Observation/2 v1 two"]);
+        let later = first[0].last_updated + chrono::Duration::days(1);
+        let since = query(&[], Some(later), None, 10);
+        assert!(store.compartment(&since).await.unwrap().is_empty());
     })
     .await;
 }
