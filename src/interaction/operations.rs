@@ -240,7 +240,7 @@ static OWN: &[Operation] = &[
     },
     Operation {
         name: "purge",
-        definition: "http://baton.health/fhir/OperationDefinition/Resource-purge",
+        definition: "http://baton.health/fhir/OperationDefinition/purge",
         about: "Takes a resource or its history away for ever; for operators.",
         types: &[],
         scopes: &[Scope::Instance],

@@ -32,10 +32,10 @@ impl Person {
     /// What a Patient resource says.
     pub fn of(patient: &Value) -> Self {
         let names = || items(patient, "name");
-        let families = names().filter_map(|name| text(name, "family")).map(fold);
+        let families = names().filter_map(|name| text(name, "family")).map(words);
         let givens = names().map(|name| {
             let given = items(name, "given").filter_map(Value::as_str);
-            given.map(fold).filter(|given| !given.is_empty()).collect()
+            given.map(words).filter(|given| !given.is_empty()).collect()
         });
         let gender = text(patient, "gender").filter(|code| GENDERS.contains(code));
         Self {
@@ -65,6 +65,14 @@ impl Person {
         }
     }
 }
+
+/// A name, folded; the parts of a double name are words of their own.
+fn words(name: &str) -> String {
+    fold(&name.replace(HYPHENS, " "))
+}
+
+/// What joins the parts of a double name.
+const HYPHENS: [char; 4] = ['-', '‐', '‑', '–'];
 
 /// Genders that contradict one another; `other` and `unknown` contradict nothing.
 const GENDERS: &[&str] = &["female", "male"];

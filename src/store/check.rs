@@ -282,7 +282,7 @@ async fn compare_documents(
         kept.insert(row.integer(0)?, row.text(1)?.to_owned());
     }
     for resource in &span.expected {
-        let wanted = entries(resource);
+        let wanted = entries(resource).of_one_resource();
         let found = kept.get(&resource.row).map(|json| Entries::from_json(json));
         let is_same = matches!(found, Some(Ok(found)) if found == wanted);
         if !is_same {

@@ -229,6 +229,12 @@ impl Entries {
         entries
     }
 
+    /// What is kept beside a resource: without rows that are not of it alone.
+    pub(crate) fn of_one_resource(mut self) -> Self {
+        self.displays.clear();
+        self
+    }
+
     /// Reads what [`Entries::to_json`] wrote.
     pub(crate) fn from_json(json: &str) -> Result<Self, Error> {
         serde_json::from_str(json).map_err(|_| Error::Corrupt("search entries"))

@@ -117,7 +117,7 @@ impl SqliteStore {
         let texts = Arc::new(Texts::default());
         let mut connection = readers.acquire().await.map_err(Error::database)?;
         texts.read(&mut Connection::Sqlite(&mut connection)).await?;
-        let page_key = setting::page_key(&mut Connection::Sqlite(&mut connection)).await?;
+        let page_key = setting::known_page_key(&mut Connection::Sqlite(&mut connection)).await?;
         drop(connection);
         Ok(Self {
             readers,

@@ -5,8 +5,7 @@
 //! missing, the tests say so and pass.
 
 use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::io::Read as _;
 
 use baton::definitions;
 use baton::patch::Patch;
@@ -15,21 +14,16 @@ use fhir_model::tree::{Limits, Tree};
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
+use crate::support::shared;
+
 /// How many cases there are, so that none gets lost.
 const JSON_PATCH_CASES: usize = 8;
 const FHIRPATH_PATCH_CASES: usize = 19;
 
 fn files() -> Option<HashMap<String, String>> {
-    let data = std::env::var_os("BATON_SHARED_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")),
-        PathBuf::from,
-    );
+    let data = shared::folder();
     let Ok(file) = std::fs::File::open(data.join("tests/patch.tgz")) else {
-        // Past the capture of the test harness.
-        let _ = writeln!(
-            std::io::stderr(),
-            "left out: the official cases of patches are not there"
-        );
+        shared::say("left out: the official cases of patches are not there");
         return None;
     };
     let mut archive = tar::Archive::new(GzDecoder::new(file));

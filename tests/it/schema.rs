@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::{Path as FilePath, PathBuf};
 
 use baton::definitions;
 use fhir_model::definition::Definitions;
@@ -19,6 +18,7 @@ use flate2::read::GzDecoder;
 use serde_json::{Map, Value, json};
 
 use crate::examples::examples;
+use crate::support::shared;
 
 /// The kinds of issues that say that the structure is wrong.
 const STRUCTURAL: &[IssueType] = &[
@@ -290,12 +290,9 @@ fn a_schema_agrees_with_the_validator_on_the_structure_of_each_broken_copy() {
 /// whatever the type.
 #[test]
 fn a_schema_agrees_with_the_validator_on_the_examples_of_guides() {
-    let data = std::env::var_os("BATON_SHARED_DATA").map_or_else(
-        || FilePath::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
+    let data = shared::folder();
     let Ok(file) = File::open(data.join("tests/ig-examples.tgz")) else {
-        println!("examples of guides left out: the shared data folder is missing");
+        shared::say("examples of guides left out: the shared data folder is missing");
         return;
     };
     let judges = Judges::new();

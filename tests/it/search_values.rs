@@ -4,7 +4,6 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
-use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
 use baton::definitions::embedded;
@@ -26,6 +25,7 @@ use flate2::read::GzDecoder;
 
 use crate::examples::examples;
 use crate::support::database::on_each_engine;
+use crate::support::shared;
 
 const BASE_URL: &str = "https://baton.example/fhir";
 
@@ -48,7 +48,7 @@ impl Found {
         let resource = tree.element();
         let name = resource.resource_type().unwrap().into_owned();
         let type_id = DEFINITIONS.resource_type(&name).unwrap();
-        let id = resource.id().map_or_else(|| "none".into(), |id| id);
+        let id = resource.id().unwrap_or_else(|| "none".into());
         Self {
             key: ResourceKey {
                 resource_type: ResourceType::parse(&name).unwrap(),
@@ -207,12 +207,9 @@ fn point(low: f64, high: f64) -> Option<String> {
 
 /// The examples of the specification; none, with a word why, where they are not at hand.
 fn specification() -> Vec<(String, String)> {
-    let folder = std::env::var_os("BATON_SHARED_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")),
-        PathBuf::from,
-    );
+    let folder = shared::folder();
     let Ok(archive) = File::open(folder.join("tests/ig-examples.tgz")) else {
-        println!("left out: the examples of the specification are not at hand");
+        shared::say("left out: the examples of the specification are not at hand");
         return Vec::new();
     };
     let mut archive = tar::Archive::new(GzDecoder::new(archive));

@@ -6,3 +6,4 @@ pub(crate) mod database;
 pub(crate) mod hospital;
 pub(crate) mod mllp;
 pub(crate) mod server;
+pub(crate) mod shared;

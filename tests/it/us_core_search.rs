@@ -9,13 +9,14 @@
 mod oracle;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::io::Read as _;
+use std::path::Path;
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
 use crate::support::server::{Baton, each, on_each_store};
+use crate::support::shared;
 use oracle::{Oracle, Question};
 
 const NOW: &str = "2026-03-06T16:10:00Z";
@@ -34,19 +35,6 @@ const ASKED_OF_MAX: usize = 8;
 
 /// Questions without which something is wrong with this test.
 const QUESTIONS_MIN: usize = 1_000;
-
-/// The folder of shared data.
-fn shared() -> PathBuf {
-    std::env::var_os("BATON_SHARED_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")),
-        PathBuf::from,
-    )
-}
-
-/// Says something past the test harness's capture.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
 
 /// The JSON files of an archive by their names without folder and ending.
 fn archive(path: &Path) -> Option<BTreeMap<String, Value>> {
@@ -118,10 +106,10 @@ fn parameters(package: &BTreeMap<String, Value>) -> BTreeMap<(String, String), (
 
 #[tokio::test]
 async fn every_search_of_us_core_finds_what_the_oracle_finds() {
-    let package = archive(&shared().join("packages/hl7.fhir.us.core-6.1.0.tgz"));
-    let bundles = archive(&shared().join("tests/inferno-us-core.tgz"));
+    let package = archive(&shared::folder().join("packages/hl7.fhir.us.core-6.1.0.tgz"));
+    let bundles = archive(&shared::folder().join("tests/inferno-us-core.tgz"));
     let (Some(package), Some(bundles)) = (package, bundles) else {
-        say("searches of US Core left out: package or bundles are missing");
+        shared::say("searches of US Core left out: package or bundles are missing");
         return;
     };
     let demands = demands(&package["CapabilityStatement-us-core-server"]);
@@ -131,7 +119,7 @@ async fn every_search_of_us_core_finds_what_the_oracle_finds() {
         "packages = [\"hl7.fhir.us.core@6.1.0\"]\npackage_folder = \"{}\"\n\
          package_cache = \"/nonexistent\"\npackage_dependencies = \"warn\"\n\
          [validation]\non_failure = \"warn\"",
-        shared().join("packages").display()
+        shared::folder().join("packages").display()
     );
     on_each_store(&settings, NOW, async |baton| {
         for (name, count) in BUNDLES {
@@ -152,7 +140,7 @@ async fn every_search_of_us_core_finds_what_the_oracle_finds() {
                 check_include(baton, &demand.resource_type, name, value, &mut wrong).await;
             }
         }
-        say(&format!("US Core: {asked} searches beside the oracle"));
+        shared::say(&format!("US Core: {asked} searches beside the oracle"));
         assert!(asked > QUESTIONS_MIN, "{asked} questions only");
         assert!(
             wrong.is_empty(),

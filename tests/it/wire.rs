@@ -6,7 +6,6 @@
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use baton::store::{MessageQuery, MessageState, StoredMessage};
@@ -15,6 +14,7 @@ use serde_json::Value;
 
 use crate::support::mllp::msa;
 use crate::support::server::{Baton, each};
+use crate::support::shared;
 
 /// The limits of the server in these cases.
 const FRAME_BYTES_MAX: usize = 1 << 20;
@@ -86,16 +86,10 @@ fn settings() -> String {
 }
 
 fn cases() -> Option<Value> {
-    let data = std::env::var_os("BATON_SHARED_DATA").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
+    let data = shared::folder();
     let path = data.join("adt/framing.json");
     let Ok(text) = std::fs::read_to_string(&path) else {
-        let _ = writeln!(
-            std::io::stderr(),
-            "wire cases left out: the shared data folder is missing"
-        );
+        shared::say("wire cases left out: the shared data folder is missing");
         return None;
     };
     Some(serde_json::from_str(&text).unwrap())

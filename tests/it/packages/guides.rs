@@ -4,8 +4,7 @@
 //! `conformance/packages.md` tells the result. Packages and examples lie outside the repository.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::path::PathBuf;
+use std::io::Read as _;
 use std::time::Instant;
 
 use flate2::read::GzDecoder;
@@ -13,6 +12,7 @@ use serde_json::Value;
 
 use crate::packages::NOW;
 use crate::support::server::{Baton, each};
+use crate::support::shared;
 
 /// The guides: the folder of their examples, their package, and what their canonicals begin with.
 const GUIDES: &[(&str, &str, &str)] = &[
@@ -104,22 +104,9 @@ const SDC_4: &str = "If version is present, versionAlgorithm must be present";
 const MADE_WITH_SDC_3: &str = "It claims sdc-questionnaire without a version and was made with SDC \
     3.0.0; only 4.0.0-ballot is loaded, which has this invariant (sdc-2)";
 
-/// The folder of shared data.
-fn shared() -> PathBuf {
-    std::env::var_os("BATON_SHARED_DATA").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data")),
-        PathBuf::from,
-    )
-}
-
-/// Says something past the test harness's capture.
-fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
 /// The examples of the guides, by `folder/name`.
 fn examples() -> BTreeMap<String, Value> {
-    let path = shared().join("tests/ig-examples.tgz");
+    let path = shared::folder().join("tests/ig-examples.tgz");
     let file = std::fs::File::open(path).unwrap();
     let mut archive = tar::Archive::new(GzDecoder::new(file));
     let mut examples = BTreeMap::new();
@@ -186,10 +173,10 @@ async fn errors(baton: &Baton, resource: &Value) -> Vec<String> {
 
 #[tokio::test]
 async fn the_examples_of_the_guides_are_valid() {
-    if !shared().join("packages").is_dir() {
-        say(&format!(
+    if !shared::folder().join("packages").is_dir() {
+        shared::say(&format!(
             "guides left out: no packages in {}",
-            shared().display()
+            shared::folder().display()
         ));
         return;
     }
@@ -198,14 +185,14 @@ async fn the_examples_of_the_guides_are_valid() {
     packages.dedup();
     let settings = format!(
         "packages = {packages:?}\npackage_folder = {:?}\npackage_cache = {:?}\n",
-        shared().join("packages"),
+        shared::folder().join("packages"),
         home.path().join("cache"),
     );
     let database = format!("sqlite:{}", home.path().join("baton.sqlite").display());
     for state in ["compiled", "from its image"] {
         let started = Instant::now();
         let baton = Baton::start(&database, &settings, NOW).await;
-        say(&format!("six guides {state}: {:?}", started.elapsed()));
+        shared::say(&format!("six guides {state}: {:?}", started.elapsed()));
         if state == "compiled" {
             baton.stop().await;
             continue;
@@ -238,6 +225,6 @@ async fn check_all(baton: &Baton) {
             (None, errors) => wrong.push(format!("{name}: {errors:#?}")),
         }
     }
-    say(&format!("examples, and those without errors: {counts:?}"));
+    shared::say(&format!("examples, and those without errors: {counts:?}"));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -12,11 +12,12 @@ const TYPES: usize = 146;
 const BATCH_ENTRIES: usize = 250;
 
 /// Every interaction that the statement claims of a type.
-const CLAIMED: [&str; 8] = [
+const CLAIMED: [&str; 9] = [
     "create",
     "delete",
     "history-instance",
     "history-type",
+    "patch",
     "read",
     "search-type",
     "update",

@@ -187,6 +187,8 @@ async fn an_operation_of_fhirpath_patch_must_fit_the_resource() {
         let value = |value: Value| ("value", value);
         let kind = |code: &str| ("type", json!({ "valueCode": code }));
         let path = |path: &str| ("path", text(path));
+        let from_to = [("source", 0), ("destination", 1)]
+            .map(|(name, at)| (name, json!({ "valueInteger": at })));
         for (parts, expected) in [
             (vec![kind("put"), path("Patient")], "400 invalid"),
             (vec![kind("delete")], "400 invalid"),
@@ -213,42 +215,6 @@ async fn an_operation_of_fhirpath_patch_must_fit_the_resource() {
             ),
             (
                 vec![
-                    kind("add"),
-                    path("Patient"),
-                    ("name", text("pet")),
-                    value(text("Rex")),
-                ],
-                "422 processing",
-            ),
-            (
-                vec![
-                    kind("add"),
-                    path("Patient"),
-                    ("name", text("maritalStatus")),
-                    value(text("M")),
-                ],
-                "422 processing",
-            ),
-            (
-                vec![
-                    kind("add"),
-                    path("Patient"),
-                    ("name", text("active")),
-                    value(text("true")),
-                ],
-                "422 processing",
-            ),
-            (
-                vec![
-                    kind("add"),
-                    path("Patient"),
-                    ("name", text("deceased")),
-                    value(json!({ "valueInteger": 1 })),
-                ],
-                "422 processing",
-            ),
-            (
-                vec![
                     kind("insert"),
                     path("Patient.name"),
                     ("index", json!({ "valueInteger": 2 })),
@@ -269,12 +235,26 @@ async fn an_operation_of_fhirpath_patch_must_fit_the_resource() {
                 vec![
                     kind("move"),
                     path("Patient.name"),
-                    ("source", json!({ "valueInteger": 0 })),
-                    ("destination", json!({ "valueInteger": 1 })),
+                    from_to[0].clone(),
+                    from_to[1].clone(),
                 ],
                 "409 conflict",
             ),
-        ] {
+        ]
+        .into_iter()
+        .chain(
+            [
+                ("pet", text("Rex")),
+                ("maritalStatus", text("M")),
+                ("active", text("true")),
+                ("deceased", json!({ "valueInteger": 1 })),
+            ]
+            .map(|(name, wrong)| {
+                let name = ("name", text(name));
+                let parts = vec![kind("add"), path("Patient"), name, value(wrong)];
+                (parts, "422 processing")
+            }),
+        ) {
             let patch = operation(&parts);
             let refusal = fhirpath_patch(baton, "/Patient/anna", &patch).await;
             let refusal = refusal.refusal();

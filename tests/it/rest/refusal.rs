@@ -114,7 +114,6 @@ async fn what_is_not_there_is_refused() {
             ("POST /Patient/anna".to_owned(), "405 not-supported"),
             ("GET /Patient/%ff".to_owned(), "400 value"),
             ("GET /%ff/_history".to_owned(), "400 value"),
-            ("GET /?_type=Patient".to_owned(), "501 not-supported"),
             (
                 "GET /Practitioner/x/Encounter".to_owned(),
                 "501 not-supported",

@@ -10,7 +10,7 @@ fn reference(to: &str) -> Value {
     json!({ "reference": to })
 }
 
-fn observation(id: &str, subject: &str, code: &str, more: Value) -> Value {
+fn observation(id: &str, subject: &str, code: &str, more: &Value) -> Value {
     let mut resource = json!({
         "resourceType": "Observation", "id": id, "status": "final",
         "code": { "coding": [{ "system": "http://loinc.org", "code": code }] },
@@ -59,15 +59,15 @@ fn world() -> Vec<Value> {
             "location": [{ "location": reference("Location/ward") }],
             "serviceProvider": reference("Organization/clinic"),
         }),
-        observation("low", "Patient/anna", "8480-6", encounter),
+        observation("low", "Patient/anna", "8480-6", &encounter),
         observation(
             "high",
             "Patient/bert",
             "8480-6",
-            json!({ "valueString": "high" }),
+            &json!({ "valueString": "high" }),
         ),
-        observation("room", "Location/ward", "60832-3", json!({})),
-        observation("panel", "Patient/anna", "85354-9", members),
+        observation("room", "Location/ward", "60832-3", &json!({})),
+        observation("panel", "Patient/anna", "85354-9", &members),
         json!({
             "resourceType": "List", "id": "mine", "status": "current", "mode": "working",
             "entry": [{ "item": reference("Patient/bert") }, { "item": reference("Observation/low") }],
@@ -391,7 +391,7 @@ async fn what_a_page_cannot_include_is_led_to() {
         }
         let entries: Vec<Value> = (0..1_005)
             .map(|number| if number == 0 { "few" } else { "many" })
-            .map(|patient| observation("", &format!("Patient/{patient}"), "1", json!({})))
+            .map(|patient| observation("", &format!("Patient/{patient}"), "1", &json!({})))
             .map(|mut resource| {
                 resource.as_object_mut().unwrap().remove("id");
                 let request = json!({ "method": "POST", "url": "Observation" });

@@ -20,7 +20,7 @@ use super::together::by_code;
 use super::{instant, new_version, script, with_token, write};
 use crate::support::database::on_each_engine;
 
-const TIME: Duration = Duration::from_secs(60);
+const TIME: Duration = Duration::from_mins(1);
 
 /// What each text that was ever written is found by.
 type Texts = HashMap<String, (SearchValues, Vec<LogicalId>)>;

@@ -316,8 +316,7 @@ pub(super) fn search(filters: Vec<Filter>) -> Search {
     }
 }
 
-/// Every criterion that the small domains allow.
-pub(super) fn criteria() -> Vec<Criterion> {
+fn of_tokens() -> Vec<Criterion> {
     let mut criteria = Vec::new();
     for code in CODES {
         criteria.push(Criterion::Token(TokenCriterion::Code(code.to_owned())));
@@ -346,6 +345,12 @@ pub(super) fn criteria() -> Vec<Criterion> {
         ("", "x%"),
         ("urn:c", "x"),
     ]));
+    criteria
+}
+
+/// Every criterion that the small domains allow.
+pub(super) fn criteria() -> Vec<Criterion> {
+    let mut criteria = of_tokens();
     for text in TEXTS
         .into_iter()
         .chain(["n", "ANNA", "%", "_", "zo", "annb"])
