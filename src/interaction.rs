@@ -120,6 +120,16 @@ pub struct Context {
 }
 
 impl Context {
+    /// For a client that writes nothing.
+    pub fn reader(services: &Arc<Services>) -> Self {
+        Self {
+            services: Arc::clone(services),
+            store: services.store.clone(),
+            caller: Caller::anonymous(),
+            policy: services.policy,
+        }
+    }
+
     /// For an engine of Baton, which is held to everything.
     pub fn engine(services: &Arc<Services>, name: &str) -> Self {
         Self {

@@ -37,7 +37,7 @@ const BATCH_CONCURRENCY: usize = 16;
 /// Entries of a batch that are prepared together.
 const BATCH_PART: usize = 256;
 /// How often a transaction is drawn up anew because of what others wrote meanwhile.
-const DRAFTS_MAX: u32 = 5;
+const DRAFTS_MAX: u32 = 20;
 
 /// The type of the Bundle that answers a transaction.
 const TRANSACTION_RESPONSE: &str = "transaction-response";

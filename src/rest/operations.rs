@@ -23,7 +23,7 @@ use crate::error::{Error, chain};
 use crate::interaction::capabilities::{self, Mode};
 use crate::interaction::operations::{self, On};
 use crate::interaction::write::Document;
-use crate::interaction::{Services, invalid, openapi as description, url};
+use crate::interaction::{Context, Services, invalid, openapi as description, url};
 use crate::operation::call::{Answer, Call, Input};
 use crate::rest::Shared;
 use crate::rest::interactions::{Read, context, received};
@@ -89,7 +89,12 @@ async fn call(
     };
     let layout = Layout::of(&query, &headers)?;
     let call = Call {
-        context: context(&services, &headers)?,
+        // How strictly is written matters to who writes; `$validate` has a level of its own.
+        context: if operation.affects_state {
+            context(&services, &headers)?
+        } else {
+            Context::reader(&services)
+        },
         operation,
         input: Input::read(operation, &on, url::decode(&query), body)?,
         on,

@@ -367,5 +367,6 @@ pub(super) fn references(source: &str, code: &str, resource: &Value) -> Vec<Stri
     let references = elements
         .into_iter()
         .filter_map(|element| element["reference"].as_str());
-    references.map(ToOwned::to_owned).collect()
+    let elsewhere = references.filter(|reference| !reference.starts_with('#'));
+    elsewhere.map(ToOwned::to_owned).collect()
 }
