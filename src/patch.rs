@@ -11,6 +11,7 @@ use fhir_model::tree::{Limits, Tree};
 mod draft;
 mod fhirpath;
 mod json;
+mod merge;
 
 /// The most operations of one patch.
 pub const OPERATIONS_MAX: usize = 1000;
@@ -22,6 +23,8 @@ pub enum Patch {
     Json(json::JsonPatch),
     /// `FHIRPath` Patch: <https://hl7.org/fhir/R4/fhirpatch.html>.
     Fhirpath(fhirpath::FhirpathPatch),
+    /// JSON Merge Patch: <https://www.rfc-editor.org/rfc/rfc7396>.
+    Merge(merge::MergePatch),
 }
 
 /// Why a patch gives no resource.
@@ -59,6 +62,14 @@ impl Patch {
         json::JsonPatch::parse(text, limits).map(Self::Json)
     }
 
+    /// Reads a JSON Merge Patch document.
+    ///
+    /// # Errors
+    /// [`PatchError::Malformed`] when it is none.
+    pub fn merge(text: &[u8], limits: &Limits) -> Result<Self, PatchError> {
+        merge::MergePatch::parse(text, limits).map(Self::Merge)
+    }
+
     /// Reads the operations of a Parameters resource.
     ///
     /// # Errors
@@ -78,6 +89,7 @@ impl Patch {
                 parsed(text, definitions)
             }
             Self::Fhirpath(patch) => patch.apply(resource, definitions),
+            Self::Merge(patch) => parsed(patch.apply(resource), definitions),
         }
     }
 }

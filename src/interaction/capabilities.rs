@@ -51,6 +51,7 @@ const FORMATS: &[&str] = &[
 /// The formats of patches.
 const PATCH_FORMATS: &[&str] = &[
     "application/json-patch+json",
+    "application/merge-patch+json",
     "application/fhir+json",
     "application/fhir+xml",
 ];

@@ -210,12 +210,23 @@ pub(super) fn body_format(headers: &HeaderMap) -> Result<Format, Refusal> {
 pub(super) enum PatchFormat {
     /// JSON Patch.
     JsonPatch,
+    /// JSON Merge Patch.
+    MergePatch,
     /// `FHIRPath` Patch: a Parameters resource in this format.
     Parameters(Format),
+    /// `application/json` may be either of the two last.
+    Json,
 }
 
 /// The MIME type of JSON Patch.
 pub(super) const JSON_PATCH: &str = "application/json-patch+json";
+
+/// What patches are called that are no FHIR resources.
+const PATCHES: &[(&str, PatchFormat)] = &[
+    (JSON_PATCH, PatchFormat::JsonPatch),
+    ("application/merge-patch+json", PatchFormat::MergePatch),
+    ("application/json", PatchFormat::Json),
+];
 
 /// The format of a patch, which must be said; XML Patch is not offered.
 pub(super) fn patch_format(headers: &HeaderMap) -> Result<PatchFormat, Refusal> {
@@ -223,8 +234,11 @@ pub(super) fn patch_format(headers: &HeaderMap) -> Result<PatchFormat, Refusal> 
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let mime = content_type.map(|text| text.split(';').next().unwrap_or_default().trim());
-    if mime.is_some_and(|mime| mime.eq_ignore_ascii_case(JSON_PATCH)) {
-        return Ok(PatchFormat::JsonPatch);
+    let known = PATCHES
+        .iter()
+        .find(|(name, _)| mime.is_some_and(|mime| mime.eq_ignore_ascii_case(name)));
+    if let Some((_, format)) = known {
+        return Ok(*format);
     }
     let parameters = content_type.and_then(format_named);
     parameters

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 
+use fhir_model::format::Format;
+
 use crate::error::Error;
 use crate::interaction::write::Change;
 use crate::interaction::{Services, search};
@@ -54,6 +56,14 @@ fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Arc<Patc
     let body = body?;
     let patch = match format {
         PatchFormat::JsonPatch => Patch::json(&body, &services.parse_limits),
+        PatchFormat::MergePatch => Patch::merge(&body, &services.parse_limits),
+        PatchFormat::Json => {
+            let tree = parse(services, Format::Json, body.clone())?;
+            match tree.resource_type().as_deref() {
+                Some("Parameters") => Patch::fhirpath(tree),
+                _ => Patch::merge(&body, &services.parse_limits),
+            }
+        }
         PatchFormat::Parameters(format) => Patch::fhirpath(parse(services, format, body)?),
     };
     Ok(Arc::new(patch.map_err(Error::from)?))
