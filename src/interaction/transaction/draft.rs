@@ -338,7 +338,9 @@ fn conditional_references(
                 continue;
             };
             let below = services.own_base.strip(&reference).unwrap_or(&reference);
-            if !below.contains("://") && !found.contains_key(reference.as_ref()) {
+            // The condition may hold URLs of its own, those of systems.
+            let target = below.split('?').next().unwrap_or_default();
+            if !target.contains("://") && !found.contains_key(reference.as_ref()) {
                 found.insert(reference.into_owned(), request.index);
             }
         }

@@ -179,12 +179,18 @@ async fn conditional_references_see_what_the_transaction_does() {
         renumbered["id"] = json!("two");
         let refer = |number: &str| observation(&format!("Patient?identifier=urn:mrn|{number}"));
         let own = format!("{}/Patient?identifier=urn:mrn|1", baton.base());
+        let mut synthea = numbered("5");
+        synthea["id"] = json!("five");
+        synthea["identifier"][0]["system"] = json!("https://example.org/synthea");
+        baton.put("/Patient/five", &synthea).await.expect(201);
+        let of_url = "Patient?identifier=https://example.org/synthea|5";
         let entries = json!([
             post("urn:uuid:1", &refer("1")),
             post("urn:uuid:2", &refer("20")),
             post("urn:uuid:3", &refer("3")),
             post("urn:uuid:4", &refer("4")),
             post("urn:uuid:5", &observation(&own)),
+            post("urn:uuid:6", &observation(of_url)),
             post(ANNA, &numbered("3")),
             post(BERT, &numbered("4")),
             json!({ "resource": renumbered, "request": { "method": "PUT", "url": "Patient/two" } }),
@@ -194,9 +200,10 @@ async fn conditional_references_see_what_the_transaction_does() {
         for (entry, expected) in [
             (0, "Patient/one"),
             (1, "Patient/two"),
-            (2, place(&answer, 5).as_str()),
-            (3, place(&answer, 6).as_str()),
+            (2, place(&answer, 6).as_str()),
+            (3, place(&answer, 7).as_str()),
             (4, "Patient/one"),
+            (5, "Patient/five"),
         ] {
             let stored = written(baton, &answer, entry).await;
             assert_eq!(stored["subject"]["reference"], expected, "entry {entry}");
