@@ -52,7 +52,9 @@ impl Asked {
             pairs.find_map(|(name, value)| (name == wanted).then_some(value.as_str()))
         };
         let page = value(PAGE).map(page).transpose()?;
-        let kept = pairs.iter().filter(|(name, _)| is_one_of(name, SELECTING));
+        let kept = pairs
+            .iter()
+            .filter(|(name, _)| is_one_of(name, SELECTING) || is_one_of(name, GENERAL));
         let query = HistoryQuery {
             scope,
             since: value("_since").map(instant).transpose()?,

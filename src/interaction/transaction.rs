@@ -29,6 +29,7 @@ mod link;
 mod plan;
 mod read;
 mod request;
+mod shape;
 
 pub use request::ENTRIES_MAX;
 

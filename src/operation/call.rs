@@ -74,6 +74,7 @@ impl Call {
 #[derive(Clone, Default)]
 pub struct Input {
     query: Vec<(String, String)>,
+    general: Vec<(String, String)>,
     body: Option<Document>,
     arguments: Vec<(String, Argument)>,
 }
@@ -100,7 +101,13 @@ impl Input {
         body: Option<Document>,
     ) -> Result<Self, Error> {
         let mut query = query;
-        query.retain(|(name, _)| !GENERAL.contains(&name.as_str()));
+        let is_general = |(name, _): &(String, String)| GENERAL.contains(&name.as_str());
+        let general = query
+            .iter()
+            .filter(|pair| is_general(pair))
+            .cloned()
+            .collect();
+        query.retain(|pair| !is_general(pair));
         let texts = query.iter().cloned();
         let mut arguments: Vec<(String, Argument)> = texts
             .map(|(name, text)| (name, Argument::Text(text)))
@@ -110,6 +117,7 @@ impl Input {
         }
         let input = Self {
             query,
+            general,
             body,
             arguments,
         };
@@ -133,6 +141,11 @@ impl Input {
             }
         }
         Ok(())
+    }
+
+    /// Parameters of every request, which links repeat.
+    pub fn general(&self) -> &[(String, String)] {
+        &self.general
     }
 
     /// The parameters of the query.

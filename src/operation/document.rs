@@ -13,7 +13,9 @@ use fhir_model::issue::{Issue, IssueType};
 use fhir_model::key::{ResourceKey, VersionId};
 use fhir_model::reference::Reference;
 use fhir_model::tree::push_json_string;
+use uuid::Uuid;
 
+use crate::clock::Ids;
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
 use crate::interaction::operations::On;
@@ -186,7 +188,7 @@ fn bundle(services: &Services, resources: &[Stored]) -> Result<String, Error> {
     let now = services.clock.now();
     let id = fresh_id(services)?;
     let mut writer = Writer::new("document", id.as_str(), now, None, &[]);
-    writer.raw("identifier", &identifier(id.as_str()));
+    writer.raw("identifier", &identifier(Ids::uuid(now)));
     let mut timestamp = String::new();
     push_json_string(&mut timestamp, &instant_text(now));
     writer.raw("timestamp", &timestamp);
@@ -201,8 +203,8 @@ fn bundle(services: &Services, resources: &[Stored]) -> Result<String, Error> {
 }
 
 /// The identifier of a document, which stays when it is copied: invariant bdl-9.
-fn identifier(id: &str) -> String {
-    format!(r#"{{"system":"urn:ietf:rfc:3986","value":"urn:uuid:{id}"}}"#)
+fn identifier(uuid: Uuid) -> String {
+    format!(r#"{{"system":"urn:ietf:rfc:3986","value":"urn:uuid:{uuid}"}}"#)
 }
 
 /// Stores the document as a Bundle of its own, under the id that it has.

@@ -33,10 +33,10 @@ pub use escape::escape;
 pub use page::{PAGE_TOKEN_CHARS_MAX, PageKey};
 
 /// The most parameters of one search.
-pub const PARAMETERS_MAX: usize = 64;
+pub const PARAMETERS_MAX: usize = 100;
 
 /// The most alternatives (`a,b,c`) of one parameter.
-pub const ALTERNATIVES_MAX: usize = 500;
+pub const ALTERNATIVES_MAX: usize = 1_000;
 
 /// The most links of a chain, forth or back: `a.b.c.d` has three.
 pub const CHAIN_LINKS_MAX: usize = 8;

@@ -16,6 +16,9 @@ use crate::search::parameter::{self, Lookup, Parameter};
 /// Where the structures of the standard itself are.
 const CORE: &str = "http://hl7.org/fhir/StructureDefinition/";
 
+/// Parameters that select in a way of their own, which the head of the statement tells.
+const SPECIAL: &[&str] = &["_filter", "_has", "_list", "_text", "_type"];
+
 /// Every type that is wanted.
 pub(super) fn all(services: &Services, is_wanted: fn(&str) -> bool) -> Vec<Value> {
     let definitions = &services.definitions;
@@ -151,7 +154,7 @@ impl Known<'_> {
         let not_searched: Vec<&str> = codes
             .filter(|code| {
                 let found = parameter::find(definitions, type_id, code);
-                matches!(found, Lookup::Unsupported)
+                matches!(found, Lookup::Unsupported) && !SPECIAL.contains(code)
             })
             .collect();
         if not_searched.is_empty() {

@@ -10,6 +10,7 @@ use fhir_model::key::{LogicalId, ResourceKey};
 use fhir_model::tree::{Node, NodeId, Tree};
 
 use crate::error::{EntryError, Error};
+use crate::interaction::transaction::shape;
 use crate::interaction::write::{Change, Condition, Document, Expected};
 use crate::interaction::{Services, invalid, search};
 use crate::patch::Patch;
@@ -115,6 +116,7 @@ pub(super) fn requests(
     services: &Services,
     tree: &Tree,
 ) -> Result<Vec<Result<Request, Error>>, Error> {
+    shape::of_bundle(&services.definitions, tree.root())?;
     let entries = tree.root().get_str("entry").map(Node::items);
     let entries: Vec<Node<'_>> = entries.into_iter().flatten().collect();
     if entries.len() > ENTRIES_MAX {
@@ -132,6 +134,7 @@ pub(super) fn requests(
 }
 
 fn request(services: &Services, index: usize, entry: Node<'_>) -> Result<Request, Error> {
+    shape::of_entry(&services.definitions, index, entry)?;
     let missing = |text: &str| invalid(IssueType::Required, text);
     let request = entry
         .get_str("request")

@@ -93,6 +93,9 @@ impl Request {
                 end.map_or(i64::MAX, |(_, high)| high),
             )
         });
+        if care.is_some_and(|(from, until)| from >= until) {
+            return Err(invalid(IssueType::Value, "start is after end"));
+        }
         let count = input.parsed(COUNT, "number above 0", |text| {
             text.parse().ok().filter(|count: &u32| *count > 0)
         })?;
@@ -152,6 +155,7 @@ fn pairs(input: &Input) -> Vec<(String, String)> {
         .iter()
         .flat_map(|name| input.texts(name).map(move |text| (name, text)))
         .map(|(name, text)| ((*name).to_owned(), text.to_owned()))
+        .chain(input.general().iter().cloned())
         .collect()
 }
 

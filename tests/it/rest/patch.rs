@@ -422,3 +422,40 @@ async fn patches_at_the_same_time_all_take_effect() {
     })
     .await;
 }
+
+/// RFC 7396, as fhirpy sends it: the elements that are to be different.
+#[tokio::test]
+async fn a_merge_patch_replaces_elements() {
+    on_each_store("", NOW, async |baton| {
+        anna(baton).await;
+        let patch = json!({ "gender": "other", "birthDate": null });
+        for (content_type, version) in [
+            ("application/merge-patch+json", "2"),
+            ("application/json", "2"),
+        ] {
+            let request = baton.request("PATCH /Patient/anna");
+            let answer = request.text(content_type, patch.to_string()).send().await;
+            let patched = answer.expect(200);
+            assert_eq!(patched["gender"], "other");
+            assert_eq!(patched["birthDate"], Value::Null);
+            assert_ne!(patched["name"], Value::Null);
+            assert_eq!(
+                patched["meta"]["versionId"], version,
+                "the same is no version"
+            );
+        }
+        for (patch, expected) in [
+            (json!({ "gender": "purple" }), 422),
+            (json!({ "id": "bert" }), 422),
+            (json!([]), 400),
+        ] {
+            let request = baton.request("PATCH /Patient/anna");
+            let answer = request
+                .text("application/merge-patch+json", patch.to_string())
+                .send()
+                .await;
+            assert_eq!(answer.status, expected, "{patch}: {}", answer.text);
+        }
+    })
+    .await;
+}

@@ -114,10 +114,7 @@ async fn what_is_not_there_is_refused() {
             ("POST /Patient/anna".to_owned(), "405 not-supported"),
             ("GET /Patient/%ff".to_owned(), "400 value"),
             ("GET /%ff/_history".to_owned(), "400 value"),
-            (
-                "GET /Practitioner/x/Encounter".to_owned(),
-                "501 not-supported",
-            ),
+            ("GET /Location/x/Encounter".to_owned(), "501 not-supported"),
         ] {
             let refusal = baton.request(&line).send().await.refusal();
             assert!(refusal.starts_with(expected), "{line}: {refusal}");

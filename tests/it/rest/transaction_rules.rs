@@ -684,3 +684,47 @@ async fn an_entry_may_be_a_patch() {
     })
     .await;
 }
+
+/// What is misspelt or of another kind is no condition, and no entry: more, or nothing, would be done.
+#[tokio::test]
+async fn a_bundle_has_the_shape_of_one() {
+    on_each_store("", NOW, async |baton| {
+        let put = |more: (&str, Value)| {
+            let mut entry = json!({
+                "resource": { "resourceType": "Patient", "id": "anna" },
+                "request": { "method": "PUT", "url": "Patient/anna" },
+            });
+            entry["request"][more.0] = more.1;
+            json!([entry])
+        };
+        let of =
+            |entry: Value| json!({ "resourceType": "Bundle", "type": "batch", "entry": entry });
+        let misspelt = json!({ "resourceType": "Bundle", "type": "batch", "entries": [] });
+        for (bundle, place) in [
+            (of(json!({ "request": {} })), "Bundle.entry"),
+            (of(json!("x")), "Bundle.entry"),
+            (misspelt, "Bundle"),
+        ] {
+            let refused = baton.post("", &bundle).await;
+            assert_eq!(refused.status, 400, "{bundle}");
+            assert_eq!(places(&refused.json())[0], place, "{bundle}");
+        }
+        for (entries, place) in [
+            (
+                put(("ifMatch", json!(7))),
+                "Bundle.entry[0].request.ifMatch",
+            ),
+            (
+                put(("ifmatch", json!("W/\"1\""))),
+                "Bundle.entry[0].request",
+            ),
+            (json!(["x"]), "Bundle.entry[0]"),
+        ] {
+            let refused = send(baton, "transaction", entries.clone()).await;
+            assert_eq!(refused.status, 400, "{entries}");
+            assert_eq!(places(&refused.json())[0], place, "{entries}");
+        }
+        assert_eq!(baton.get("/Patient/anna").await.status, 404);
+    })
+    .await;
+}
