@@ -34,6 +34,7 @@ mod process;
 mod read;
 mod search_sql;
 mod setting;
+mod shape;
 mod sql;
 mod sqlite;
 mod text;

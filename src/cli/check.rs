@@ -112,6 +112,7 @@ impl Checker<'_> {
             row: stored.row,
             key: stored.key.clone(),
             version: stored.version,
+            is_deleted: stored.text.is_none(),
             values: SearchValues::default(),
             patients: Vec::new(),
         };

@@ -11,6 +11,7 @@ use fhir_model::key::{LogicalId, ResourceKey, VersionId};
 use crate::search::value::SearchValues;
 use crate::store::batch::{Batches, Column, Table};
 use crate::store::entries::Entries;
+use crate::store::shape;
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::{Error, Store, Transaction, Work};
 
@@ -23,6 +24,8 @@ pub struct Expected {
     pub key: ResourceKey,
     /// The version that it was worked out from.
     pub version: VersionId,
+    /// Whether it is deleted.
+    pub is_deleted: bool,
     /// Its search values; none of a deleted one.
     pub values: SearchValues,
     /// The patients in whose compartment it is.
@@ -137,6 +140,9 @@ impl Work for Repair {
         }
         for (table, row, values) in found.missing {
             if is_wanted(&row) {
+                if let Some(expected) = expected.get(&row) {
+                    batches.displays.append(&mut rows(expected).displays);
+                }
                 batches.insert(table, values);
             }
         }
@@ -154,7 +160,16 @@ impl Work for Repair {
 /// The rows of one resource.
 fn rows(expected: &Expected) -> Batches {
     let mut batches = Batches::default();
-    entries(expected).replace(Entries::default(), expected.row, &mut batches);
+    let entries = entries(expected);
+    let new = (!expected.is_deleted).then_some(&entries);
+    shape::note(
+        &mut batches,
+        &expected.key.resource_type,
+        expected.row,
+        None,
+        new,
+    );
+    entries.replace(Entries::default(), expected.row, &mut batches);
     batches
 }
 

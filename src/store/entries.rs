@@ -11,10 +11,12 @@ use fhir_model::key::LogicalId;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
-use crate::search::expression::{Criterion, Filter, TokenCriterion};
+use crate::search::expression::{Criterion, Filter, TokenCriterion, ValueKind};
 use crate::search::value::{SearchValues, Target};
 use crate::store::Error;
 use crate::store::batch::{Batches, Table};
+use crate::store::search_sql::document_name;
+use crate::store::shape;
 use crate::store::sql::Bind;
 
 mod composite;
@@ -285,6 +287,25 @@ impl Entries {
             }
             _ => true,
         })
+    }
+
+    /// The parameters that have values, as shapes name them.
+    pub(crate) fn present(&self) -> Vec<String> {
+        fn of<T>(kind: ValueKind, values: &Values<T>) -> impl Iterator<Item = String> {
+            let document = document_name(kind);
+            values
+                .keys()
+                .map(move |parameter| shape::name(document, *parameter))
+        }
+        of(ValueKind::Token, &self.tokens)
+            .chain(of(ValueKind::String, &self.strings))
+            .chain(of(ValueKind::Date, &self.dates))
+            .chain(of(ValueKind::Reference, &self.references))
+            .chain(of(ValueKind::Quantity, &self.quantities))
+            .chain(of(ValueKind::Number, &self.numbers))
+            .chain(of(ValueKind::Uri, &self.uris))
+            .chain(of(ValueKind::Composite, &self.composites))
+            .collect()
     }
 
     /// Adds to `batches` what makes the tables say `self` where they say `old`.

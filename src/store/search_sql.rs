@@ -15,11 +15,13 @@ use crate::store::search_sql::condition::{Condition, Place};
 use crate::store::sql::{Dialect, Sql};
 
 mod chain;
+mod complement;
 mod composite;
 mod condition;
 mod lookup;
 
 pub(crate) use chain::push_probe;
+pub(crate) use complement::is_complement;
 pub(crate) use composite::key;
 
 /// Where a filter's values are kept.
@@ -86,6 +88,11 @@ pub(crate) fn layout(kind: ValueKind) -> Layout {
         document,
         columns,
     }
+}
+
+/// What the values of a kind are under in the document beside a resource.
+pub(crate) fn document_name(kind: ValueKind) -> &'static str {
+    layout(kind).document
 }
 
 /// Whether rows of an index find what matches. A part of a text (`:contains`) and a system without a
@@ -166,6 +173,9 @@ pub(crate) fn is_ordered(filter: &Filter) -> bool {
 /// Adds a `SELECT` of the keys that a filter finds, at most `limit` of each criterion.
 pub(crate) fn push_rows(sql: &mut Sql, filter: &Filter, types: &Types, limit: Option<i64>) {
     match filter {
+        complement if is_complement(complement) => {
+            complement::push_complement(sql, complement, types, limit);
+        }
         Filter::Any {
             parameter,
             criteria,

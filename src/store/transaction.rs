@@ -22,6 +22,7 @@ use crate::store::batch::{Batches, Table};
 use crate::store::entries::Entries;
 use crate::store::keys::Keys;
 use crate::store::process::Fence;
+use crate::store::shape;
 use crate::store::sql::{Bind, Connection, Dialect, Row, Sql};
 use crate::store::text::Texts;
 use crate::store::transaction::buffer::{
@@ -258,6 +259,8 @@ impl<'t> Transaction<'t> {
         let row = base.stored.row;
         base.entries.clone_from(&json);
         let mut batches = Batches::default();
+        let new = base.stored.text.is_some().then_some(&entries);
+        shape::note(&mut batches, &key.resource_type, row, Some(&old), new);
         entries.replace(old, row, &mut batches);
         self.send_batches(batches).await?;
         self.set_entries(row, json).await
@@ -332,6 +335,7 @@ impl<'t> Transaction<'t> {
             return Ok(count);
         }
         let mut batches = Batches::default();
+        shape::note(&mut batches, &key.resource_type, row, Some(&old), None);
         Entries::default().replace(old, row, &mut batches);
         let (savepoint, before) = self.savepoint();
         let sent = batches.send(&mut self.connection, self.epoch, before).await;
@@ -616,6 +620,8 @@ impl<'t> Transaction<'t> {
                 continue;
             }
             let json = entries.to_json()?;
+            let new = version.text.is_some().then_some(&entries);
+            shape::note(batches, &version.key.resource_type, row, old.as_ref(), new);
             entries.replace(old.take().unwrap_or_default(), row, batches);
             let text = self.texts.keep(version.text.as_ref())?;
             batches.insert(table, resource_row(sequence, row, &version, &json, text)?);

@@ -16,7 +16,7 @@ use crate::search::expression::{Search, SortBy, ValueKind};
 use crate::store::Error;
 use crate::store::find::snapshot::{Changed, push_seen};
 use crate::store::search_sql::{
-    has_rows, is_ordered, push_check, push_ordered, push_probe, push_rows, push_type,
+    has_rows, is_complement, is_ordered, push_check, push_ordered, push_probe, push_rows, push_type,
 };
 use crate::store::sql::{Connection, Dialect, Sql};
 
@@ -100,6 +100,14 @@ impl Plan {
         plan
     }
 
+    /// Filters that ask for what is not there are no candidates where so many meet them.
+    fn leave_out_complements(&mut self, search: &Search) {
+        let is_left = |place: usize| !search.filters.get(place).is_some_and(is_complement);
+        let left = self.candidates.iter().zip(&self.counts);
+        let left = left.filter(|(place, _)| is_left(**place));
+        (self.candidates, self.counts) = left.map(|(place, count)| (*place, *count)).unzip();
+    }
+
     /// The same with another driver.
     pub(super) fn driven_by(&self, driver: Driver) -> Self {
         Self {
@@ -153,7 +161,10 @@ pub(super) async fn plan(
     }
     match sparse.iter().min() {
         Some((_, candidate)) => plan.driver = Driver::Sparse(*candidate),
-        None => plan.walked_max = Some(2 * limit),
+        None => {
+            plan.leave_out_complements(search);
+            plan.walked_max = (!plan.candidates.is_empty()).then_some(2 * limit);
+        }
     }
     Ok(plan)
 }
@@ -162,7 +173,7 @@ pub(super) async fn plan(
 fn candidates(search: &Search) -> Vec<usize> {
     let filters = search.filters.iter().enumerate();
     filters
-        .filter(|(_, filter)| has_rows(filter))
+        .filter(|(_, filter)| has_rows(filter) || is_complement(filter))
         .map(|(place, _)| place)
         .collect()
 }

@@ -8,7 +8,9 @@ use fhir_model::key::ResourceType;
 
 use crate::search::expression::{Filter, Types, ValueKind};
 use crate::search::value::ParameterId;
-use crate::store::search_sql::{has_rows, push_check, push_rows, push_type, push_values};
+use crate::store::search_sql::{
+    has_rows, is_complement, push_check, push_rows, push_type, push_values,
+};
 use crate::store::sql::{Dialect, Sql};
 
 /// Whether one of these filters can be said as rows: what a chain starts at.
@@ -20,6 +22,7 @@ pub(super) fn driver(filters: &[Filter]) -> Option<usize> {
 /// said to have as many itself, without following it.
 pub(crate) fn push_probe(sql: &mut Sql, filter: &Filter, types: &Types, limit: i64) {
     match filter {
+        complement if is_complement(complement) => push_count(sql, complement, types, limit),
         Filter::Chain {
             target, filters, ..
         } => push_inner_probe(sql, filter, types, (filters, target), limit),
@@ -222,7 +225,7 @@ pub(super) fn push_chain_check(
     sql.push(" AND ");
     push_type(sql, sql.dialect.pick("+", ""), inner, target);
     push_checks(sql, filters, target, inner);
-    sql.push(")");
+    push_one_by_one(sql);
 }
 
 /// Adds a check of a reverse chain on the resource `alias`.
@@ -249,7 +252,13 @@ pub(super) fn push_has_check(
         sql.push(part);
     }
     push_checks(sql, filters, source, inner);
-    sql.push(")");
+    push_one_by_one(sql);
+}
+
+/// Closes a check. PostgreSQL would make a join of it, over all there is, where a page is soon full of
+/// those that are checked one by one: with an `OFFSET` it does not.
+fn push_one_by_one(sql: &mut Sql) {
+    sql.push(sql.dialect.pick(")", " OFFSET 0)"));
 }
 
 fn push_checks(sql: &mut Sql, filters: &[Filter], types: &Types, alias: &str) {
