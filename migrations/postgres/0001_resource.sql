@@ -13,6 +13,10 @@ CREATE TABLE resource (
     text          BYTEA
 );
 
+-- The document is compressed also in small rows, and nothing is put aside that fits into a page.
+ALTER TABLE resource ALTER COLUMN entries SET STORAGE MAIN, ALTER COLUMN text SET STORAGE MAIN;
+ALTER TABLE resource SET (toast_tuple_target = 128);
+
 CREATE UNIQUE INDEX resource_identity ON resource (resource_type, id);
 CREATE INDEX resource_live ON resource (resource_type, row_key) WHERE text IS NOT NULL;
 CREATE INDEX resource_updated ON resource (resource_type, last_updated) WHERE text IS NOT NULL;

@@ -2,7 +2,7 @@
 //!
 //! The same values are kept once more as JSON beside the resource (`resource.entries`): an update
 //! writes only the difference, `_include` follows references and `_sort` finds values without an
-//! index by resource. The document is `{"<kind>":{"<parameter>":[[value, …], …]}}`.
+//! index by resource. The document is `{"<kind>":{…}}`, see [`document`].
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +20,7 @@ use crate::store::shape;
 use crate::store::sql::Bind;
 
 mod composite;
+pub(crate) mod document;
 
 /// Longest text in an index; PostgreSQL's B-trees take 2,704 bytes per row. Longer values are cut,
 /// and so are the texts they are compared with.
@@ -111,28 +112,68 @@ pub(crate) type Display = (i32, String, String, i64);
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Entries {
     /// (code, system)
-    #[serde(rename = "t", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "t",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     tokens: Values<(String, i64)>,
     /// (normalised, exact)
-    #[serde(rename = "s", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "s",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     strings: Values<(String, String)>,
     /// (low, high)
-    #[serde(rename = "d", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "d",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     dates: Values<(i64, i64)>,
     /// (id or URL, type or nothing)
-    #[serde(rename = "r", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "r",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     references: Values<(String, String)>,
     /// (low, high, system, code)
-    #[serde(rename = "q", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "q",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     quantities: Values<(Real, Real, i64, String)>,
     /// (low, high)
-    #[serde(rename = "n", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "n",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     numbers: Values<(Real, Real)>,
     /// (uri)
-    #[serde(rename = "u", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "u",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     uris: Values<(String,)>,
     /// Of each element, the values of its components.
-    #[serde(rename = "c", default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(
+        rename = "c",
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        with = "document"
+    )]
     composites: Values<Entries>,
     /// What codes are shown as: rows that are not of one resource, and never taken back.
     #[serde(skip)]

@@ -11,6 +11,7 @@ use crate::search::expression::{
     UriMatching, ValueKind,
 };
 use crate::search::value::ParameterId;
+use crate::store::entries::document;
 use crate::store::search_sql::condition::{Condition, Place};
 use crate::store::sql::{Dialect, Sql};
 
@@ -341,16 +342,20 @@ fn push_values_of(
     parameter: ParameterId,
     alias: &str,
 ) {
-    let of_kind = layout(kind).document;
-    let parts = match sql.dialect {
-        Dialect::Sqlite => ["json_each(", document, ", '$.", of_kind, ".\""],
-        Dialect::Postgres => ["jsonb_array_elements(", document, "->'", of_kind, "'->'"],
+    let (of_kind, key) = (layout(kind).document, document::key(parameter.0));
+    // Values that another parameter has too are written once.
+    let same = document::SAME;
+    let text = match sql.dialect {
+        Dialect::Sqlite => format!(
+            "json_each({document}, '$.{of_kind}.\"' || \
+             coalesce({document} ->> '$.{of_kind}.\"{same}\".\"{key}\"', '{key}') || '\"') "
+        ),
+        Dialect::Postgres => format!(
+            "jsonb_array_elements({document}->'{of_kind}'->\
+             coalesce({document}->'{of_kind}'->'{same}'->>'{key}', '{key}')) "
+        ),
     };
-    for part in parts {
-        sql.push(part);
-    }
-    sql.push_number(parameter.0);
-    sql.push(sql.dialect.pick("\"') ", "') ")).push(alias);
+    sql.push(&text).push(alias);
     sql.push(sql.dialect.pick("", " (value)"));
 }
 
