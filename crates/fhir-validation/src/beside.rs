@@ -25,6 +25,8 @@ const PART_DEPTH_MAX: usize = 8;
 pub(crate) struct Beside<'a> {
     /// The Bundle or the Parameters.
     holder: Node<'a>,
+    /// Of a resource that is looked at alone: where it begins, and whether its entry names a server.
+    alone: Option<(NodeId, OnceCell<bool>)>,
     index: OnceCell<Index<'a>>,
     /// The Questionnaires among the resources.
     questionnaires: OnceCell<Box<[Node<'a>]>>,
@@ -66,6 +68,7 @@ impl<'a> Beside<'a> {
     pub(crate) const fn new(holder: Node<'a>) -> Self {
         Self {
             holder,
+            alone: None,
             index: OnceCell::new(),
             questionnaires: OnceCell::new(),
         }
@@ -79,11 +82,40 @@ impl<'a> Beside<'a> {
                 tree.resource_type().as_deref(),
                 Some("Bundle" | "Parameters")
             );
-        is_holder.then(|| Self::new(tree.root()))
+        is_holder.then(|| Self {
+            alone: Some((resource.id(), OnceCell::new())),
+            ..Self::new(tree.root())
+        })
+    }
+
+    /// Whether a relative reference of a resource that is looked at alone can lead to no entry, as
+    /// that of the resource names no server. The index of a long Bundle need not be made for each of
+    /// its entries to find that out.
+    fn leads_nowhere(&self) -> bool {
+        let Some((resource, names_server)) = &self.alone else {
+            return false;
+        };
+        let names_server = names_server.get_or_init(|| {
+            if !has_text(self.holder, "resourceType", "Bundle") {
+                return true;
+            }
+            let entries = self
+                .holder
+                .get_str("entry")
+                .into_iter()
+                .flat_map(Node::items);
+            let entry = entries.take_while(|entry| entry.id() <= *resource).last();
+            let url = entry.and_then(|entry| entry.get_str("fullUrl")?.as_str());
+            url.is_some_and(|url| base_of(&url).is_some())
+        });
+        !names_server
     }
 
     /// The resource that a reference at a node leads to.
     pub(crate) fn find(&self, reference: &str, from: NodeId) -> Found<'a> {
+        if !reference.contains(':') && self.leads_nowhere() {
+            return Found::Nothing;
+        }
         let index = self.index.get_or_init(|| Index::of(self.holder));
         let (url, version) = match reference.split_once("/_history/") {
             Some((url, version)) => (url, Some(version)),
@@ -204,10 +236,15 @@ impl<'a> Index<'a> {
     fn base_at(&self, from: NodeId) -> Option<&str> {
         let after = self.entries.partition_point(|entry| entry.id <= from);
         let entry = self.entries.get(after.checked_sub(1)?)?;
-        match Reference::parse(entry.full_url.as_deref()?, None) {
-            Reference::Remote { base, .. } => Some(base),
-            _ => None,
-        }
+        base_of(entry.full_url.as_deref()?)
+    }
+}
+
+/// The base URL of the server that a `fullUrl` names.
+fn base_of(full_url: &str) -> Option<&str> {
+    match Reference::parse(full_url, None) {
+        Reference::Remote { base, .. } => Some(base),
+        _ => None,
     }
 }
 

@@ -159,12 +159,11 @@ pub(super) async fn plan(
             *is_rows = true;
         }
     }
-    match sparse.iter().min() {
-        Some((_, candidate)) => plan.driver = Driver::Sparse(*candidate),
-        None => {
-            plan.leave_out_complements(search);
-            plan.walked_max = (!plan.candidates.is_empty()).then_some(2 * limit);
-        }
+    if let Some((_, candidate)) = sparse.iter().min() {
+        plan.driver = Driver::Sparse(*candidate);
+    } else {
+        plan.leave_out_complements(search);
+        plan.walked_max = (!plan.candidates.is_empty()).then_some(2 * limit);
     }
     Ok(plan)
 }

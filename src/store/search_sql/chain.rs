@@ -252,10 +252,10 @@ pub(super) fn push_has_check(
         sql.push(part);
     }
     push_checks(sql, filters, source, inner);
-    push_one_by_one(sql);
+    sql.push(")");
 }
 
-/// Closes a check. PostgreSQL would make a join of it, over all there is, where a page is soon full of
+/// Closes the check of a chain. PostgreSQL would make a join of it, over all there is, where a page is soon full of
 /// those that are checked one by one: with an `OFFSET` it does not.
 fn push_one_by_one(sql: &mut Sql) {
     sql.push(sql.dialect.pick(")", " OFFSET 0)"));
