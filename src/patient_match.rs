@@ -2,7 +2,7 @@
 //!
 //! <https://hl7.org/fhir/R4/patient-operation-match.html>. Evidence is counted in points by the table
 //! [`WEIGHTS`]; a score is the points out of [`POINTS_FULL`], a grade follows from the score by
-//! [`GRADES`], and is held down by what [`CAPS`] says, whatever the points are: name and birth date
+//! [`GRADES`], and is held down by what `CAPS` says, whatever the points are: name and birth date
 //! alone never make a certain match, and twins are two patients. Which patients are compared, and
 //! what becomes of the grade, is left to who asks.
 

@@ -3,7 +3,7 @@
 //! <https://hl7.org/fhir/R4/search.html>. A query string becomes a tree ([`query`] →
 //! [`expression`]), a resource becomes values ([`extract`] → [`value`]); the store compares them,
 //! as [`matching`] does in memory. [`parameter`], [`interval`], [`normalise`],
-//! [`target`], [`codes`], [`unit`] and [`lineage`] are what both sides must agree on.
+//! [`target`], [`codes`], [`mod@unit`] and [`lineage`] are what both sides must agree on.
 
 pub mod codes;
 pub mod expression;

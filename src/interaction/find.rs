@@ -110,7 +110,7 @@ pub fn by_reference(
 /// All matches of a search, inside a transaction.
 ///
 /// # Errors
-/// When the store fails, and when there are more than [`RESOURCES_MAX`].
+/// When the store fails, and when there are more than `RESOURCES_MAX`.
 pub async fn matches(
     transaction: &mut Transaction<'_>,
     search: &Search,
