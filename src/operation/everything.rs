@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use fhir_model::issue::{Issue, IssueType, OperationOutcome};
 use fhir_model::key::ResourceKey;
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 
 use crate::error::Error;
 use crate::interaction::bundle::{Entry, Writer};
@@ -120,10 +120,12 @@ fn stream(
         walk,
         writer: Some(writer),
     };
-    Box::pin(stream::unfold(sending, |mut sending| async move {
+    let pieces = stream::unfold(sending, |mut sending| async move {
         let piece = sending.piece().await?;
         Some((piece, sending))
-    }))
+    });
+    // Who compresses the answer asks once more after the end.
+    Box::pin(pieces.fuse())
 }
 
 impl Sending {

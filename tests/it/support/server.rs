@@ -268,6 +268,12 @@ impl Request {
         Self(self.0.header("Content-Type", content_type).body(body))
     }
 
+    /// The body as it comes, compressed if it is.
+    pub(crate) async fn send_bytes(self) -> Vec<u8> {
+        let response = self.0.send().await.unwrap();
+        response.bytes().await.unwrap().to_vec()
+    }
+
     pub(crate) async fn send(self) -> Answer {
         let response = self.0.send().await.unwrap();
         Answer {

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use std::io::Read as _;
+
+use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 
 use crate::rest::{NOW, patient};
@@ -247,6 +250,13 @@ async fn a_long_record_is_sent_whole() {
         let entries: Vec<Value> = practitioners.chain(entries).collect();
         let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
         baton.post("", &bundle).await.expect(200);
+        let request = baton.request("GET /Patient/anna/$everything");
+        let packed = request.header("Accept-Encoding", "gzip").send_bytes().await;
+        let mut unpacked = String::new();
+        GzDecoder::new(packed.as_slice())
+            .read_to_string(&mut unpacked)
+            .unwrap();
+        assert!(unpacked.ends_with("]}"), "compressed, it comes to its end");
         let answer = baton.get("/Patient/anna/$everything").await;
         // sent in pieces, so that nobody knew the length before
         assert_eq!(answer.header("content-length"), None);
