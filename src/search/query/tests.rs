@@ -816,13 +816,13 @@ fn limits_have_names() {
     check_refused(
         Handling::Lenient,
         &format!("Patient?{many}"),
-        &["A search has at most 64 parameters."],
+        &["A search has at most 100 parameters."],
     );
     let many = "a,".repeat(ALTERNATIVES_MAX);
     check_refused(
         Handling::Lenient,
         &format!("Patient?given={many}a"),
-        &["A search has at most 500 alternatives per parameter."],
+        &["A search has at most 1000 alternatives per parameter."],
     );
     check_refused(
         Handling::Lenient,
