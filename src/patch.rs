@@ -13,6 +13,9 @@ mod fhirpath;
 mod json;
 mod merge;
 
+/// The MIME type of JSON Patch.
+pub const JSON_PATCH: &str = "application/json-patch+json";
+
 /// The most operations of one patch.
 pub const OPERATIONS_MAX: usize = 1000;
 
@@ -62,12 +65,9 @@ impl Patch {
         json::JsonPatch::parse(text, limits).map(Self::Json)
     }
 
-    /// Reads a JSON Merge Patch document.
-    ///
-    /// # Errors
-    /// [`PatchError::Malformed`] when it is none.
-    pub fn merge(text: &[u8], limits: &Limits) -> Result<Self, PatchError> {
-        merge::MergePatch::parse(text, limits).map(Self::Merge)
+    /// A JSON Merge Patch document: any object.
+    pub const fn merge(document: Tree) -> Self {
+        Self::Merge(merge::MergePatch::new(document))
     }
 
     /// Reads the operations of a Parameters resource.

@@ -194,7 +194,7 @@ impl Store {
 
     /// A page of the matches of a search, with what they include.
     pub async fn search(&self, search: &Search) -> Result<SearchPage, Error> {
-        find::search(&mut self.reader().await?.connection(), search, None).await
+        reading!(self, find::search, search, None)
     }
 
     /// The same within a time, and isolated: the pages after the first show what had been committed
@@ -204,6 +204,23 @@ impl Store {
     /// [`Error::TooCostly`] where the time is not enough, [`Error::Expired`] where too much was
     /// changed since the first page.
     pub async fn search_isolated(
+        &self,
+        search: &Search,
+        extract: &Extract<'_>,
+        time: Duration,
+    ) -> Result<SearchPage, Error> {
+        match self.search_once(search, extract, time).await {
+            Err(Error::Dictionary) => {
+                self.texts()
+                    .read(&mut self.reader().await?.connection())
+                    .await?;
+                self.search_once(search, extract, time).await
+            }
+            result => result,
+        }
+    }
+
+    async fn search_once(
         &self,
         search: &Search,
         extract: &Extract<'_>,

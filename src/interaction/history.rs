@@ -21,9 +21,6 @@ const PAGE: &str = "_page";
 /// The parameters that select versions; a page's links keep them.
 const SELECTING: &[&str] = &["_since", "_at", "_count"];
 
-/// Parameters of every request, which others see to.
-const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
-
 /// A history that was asked for.
 pub struct Asked {
     /// What to ask the store.
@@ -54,7 +51,7 @@ impl Asked {
         let page = value(PAGE).map(page).transpose()?;
         let kept = pairs
             .iter()
-            .filter(|(name, _)| is_one_of(name, SELECTING) || is_one_of(name, GENERAL));
+            .filter(|(name, _)| is_one_of(name, SELECTING) || is_one_of(name, url::GENERAL));
         let query = HistoryQuery {
             scope,
             since: value("_since").map(instant).transpose()?,
@@ -100,7 +97,7 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
 
 /// What is wrong with a parameter that a history does not have.
 fn unknown(name: &str) -> Option<Issue> {
-    let is_known = name == PAGE || is_one_of(name, SELECTING) || is_one_of(name, GENERAL);
+    let is_known = name == PAGE || is_one_of(name, SELECTING) || is_one_of(name, url::GENERAL);
     (!is_known).then(|| {
         let known = SELECTING.join(", ");
         let text = format!("the parameter '{name}' of a history is not supported; {known} are");

@@ -14,6 +14,9 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'$');
 
+/// Parameters of every request, which say how the answer is wanted; `rest::negotiate` sees to them.
+pub const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
+
 /// The names and values of a query string, decoded.
 pub fn decode(query: &str) -> Vec<(String, String)> {
     query

@@ -12,12 +12,9 @@ use futures_util::stream::BoxStream;
 use crate::error::Error;
 use crate::interaction::operations::{Act, On, Operation, Parameter};
 use crate::interaction::write::Document;
-use crate::interaction::{Context, invalid};
+use crate::interaction::{Context, invalid, url};
 use crate::operation::meta::Edit;
 use crate::operation::{document, everything, meta, patient_match, purge, terminology, validate};
-
-/// Parameters of a query that shape the answer whatever the operation.
-const GENERAL: &[&str] = &["_format", "_pretty", "_summary", "_elements"];
 
 /// One call.
 pub struct Call {
@@ -101,7 +98,7 @@ impl Input {
         body: Option<Document>,
     ) -> Result<Self, Error> {
         let mut query = query;
-        let is_general = |(name, _): &(String, String)| GENERAL.contains(&name.as_str());
+        let is_general = |(name, _): &(String, String)| url::GENERAL.contains(&name.as_str());
         let general = query
             .iter()
             .filter(|pair| is_general(pair))

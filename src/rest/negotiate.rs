@@ -9,6 +9,7 @@ use fhir_model::issue::IssueType;
 use crate::interaction::subset::Subset;
 use crate::interaction::transaction::Return;
 use crate::interaction::url::parameter;
+use crate::patch::JSON_PATCH;
 use crate::rest::FHIR_JSON;
 use crate::rest::outcome::Refusal;
 use crate::search::query::Handling;
@@ -218,13 +219,13 @@ pub(super) enum PatchFormat {
     Json,
 }
 
-/// The MIME type of JSON Patch.
-pub(super) const JSON_PATCH: &str = "application/json-patch+json";
+/// The MIME type of JSON Merge Patch.
+const MERGE_PATCH: &str = "application/merge-patch+json";
 
 /// What patches are called that are no FHIR resources.
 const PATCHES: &[(&str, PatchFormat)] = &[
     (JSON_PATCH, PatchFormat::JsonPatch),
-    ("application/merge-patch+json", PatchFormat::MergePatch),
+    (MERGE_PATCH, PatchFormat::MergePatch),
     ("application/json", PatchFormat::Json),
 ];
 
@@ -248,8 +249,8 @@ pub(super) fn patch_format(headers: &HeaderMap) -> Result<PatchFormat, Refusal> 
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 IssueType::NotSupported,
                 format!(
-                    "a patch is JSON Patch ({JSON_PATCH}), or FHIRPath Patch: a Parameters resource \
-                     (application/fhir+json or application/fhir+xml)"
+                    "a patch is JSON Patch ({JSON_PATCH}), JSON Merge Patch ({MERGE_PATCH}), or FHIRPath \
+                     Patch: a Parameters resource (application/fhir+json or application/fhir+xml)"
                 ),
             )
         })

@@ -56,12 +56,12 @@ fn sent(services: &Services, headers: &HeaderMap, body: Read) -> Result<Arc<Patc
     let body = body?;
     let patch = match format {
         PatchFormat::JsonPatch => Patch::json(&body, &services.parse_limits),
-        PatchFormat::MergePatch => Patch::merge(&body, &services.parse_limits),
+        PatchFormat::MergePatch => Ok(Patch::merge(parse(services, Format::Json, body)?)),
         PatchFormat::Json => {
-            let tree = parse(services, Format::Json, body.clone())?;
+            let tree = parse(services, Format::Json, body)?;
             match tree.resource_type().as_deref() {
                 Some("Parameters") => Patch::fhirpath(tree),
-                _ => Patch::merge(&body, &services.parse_limits),
+                _ => Ok(Patch::merge(tree)),
             }
         }
         PatchFormat::Parameters(format) => Patch::fhirpath(parse(services, format, body)?),

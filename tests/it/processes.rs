@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use baton::store::Store;
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
+use sqlx::{Connection as _, PgConnection};
 
 use crate::damage;
 use crate::support::care::{Patient, settings};
@@ -110,6 +111,46 @@ async fn two_processes_serve_the_same_records() {
         let found = statuses.iter().filter(|status| **status == 200).count();
         assert_eq!((made, found), (1, 31), "{statuses:?}");
         assert_eq!(client.total(&one, "Patient?identifier=urn:mrn|2").await, 1);
+    })
+    .await;
+}
+
+/// What one process has learned to write shorter, another reads: also when a search is what meets it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_process_compresses_another_finds() {
+    on_postgres_url(async |url| {
+        let (_folder, settings) = settings_file("");
+        let one = Process::start(["--database", &url], &settings);
+        let other = Process::start(["--database", &url], &settings);
+        let client = Client::new();
+        let entries: Vec<Value> = (0..1_200)
+            .map(|number| {
+                let request = json!({ "method": "POST", "url": "Patient" });
+                json!({ "resource": numbered(&format!("many-{number}")), "request": request })
+            })
+            .collect();
+        let bundle = json!({ "resourceType": "Bundle", "type": "transaction", "entry": entries });
+        let (status, _) = client.post(&one.base(), &bundle).await.unwrap();
+        assert_eq!(status, 200);
+        let mut database = PgConnection::connect(&url).await.unwrap();
+        let started = Instant::now();
+        let learned = "SELECT count(*) FROM text_dictionary";
+        while sqlx::query_scalar::<_, i64>(learned)
+            .fetch_one(&mut database)
+            .await
+            .unwrap()
+            == 0
+        {
+            assert!(started.elapsed() < PATIENCE, "nothing is learned");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let patients = format!("{}/Patient", one.base());
+        let (status, _) = client.post(&patients, &numbered("late")).await.unwrap();
+        assert_eq!(status, 201);
+        let query = format!("{}/Patient?identifier=urn:mrn|late", other.base());
+        let (status, found) = client.get(&query).await;
+        assert_eq!(status, 200, "{found}");
+        assert_eq!(each(&found, "entry").count(), 1);
     })
     .await;
 }

@@ -13,10 +13,7 @@ use crate::error::{EntryError, Error};
 use crate::interaction::transaction::shape;
 use crate::interaction::write::{Change, Condition, Document, Expected};
 use crate::interaction::{Services, invalid, search};
-use crate::patch::Patch;
-
-/// The MIME type of JSON Patch.
-const JSON_PATCH: &str = "application/json-patch+json";
+use crate::patch::{JSON_PATCH, Patch};
 
 /// Entries of one Bundle at most: so many changes and audit rows fit in one transaction.
 pub const ENTRIES_MAX: usize = 30_000;
