@@ -8,16 +8,15 @@ use serde_json::Value;
 use crate::adt::data_type::Identifier;
 use crate::adt::encounter::{References, add_tag};
 use crate::adt::visit::Visit;
-use crate::adt::{
-    Arrival, BATON, Put, code_map, condition, coverage, encounter, patient, provenance,
-    related_person,
-};
+use crate::adt::{Arrival, BATON, Put, code_map, condition, encounter, patient, provenance};
 use crate::clock::Instant;
 use crate::config::Feed;
 use crate::error::Error;
 use crate::interaction::write::{self, Change, Document, Outcome, Written, instant_text};
 use crate::interaction::{Context, Services, find};
 use crate::store::Transaction;
+
+mod relations;
 
 /// Merges followed from a Patient to its survivor.
 const MERGES_MAX: usize = 32;
@@ -48,7 +47,7 @@ impl<'p, 't, 'c> Effects<'p, 't, 'c> {
         }
     }
 
-    fn services(&self) -> &Arc<Services> {
+    pub(super) fn services(&self) -> &Arc<Services> {
         &self.context.services
     }
 
@@ -187,33 +186,6 @@ impl<'p, 't, 'c> Effects<'p, 't, 'c> {
         self.current("Encounter", &id).await
     }
 
-    /// Writes next of kin and insurances.
-    pub(super) async fn relations(
-        &mut self,
-        arrival: &Arrival<'_>,
-        person: &Value,
-    ) -> Result<(), Error> {
-        let services = Arc::clone(self.services());
-        let id = person["id"].as_str().unwrap_or_default();
-        let now = services.clock.now();
-        let mut puts = Vec::new();
-        if arrival.message.segment("NK1").is_some() {
-            let search = find::by_reference(&services, "RelatedPerson", "patient", "Patient", id)?;
-            let known = find::matches(self.transaction, &search).await?;
-            puts.extend(related_person::related_persons(arrival, id, &known, || {
-                services.ids.next(now)
-            }));
-        }
-        if arrival.message.segment("IN1").is_some() {
-            let search = find::by_reference(&services, "Coverage", "beneficiary", "Patient", id)?;
-            let known = find::matches(self.transaction, &search).await?;
-            puts.extend(coverage::coverages(arrival, id, &known, || {
-                services.ids.next(now)
-            }));
-        }
-        self.put(puts).await
-    }
-
     /// One Provenance for what the message changed; none when it changed nothing.
     pub(super) async fn provenance(
         &mut self,
@@ -239,7 +211,7 @@ impl<'p, 't, 'c> Effects<'p, 't, 'c> {
         .await
     }
 
-    async fn put(&mut self, puts: Vec<Put>) -> Result<(), Error> {
+    pub(super) async fn put(&mut self, puts: Vec<Put>) -> Result<(), Error> {
         if puts.is_empty() {
             return Ok(());
         }
